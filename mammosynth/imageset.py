@@ -1,0 +1,88 @@
+"""Image sets: what every stage after ROI extraction reads and writes."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mammosynth.errors import InputError
+
+CLASSES = ("benign", "malignant")
+
+
+@dataclass
+class ImageSet:
+    """Grey images with their classes, in one compressed ``.npz``.
+
+    images: uint8 [N, H, W]; labels: uint8 [N], 0 benign, 1 malignant; ids: str [N], unique names;
+    patients: str [N], the unit of splitting and resampling (a patient, or a group of near-duplicates; '' where the
+    image is synthetic); sources: str [N], the id of the real image that this one is a translation of, else ''.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    patients: np.ndarray | None = None
+    sources: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        self.images = np.asarray(self.images, np.uint8)
+        self.labels = np.asarray(self.labels, np.uint8)
+        n = len(self.images)
+        for name in ("ids", "patients", "sources"):
+            value = getattr(self, name)
+            setattr(self, name, np.full(n, "", dtype=np.str_) if value is None else np.asarray(value, dtype=np.str_))
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {n} images")
+        if self.images.ndim != 3 or self.labels.shape != (n,):
+            raise ValueError(
+                f"images must be [N, H, W] and labels [N], not {self.images.shape} and {self.labels.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: slice | np.ndarray | list[int]) -> "ImageSet":
+        """The images at *index*: a slice, positions or a boolean mask."""
+        return ImageSet(
+            self.images[index], self.labels[index], self.ids[index], self.patients[index], self.sources[index]
+        )
+
+    def of_class(self, pathology: str) -> "ImageSet":
+        """The images of one class, by its name."""
+        return self[self.labels == CLASSES.index(pathology)]
+
+    @staticmethod
+    def concatenate(sets: Iterable["ImageSet"]) -> "ImageSet":
+        """All images of several sets, in order."""
+        sets = list(sets)
+        fields = ("images", "labels", "ids", "patients", "sources")
+        return ImageSet(*(np.concatenate([getattr(s, field) for s in sets]) for field in fields))
+
+    def save(self, path: str | Path) -> None:
+        """Write the set; *path* never holds half a file."""
+        part = f"{path}.part"
+        with open(part, "wb") as file:
+            np.savez_compressed(
+                file,
+                images=self.images,
+                labels=self.labels,
+                ids=self.ids,
+                patients=self.patients,
+                sources=self.sources,
+            )
+        os.replace(part, path)
+
+    @staticmethod
+    def load(path: str | Path) -> "ImageSet":
+        """Read a set.
+
+        Raises InputError if *path* is not an image set.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return ImageSet(*(file[name] for name in ("images", "labels", "ids", "patients", "sources")))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(f"{path} is not an image set of mammosynth ({error}): delete it and run again") from error

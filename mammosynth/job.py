@@ -1,0 +1,36 @@
+"""What every job of the workflow does first: log, threads, GPU."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+from mammosynth import __version__
+from mammosynth.errors import InputError
+from mammosynth.gpu import lease
+
+log = logging.getLogger("mammosynth")
+
+
+@contextlib.contextmanager
+def started(snakemake) -> Iterator[None]:
+    """Run a script's work with all output in the job's log, its number of threads, and its own GPU.
+
+    *snakemake* is the object that Snakemake gives a script.  File descriptors are redirected, so that what child
+    processes and compiled libraries print is kept too.  An InputError ends the job with its message alone.
+    """
+    file = os.open(str(snakemake.log[0]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", force=True)
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(snakemake.threads)
+    try:
+        held = lease(int(snakemake.resources.get("gpu", 0)))
+        log.info("mammosynth %s, rule %s, GPU %s", __version__, snakemake.rule, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        yield
+        del held
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
