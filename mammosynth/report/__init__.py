@@ -1,0 +1,1 @@
+"""What a study ends with: tables, figures and one page that says what can be concluded."""
