@@ -12,9 +12,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from mammosynth.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger("mammosynth")
 
@@ -57,7 +60,7 @@ def lease(count: int, poll: float = 0.2, folder: Path | None = None) -> list[IO[
     while True:
         held: dict[str, IO[str]] = {}
         for gpu in ids:
-            file = open(folder / gpu.replace("/", "_"), "w")
+            file = open(folder / gpu.replace("/", "_"), "w")  # noqa: SIM115 (open as long as it is leased)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -72,7 +75,7 @@ def lease(count: int, poll: float = 0.2, folder: Path | None = None) -> list[IO[
         time.sleep(poll)
 
 
-def device():  # -> torch.device; torch is imported only where it is used
+def device() -> "torch.device":
     """The device of this job: the leased GPU, or the CPU if none is visible.
 
     Raises InputError if a GPU is visible that torch cannot use: training on the CPU instead would look like progress

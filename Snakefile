@@ -1,0 +1,44 @@
+"""Raw breast-imaging databases -> ROIs -> GANs -> synthetic ROIs -> quality -> classifiers -> report."""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.20")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+
+
+wildcard_constraints:
+    modality="|".join(MODALITIES),
+    source="|".join(config["databases"]),
+    gan="|".join(GANS),
+    mix=r"[a-z0-9_@.+]+",
+    fold=r"\d+",
+    seed=r"\d+",
+
+
+include: "workflow/rules/databases.smk"
+include: "workflow/rules/rois.smk"
+include: "workflow/rules/gans.smk"
+include: "workflow/rules/quality.smk"
+include: "workflow/rules/classifiers.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/report.html",
+
+
+onsuccess:
+    print(f"\nThe study's report: {Path('results/report/report.html').resolve()}")

@@ -1,0 +1,226 @@
+"""Generators and critics for grey images of 128×128 px.
+
+The residual networks are those of Miyato et al. 2018 ("Spectral normalization for GANs", table 4) and Miyato & Koyama
+2018 ("cGANs with projection discriminator"); WGAN-GP shares them without spectral normalisation (Gulrajani et al. 2017).
+The translation networks are those of Zhu et al. 2017 (CycleGAN).  At width 64, and with one grey channel in place of
+three, they have the parameters that the papers' code has.
+
+Images are float [N, 1, 128, 128] in [−1, 1], latents float [N, 128], labels int64 [N] (0 benign, 1 malignant).
+
+A 1×1 convolution commutes with nearest upsampling and with average pooling: the shortcuts are computed at the lower
+resolution, which gives the same function for a quarter of the work.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+LATENT = 128
+CLASS_COUNT = 2
+
+
+def _conv(inputs: int, outputs: int, size: int, spectral: bool = False) -> nn.Module:
+    conv = nn.Conv2d(inputs, outputs, size, padding=size // 2)
+    nn.init.xavier_uniform_(conv.weight, gain=math.sqrt(2) if size == 3 else 1.0)
+    nn.init.zeros_(conv.bias)
+    return spectral_norm(conv) if spectral else conv
+
+
+def _linear(inputs: int, outputs: int, spectral: bool = False) -> nn.Module:
+    linear = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return spectral_norm(linear) if spectral else linear
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and bias are learned for each class (de Vries et al. 2017)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, eps=2e-5, affine=False)
+        self.gain = nn.Embedding(CLASS_COUNT, channels)
+        self.bias = nn.Embedding(CLASS_COUNT, channels)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.norm(x) * self.gain(labels)[:, :, None, None] + self.bias(labels)[:, :, None, None]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation with the signature of its conditional sister; the labels have no effect."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=2e-5)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+class UpBlock(nn.Module):
+    """Residual block that doubles height and width."""
+
+    def __init__(self, inputs: int, outputs: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = norm(inputs), _conv(inputs, outputs, 3)
+        self.norm2, self.conv2 = norm(outputs), _conv(outputs, outputs, 3)
+        self.shortcut = _conv(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        h = F.interpolate(F.relu(self.norm1(x, labels)), scale_factor=2)
+        h = self.conv2(F.relu(self.norm2(self.conv1(h), labels)))
+        return h + F.interpolate(self.shortcut(x), scale_factor=2)
+
+
+class ResNetGenerator(nn.Module):
+    """Latents [N, 128] and labels [N] to images [N, 1, 128, 128].
+
+    conditioning: None (the labels have no effect), "projection" (conditional batch normalisation) or "concat" (one-hot
+    labels beside the latents, Mirza & Osindero 2014).
+    """
+
+    def __init__(self, width: int, conditioning: str | None = None) -> None:
+        super().__init__()
+        self.width, self.conditioning = width, conditioning
+        norm = ConditionalBatchNorm if conditioning == "projection" else BatchNorm
+        self.first = _linear(LATENT + (CLASS_COUNT if conditioning == "concat" else 0), 16 * width * 4 * 4)
+        channels = [16 * width, 16 * width, 8 * width, 4 * width, 2 * width, width]
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm) for a, b in zip(channels, channels[1:]))
+        self.norm = BatchNorm(width)
+        self.last = nn.Conv2d(width, 1, 3, padding=1)
+        nn.init.xavier_uniform_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        if self.conditioning == "concat":
+            latents = torch.cat([latents, F.one_hot(labels, CLASS_COUNT).to(latents.dtype)], 1)
+        h = self.first(latents).view(len(latents), 16 * self.width, 4, 4)
+        h = h.contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            h = block(h, labels)
+        return torch.tanh(self.last(F.relu(self.norm(h, labels))))
+
+
+class DownBlock(nn.Module):
+    """Residual block of a critic; halves height and width if *down*.
+
+    first: the block that sees the image, without an activation before its first convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, spectral: bool, down: bool = True, first: bool = False) -> None:
+        super().__init__()
+        self.down, self.first = down, first
+        hidden = outputs if first else inputs
+        self.conv1 = _conv(inputs, hidden, 3, spectral)
+        self.conv2 = _conv(hidden, outputs, 3, spectral)
+        self.shortcut = _conv(inputs, outputs, 1, spectral) if down or inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
+        if self.down:
+            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+        return h + self.shortcut(x)
+
+
+class ResNetCritic(nn.Module):
+    """Images [N, 1, 128, 128] and labels [N] to scores [N].
+
+    spectral: spectral normalisation of every layer; pooling: "sum" (SNGAN) or "mean" (WGAN-GP) over positions;
+    conditioning: None, "projection" (inner product of features and class embedding) or "concat" (one-hot label maps
+    beside the image).
+    """
+
+    def __init__(self, width: int, spectral: bool, pooling: str, conditioning: str | None = None) -> None:
+        super().__init__()
+        self.pooling, self.conditioning = pooling, conditioning
+        inputs = 1 + (CLASS_COUNT if conditioning == "concat" else 0)
+        channels = [width, 2 * width, 4 * width, 8 * width, 16 * width]
+        self.blocks = nn.Sequential(
+            DownBlock(inputs, width, spectral, first=True),
+            *(DownBlock(a, b, spectral) for a, b in zip(channels, channels[1:])),
+            DownBlock(16 * width, 16 * width, spectral, down=False),
+        )
+        self.last = _linear(16 * width, 1, spectral)
+        if conditioning == "projection":
+            embedding = nn.Embedding(CLASS_COUNT, 16 * width)
+            nn.init.xavier_uniform_(embedding.weight)
+            self.embedding = spectral_norm(embedding) if spectral else embedding
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        if self.conditioning == "concat":
+            maps = F.one_hot(labels, CLASS_COUNT).to(images.dtype)[:, :, None, None]
+            images = torch.cat([images, maps.expand(-1, -1, *images.shape[2:])], 1)
+        h = F.relu(self.blocks(images)).float()
+        h = h.sum((2, 3)) if self.pooling == "sum" else h.mean((2, 3))
+        score = self.last(h).squeeze(1)
+        if self.conditioning == "projection":
+            score = score + (self.embedding(labels) * h).sum(1)
+        return score
+
+
+def _normal_init(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+class TranslationBlock(nn.Module):
+    """Residual block of the translation generator: two reflection-padded 3×3 convolutions with instance norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class TranslationGenerator(nn.Sequential):
+    """Images of one class to images of the other: c7s1-w, d2w, d4w, 6 × R4w, u2w, uw, c7s1-1 (Zhu et al. 2017)."""
+
+    def __init__(self, width: int, blocks: int = 6) -> None:
+        def convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
+            conv = nn.Conv2d(inputs, outputs, size, stride, padding=1 if stride == 2 else 0)
+            return [conv, nn.InstanceNorm2d(outputs), nn.ReLU(inplace=True)]
+
+        def upscaling(inputs: int, outputs: int) -> list[nn.Module]:
+            conv = nn.ConvTranspose2d(inputs, outputs, 3, 2, padding=1, output_padding=1)
+            return [conv, nn.InstanceNorm2d(outputs), nn.ReLU(inplace=True)]
+
+        super().__init__(
+            nn.ReflectionPad2d(3),
+            *convolution(1, width, 7, 1),
+            *convolution(width, 2 * width, 3, 2),
+            *convolution(2 * width, 4 * width, 3, 2),
+            *(TranslationBlock(4 * width) for _ in range(blocks)),
+            *upscaling(4 * width, 2 * width),
+            *upscaling(2 * width, width),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, 1, 7),
+            nn.Tanh(),
+        )
+        self.apply(_normal_init)
+
+
+class PatchCritic(nn.Sequential):
+    """Images to a map of scores, each of a 70×70 px patch: C w-2w-4w-8w (Isola et al. 2017)."""
+
+    def __init__(self, width: int) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(1, width, 4, 2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        for inputs, outputs, stride in ((width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 8 * width, 1)):
+            conv = nn.Conv2d(inputs, outputs, 4, stride, padding=1)
+            layers += [conv, nn.InstanceNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
+        super().__init__(*layers, nn.Conv2d(8 * width, 1, 4, 1, padding=1))
+        self.apply(_normal_init)

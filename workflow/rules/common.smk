@@ -1,0 +1,35 @@
+"""Names and helper functions that the rules share."""
+
+from snakemake.exceptions import WorkflowError
+
+from mammosynth import gpu, study
+from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.errors import InputError
+
+try:
+    study.check(config)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+MODALITIES = study.modalities(config)
+GANS, MIXES = config["gans"], config["mixes"]
+FOLDS, SEEDS = config["folds"], config["seeds"]
+
+# One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
+# profile says gpu=1 for its nodes.
+GPU = 1 if gpu.visible() else 0
+
+
+def sources_of(modality):
+    """Names of the selected databases of a modality."""
+    return study.sources_of(config, modality)
+
+
+def mix_inputs(wildcards):
+    """Image sets that a mix is made of: the real training part, and those of its GANs."""
+    folder = "results/{modality}/fold{fold}"
+    gans = [part for part in parse_mix(wildcards.mix, GANS).synthetic]
+    return {
+        "real": f"{folder}/train.npz",
+        "synthetic": [f"{folder}/synthetic/{gan}/seed{{seed}}.npz" for gan in gans],
+    }
