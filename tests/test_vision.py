@@ -1,5 +1,6 @@
 """torchvision imports beside any torch, and does what the pipeline asks of it."""
 
+import importlib
 import subprocess
 import sys
 
@@ -7,10 +8,12 @@ import torch
 
 from mammosynth.vision import torchvision
 
+v2 = importlib.import_module("torchvision.transforms.v2")
+
 
 def test_models_and_transforms_run():
     network = torchvision.models.resnet18(weights=None, num_classes=2).eval()
-    images = torchvision.transforms.v2.functional.horizontal_flip(torch.rand(2, 3, 64, 64))
+    images = v2.functional.horizontal_flip(torch.rand(2, 3, 64, 64))
     with torch.inference_mode():
         assert network(images).shape == (2, 2)
 
@@ -22,7 +25,7 @@ def test_libraries_that_import_torchvision_themselves_work_after_it():
 
 
 def test_working_operators_are_not_redeclared():
-    """A torchvision whose operators load (a CUDA build, a matching CPU build) keeps them: nothing of ours is in the way."""
+    """A torchvision whose operators load (a CUDA build, a matching CPU build) keeps them."""
     code = (
         "import torch\n"
         "own = torch.library.Library('torchvision', 'FRAGMENT')\n"
