@@ -1,0 +1,169 @@
+"""Curation: near-duplicate images, conflicting labels, and the groups that must never be split.
+
+Two images are near-duplicates if their 256-bit perceptual hashes (imagehash's phash: signs of the low frequencies of a
+cosine transform) differ in few bits; groups of them are single-linkage clusters. A *group*, the unit that folds and
+confidence intervals use, is a connected component of images of the same patient and of near-duplicate images.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mammosynth.databases import Lesion, Problems, Reading, near_duplicate_bits, open_source, read_database
+from mammosynth.databases.lesion import read_image
+from mammosynth.progress import track
+
+log = logging.getLogger(__name__)
+
+HASH_SIZE = 16  # 16 × 16 = 256 bits
+BOX = ["x0", "y0", "x1", "y1"]
+
+
+def read_lesions(sources: dict[str, dict]) -> pd.DataFrame:
+    """All lesions of the databases of a modality, curated; *sources* are their settings by name.
+
+    Returns one row a lesion with the columns of `Lesion`, *group* (the unit that is split) and *duplicates* (the
+    near-duplicate group of its image, or empty). Raises InputError, one for all databases, for bad files.
+    """
+    problems = Problems()
+    readings: dict[str, Reading] = {}
+    for name, settings in sources.items():
+        with problems.gathered():
+            readings[name] = read_database(open_source(name, settings))
+    problems.refuse()
+    lesions = pd.DataFrame(
+        [vars(lesion) for reading in readings.values() for lesion in reading.lesions],
+        columns=list(Lesion.__dataclass_fields__),
+    ).astype(dict.fromkeys(BOX, "Int64"))
+    normals = pd.DataFrame(
+        [(name, str(path)) for name, reading in readings.items() for path in reading.normals],
+        columns=["database", "image"],
+    )
+    return curate(lesions, normals, {name: near_duplicate_bits(settings) for name, settings in sources.items()})
+
+
+def save_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
+    """Write a table of lesions; what it lacks is left empty."""
+    lesions.to_csv(path, index=False)
+
+
+def load_lesions(path: str | Path) -> pd.DataFrame:
+    """Read a table of lesions: text as text (ids keep their zeros, nothing is taken for a missing value)."""
+    lesions = pd.read_csv(path, dtype=str, keep_default_na=False)
+    numbers = [name for name in ("scale", "padded", "window_low", "window_high") if name in lesions]
+    for name in [*BOX, *numbers]:
+        lesions[name] = pd.to_numeric(lesions[name].replace("", None))
+    return lesions.astype(dict.fromkeys(BOX, "Int64"))
+
+
+def curate(lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None]) -> pd.DataFrame:
+    """Lesions with *group* and *duplicates*, and those of near-duplicates with different labels excluded.
+
+    normals: database and image of the images without a lesion. bits: for each database, up to how many bits
+    near-duplicates differ, or None for no search; images of two databases are held to the smaller number. Lesions
+    that are excluded already are neither opened nor able to bring others into conflict.
+    """
+    shown = pd.concat(
+        [lesions.loc[lesions["excluded"] == "", ["database", "image", "pathology"]], normals.assign(pathology="normal")]
+    )
+    searched = shown[shown["database"].map(bits.get).notna()]
+    images = searched.drop_duplicates("image")
+    hashes = hash_images([Path(image) for image in images["image"]])
+    clusters = near_duplicates(hashes, images["database"].map(bits).to_numpy(dtype=int))
+    cluster = pd.Series(clusters, index=images["image"], dtype=int)
+    sizes = np.bincount(clusters, minlength=1)
+    cluster = cluster[sizes[cluster] > 1]
+
+    labels = searched.assign(cluster=searched["image"].map(cluster)).dropna().groupby("cluster")["pathology"].unique()
+    conflicts = {
+        c: f"near-duplicates with different labels ({', '.join(sorted(found))})"
+        for c, found in labels.items()
+        if len(found) > 1
+    }
+    log.info(
+        "%d of %d images are near-duplicates, in %d groups (the largest of %d); %d groups hold different labels",
+        len(cluster), len(images), len(labels), sizes.max(), len(conflicts),
+    )  # fmt: skip
+
+    number = lesions["image"].map(cluster)
+    lesions = lesions.assign(
+        group=join_groups(lesions, number),
+        duplicates=number.map({c: str(i) for i, c in enumerate(labels.index, start=1)}).fillna(""),
+        excluded=lesions["excluded"].where(lesions["excluded"] != "", number.map(conflicts).fillna("")),
+    )
+    for reason, n in lesions.loc[lesions["excluded"] != "", "excluded"].value_counts().items():
+        log.info("%d lesions excluded: %s", n, reason)
+    return lesions
+
+
+def hash_images(paths: Iterable[Path]) -> np.ndarray:
+    """Perceptual hashes, bool [N, 256]. Raises InputError, one for all files, for unreadable images."""
+    problems = Problems()
+    hashes = []
+    for path in track(list(paths), "hash images"):
+        with problems.gathered():
+            hashes.append(imagehash.phash(Image.fromarray(_bytes(read_image(path))), hash_size=HASH_SIZE).hash.ravel())
+    problems.refuse()
+    return np.array(hashes, dtype=bool).reshape(-1, HASH_SIZE**2)
+
+
+def near_duplicates(hashes: np.ndarray, bits: np.ndarray, block: int = 1024) -> np.ndarray:
+    """Single-linkage clusters of hashes: int [N], equal where two images are joined.
+
+    hashes: bool [N, B]. bits: int [N]; two images are joined if they differ in no more than the smaller of their two.
+    Distances are made *block* rows at a time, so that memory grows with N and not with its square.
+    """
+    n = len(hashes)
+    signs = np.where(hashes, 1, -1).astype(np.float32)
+    first, second = [], []
+    for start in range(0, n, block):
+        distance = (hashes.shape[1] - signs[start : start + block] @ signs.T) / 2  # Hamming, from the dot product
+        i, j = np.nonzero(distance <= np.minimum(bits[start : start + block, None], bits))
+        first.append(i + start)
+        second.append(j)
+    if not n:
+        return np.empty(0, dtype=int)
+    i, j = np.concatenate(first), np.concatenate(second)
+    return connected_components(coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(n, n)), directed=False)[1]
+
+
+def join_groups(lesions: pd.DataFrame, cluster: pd.Series) -> pd.Series:
+    """Name of each lesion's group: the connected component of its patient, its image and its near-duplicate *cluster*.
+
+    A group is named after its first patient, or its first lesion's id where no patient is known.
+    """
+    patient = (lesions["database"] + "/" + lesions["patient_id"]).where(lesions["patient_id"] != "")
+    nodes = pd.concat(
+        [
+            "image " + lesions["image"],
+            "patient " + patient,
+            ("cluster " + cluster.astype("Int64").astype(str)).where(cluster.notna()),
+        ],
+        axis=1,
+    )
+    codes, names = pd.factorize(nodes.to_numpy(dtype=object).ravel())  # −1 where there is none
+    codes = codes.reshape(-1, 3)
+    edges = np.concatenate([codes[:, [0, 1]], codes[:, [0, 2]]])
+    edges = edges[(edges >= 0).all(axis=1)]
+    graph = coo_array((np.ones(len(edges), dtype=bool), (edges[:, 0], edges[:, 1])), shape=(len(names),) * 2)
+    component = pd.Series(connected_components(graph, directed=False)[1][codes[:, 0]], index=lesions.index)
+    first_patient = patient.groupby(component).transform("first")
+    return first_patient.fillna(lesions["lesion_id"].groupby(component).transform("first"))
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    """A grey image of any depth as uint8, by its own range; 8 bits stay as they are."""
+    if image.dtype == np.uint8:
+        return image
+    low, high = int(image.min()), int(image.max())
+    return ((image - low) * (255 / max(high - low, 1))).astype(np.uint8)
+
+
+__all__ = ["curate", "hash_images", "join_groups", "load_lesions", "near_duplicates", "read_lesions", "save_lesions"]

@@ -1,0 +1,46 @@
+"""The databases: one reader each, all of which yield the same lesion records.
+
+A new database is one new file with `read` and `NEAR_DUPLICATES`, and one line in `READERS`.
+"""
+
+from pathlib import Path
+
+from mammosynth.databases import busi, mini_mias, rois
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, expand
+from mammosynth.errors import InputError
+
+READERS = {
+    "busi": busi,
+    "mini_mias": mini_mias,
+    "rois": rois,
+}
+
+
+def phantoms_root(name: str) -> Path:
+    """Where the workflow lays the phantoms of a source, below the study's folder."""
+    return Path("results", "phantoms", name)
+
+
+def open_source(name: str, settings: dict) -> Source:
+    """A database of the config: at its *root*, or where its *phantoms* were made.
+
+    Raises InputError if the root does not exist or names an environment variable that is not set.
+    """
+    key = f"sources: {name}: root"
+    root = phantoms_root(name) if "phantoms" in settings else expand(settings["root"], key)
+    if not root.is_dir():
+        raise InputError(f'{root} is no folder: mend {key} in the config, which is "{settings.get("root", root)}"')
+    return Source(name, settings, root)
+
+
+def read_database(source: Source) -> Reading:
+    """The lesions of one database and its images without a lesion. Raises InputError for bad files."""
+    return READERS[source.settings["reader"]].read(source)
+
+
+def near_duplicate_bits(settings: dict) -> int | None:
+    """Up to how many of 256 bits near-duplicates of a source may differ: its setting, else its reader's; None = off."""
+    return settings.get("near_duplicates", READERS[settings["reader"]].NEAR_DUPLICATES)
+
+
+__all__ = ["READERS", "Lesion", "Problems", "Reading", "Source", "near_duplicate_bits", "open_source", "phantoms_root"]

@@ -1,0 +1,132 @@
+"""BUSI, the breast ultrasound images of Baheya Hospital.
+
+Layout: ``benign/benign (1).png`` with ``benign (1)_mask.png`` and, where an image shows several lesions or parts of
+one, ``benign (1)_mask_1.png`` and so on; ``malignant/`` and ``normal/`` likewise. The root is the folder that holds
+these three, or the folder that holds it as ``Dataset_BUSI_with_GT``.
+Label rule: the folder. Several masks of an image are united to one lesion. Images of ``normal`` show no lesion.
+Patients: none are published. An optional ``patients.csv`` in the root (columns image, patient_id; image as
+``benign/benign (1).png``) gives them; without it, near-duplicate groups stand in (see `mammosynth.curation`).
+Licence: public, to be cited: W. Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief 28:104863
+(2020).
+"""
+
+import re
+from collections import defaultdict
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+
+from mammosynth.databases.lesion import (
+    Lesion,
+    Problems,
+    Reading,
+    Source,
+    bounding_box,
+    read_mask,
+    read_sidecar,
+    read_size,
+)
+from mammosynth.errors import InputError
+
+FOLDER = "Dataset_BUSI_with_GT"
+LABELS = ("benign", "malignant", "normal")
+PATIENTS = "patients.csv"
+
+# About a fifth of the images are near-duplicates of others (Pawłowska et al., Data in Brief 48:109247, 2023). On the
+# 437 benign, 210 malignant and 12 of the normal images, 32 of 256 bits gives 106 groups of 229 images, the largest of
+# 4; up to 8 bits more joins hardly any more (114 groups), and random pairs lie at 126 (0.1 % of them below 92).
+NEAR_DUPLICATES = 32
+
+_NAME = re.compile(r"(?P<stem>(?:benign|malignant|normal) \(\d+\))(?P<mask>_mask(?:_\d+)?)?\.png")
+
+
+def read(source: Source) -> Reading:
+    """The lesions of BUSI, or of phantoms in its layout.
+
+    Raises InputError, one for all files at fault, if there is no image, a mask is missing, empty, unreadable, of
+    another size than its image or for no image, or a sidecar and the folders disagree.
+    """
+    folder = source.root / FOLDER if (source.root / FOLDER).is_dir() else source.root
+    images, masks = _list_files(folder)
+    if not images:
+        raise InputError(
+            f"{folder} holds no BUSI image such as benign/benign (1).png: "
+            f"point root of {source.name} at the folder that holds {', '.join(LABELS)} or {FOLDER}"
+        )
+    keys = {path.relative_to(folder).as_posix() for path in images}
+    source.refuse_unknown(source.exclusions, keys, "the exclusion list")
+    patients = _read_patients(source, keys)
+    problems = Problems()
+    reading = Reading([])
+    for image in sorted(set(masks) - set(images)):
+        with problems.gathered():
+            raise InputError(f"{masks[image][0]} is a mask for no image: add {image.name}, or remove the mask")
+    for image in images:
+        key = image.relative_to(folder).as_posix()
+        excluded = source.exclusions.get(key, "")
+        if image.parent.name == "normal":
+            if not excluded:
+                reading.normals.append(image)
+            continue
+        with problems.gathered():
+            box = (None,) * 4 if excluded else _box(image, masks[image])
+            reading.lesions.append(
+                Lesion(
+                    lesion_id=f"{source.name}/{image.stem}",
+                    patient_id=patients.get(key, ""),
+                    database=source.name,
+                    modality=source.modality,
+                    image=str(image),
+                    mask=";".join(map(str, masks[image])),
+                    **dict(zip(("x0", "y0", "x1", "y1"), box)),
+                    pathology=image.parent.name,
+                    excluded=excluded,
+                )
+            )
+    problems.refuse()
+    return reading
+
+
+def _list_files(folder: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
+    """All images, in order of class and number, and the masks of each."""
+    images, masks = [], defaultdict(list)
+    problems = Problems()
+    for label in LABELS:
+        for path in sorted((folder / label).glob("*.png")):
+            name = _NAME.fullmatch(path.name)
+            with problems.gathered():
+                if name is None or not path.name.startswith(label):
+                    raise InputError(
+                        f'{path} is not named as BUSI names its files: call it "{label} (n).png" or '
+                        f'"{label} (n)_mask.png", or take it out of the folder'
+                    )
+                if name["mask"]:
+                    masks[path.with_name(f"{name['stem']}.png")].append(path)
+                else:
+                    images.append(path)
+    problems.refuse()
+    number = re.compile(r"\d+")
+    images.sort(key=lambda path: (path.parent.name, int(number.search(path.name)[0])))
+    return images, masks
+
+
+def _read_patients(source: Source, keys: set[str]) -> dict[str, str]:
+    path = source.root / PATIENTS
+    if not path.is_file():
+        return {}
+    patients = read_sidecar(path, ("image", "patient_id"))
+    source.refuse_unknown(patients, keys, str(path))
+    if missing := sorted(key for key in keys if not patients.get(key)):
+        raise InputError(
+            f'{path} gives no patient_id for "{missing[0]}" and {len(missing) - 1} more: add a row for each image'
+        )
+    return patients
+
+
+def _box(image: Path, masks: list[Path]) -> tuple[int, int, int, int]:
+    """Box of the united masks of an image."""
+    if not masks:
+        raise InputError(f"{image} has no mask: add {image.stem}_mask.png, or list it in its source's exclusions")
+    size = read_size(image)
+    return bounding_box(reduce(np.logical_or, (read_mask(path, size) for path in masks)))

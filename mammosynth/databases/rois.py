@@ -1,0 +1,92 @@
+"""Ready-made ROIs in folders, such as CBIS-DDSM masses already cut out.
+
+Layout: the config's *benign* and *malignant* are globs of folders below the root (``*/is_benign_true``); each image in
+them is one lesion. Its box is the whole image, so that it is neither given a context margin nor cut a second time.
+Label rule: the folder.
+Patients: *patient*, a regular expression, is searched in each file's name; its first group, or all that it matches, is
+the patient. Without it near-duplicate groups stand in.
+Licence and citation: those of the images' makers.
+"""
+
+import re
+from pathlib import Path
+
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_size
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES
+
+SUFFIXES = (".png", ".pgm", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+# On 1,296 mass ROIs of CBIS-DDSM (839,160 pairs) the nearest pair differs in 62 of 256 bits: at 32 nothing is joined
+# falsely, and an image that lies in a collection twice is found.
+NEAR_DUPLICATES = 32
+
+
+def read(source: Source) -> Reading:
+    """One lesion a file.
+
+    Raises InputError, one for all files at fault, if a glob finds no image, both classes claim a file, a header is
+    unreadable, two files share an id, or a name gives no patient.
+    """
+    files = {label: _find(source, label) for label in CLASSES}
+    if both := sorted(set(files["benign"]) & set(files["malignant"])):
+        raise InputError(
+            f"{both[0]} and {len(both) - 1} more are both benign and malignant: "
+            f"mend the globs benign and malignant of {source.name}"
+        )
+    paths = [path for label in CLASSES for path in files[label]]
+    keys = {path.relative_to(source.root).as_posix() for path in paths}
+    source.refuse_unknown(source.exclusions, keys, "the exclusion list")
+    problems = Problems()
+    lesions: dict[str, Lesion] = {}
+    for path in paths:
+        key = path.relative_to(source.root)
+        excluded = source.exclusions.get(key.as_posix(), "")
+        with problems.gathered():
+            lesion_id = f"{source.name}/{key.with_suffix('').as_posix()}"
+            if lesion_id in lesions:
+                raise InputError(f"{path} and {lesions[lesion_id].image} share one name: rename or remove one of them")
+            width, height = (None, None) if excluded else read_size(path)
+            lesions[lesion_id] = Lesion(
+                lesion_id=lesion_id,
+                patient_id=_patient(path, source),
+                database=source.name,
+                modality=source.modality,
+                image=str(path),
+                mask="",
+                x0=None if excluded else 0,
+                y0=None if excluded else 0,
+                x1=width,
+                y1=height,
+                pathology="benign" if path in files["benign"] else "malignant",
+                excluded=excluded,
+            )
+    problems.refuse()
+    return Reading(list(lesions.values()))
+
+
+def _find(source: Source, label: str) -> dict[Path, None]:
+    """The images of a class in order; a dictionary, for it is asked for membership."""
+    pattern = source.settings[label]
+    found = {
+        path: None
+        for folder in sorted(source.root.glob(pattern))
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in SUFFIXES
+    }
+    if not found:
+        raise InputError(
+            f'{source.root} holds no {label} image in a folder like "{pattern}": mend root or {label} of {source.name}'
+        )
+    return found
+
+
+def _patient(path: Path, source: Source) -> str:
+    pattern = source.settings.get("patient")
+    if not pattern:
+        return ""
+    match = re.search(pattern, path.name)
+    if match is None:
+        raise InputError(f'{path} does not match "{pattern}", patient of {source.name}: mend the pattern or the name')
+    return match[1] if match.re.groups else match[0]
