@@ -36,17 +36,17 @@ def visible() -> list[str]:
 def lease(count: int, poll: float = 0.2, folder: Path | None = None) -> list[IO[str]]:
     """Restrict this process to *count* GPUs that no other job of this user holds; waits for them.
 
-    Returns the locks: keep them for the life of the job.  With ``count`` 0, or no GPU visible, the job runs on the CPU
-    (the second is logged as a warning).
+    Returns the locks: keep them for the life of the job.  With ``count`` 0, or no GPU visible, the job runs on the CPU;
+    the second is logged as a warning.
 
     Raises InputError if more GPUs are asked for than are visible.
     """
-    if count == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        return []
     ids = visible()
     if not ids:
         log.warning("no GPU is visible: this job runs on the CPU")
+        return []
+    if count == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
         return []
     if count > len(ids):
         raise InputError(

@@ -27,7 +27,8 @@ def started(snakemake) -> Iterator[None]:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)
     try:
-        held = lease(int(snakemake.resources.get("gpu", 0)))
+        gpus = snakemake.resources.get("gpu")
+        held = lease(int(gpus)) if gpus is not None else None
         log.info("mammosynth %s, rule %s, GPU %s", __version__, snakemake.rule, os.environ.get("CUDA_VISIBLE_DEVICES"))
         yield
         del held

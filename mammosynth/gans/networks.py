@@ -1,9 +1,9 @@
 """Generators and critics for grey images of 128×128 px.
 
 The residual networks are those of Miyato et al. 2018 ("Spectral normalization for GANs", table 4) and Miyato & Koyama
-2018 ("cGANs with projection discriminator"); WGAN-GP shares them without spectral normalisation (Gulrajani et al. 2017).
-The translation networks are those of Zhu et al. 2017 (CycleGAN).  At width 64, and with one grey channel in place of
-three, they have the parameters that the papers' code has.
+2018 ("cGANs with projection discriminator"); WGAN-GP shares them without spectral normalisation (Gulrajani et al.
+2017).  The translation networks are those of Zhu et al. 2017 (CycleGAN).  At width 64, and with one grey channel in
+place of three, they have the parameters that the papers' code has.
 
 Images are float [N, 1, 128, 128] in [−1, 1], latents float [N, 128], labels int64 [N] (0 benign, 1 malignant).
 
@@ -11,6 +11,7 @@ A 1×1 convolution commutes with nearest upsampling and with average pooling: th
 resolution, which gives the same function for a quarter of the work.
 """
 
+import itertools
 import math
 
 import torch
@@ -89,7 +90,7 @@ class ResNetGenerator(nn.Module):
         norm = ConditionalBatchNorm if conditioning == "projection" else BatchNorm
         self.first = _linear(LATENT + (CLASS_COUNT if conditioning == "concat" else 0), 16 * width * 4 * 4)
         channels = [16 * width, 16 * width, 8 * width, 4 * width, 2 * width, width]
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm) for a, b in zip(channels, channels[1:]))
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm) for a, b in itertools.pairwise(channels))
         self.norm = BatchNorm(width)
         self.last = nn.Conv2d(width, 1, 3, padding=1)
         nn.init.xavier_uniform_(self.last.weight)
@@ -141,7 +142,7 @@ class ResNetCritic(nn.Module):
         channels = [width, 2 * width, 4 * width, 8 * width, 16 * width]
         self.blocks = nn.Sequential(
             DownBlock(inputs, width, spectral, first=True),
-            *(DownBlock(a, b, spectral) for a, b in zip(channels, channels[1:])),
+            *(DownBlock(a, b, spectral) for a, b in itertools.pairwise(channels)),
             DownBlock(16 * width, 16 * width, spectral, down=False),
         )
         self.last = _linear(16 * width, 1, spectral)

@@ -1,0 +1,190 @@
+"""What all GANs share: their settings, their networks, and what the training loop and the synthesis ask of them."""
+
+import contextlib
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mammosynth.imageset import CLASSES, ImageSet
+
+Losses = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one GAN; the keys of ``generators`` in the configuration, whose schema describes them."""
+
+    method: str
+    width: int
+    steps: int
+    batch: int
+    learning_rate: float
+    critic_steps: int = 1
+    conditioning: str = "projection"
+    ema_half_life: float = 10_000
+    precision: str = "auto"
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether *device* has instructions for bfloat16, so that autocast saves time."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
+class Reals:
+    """The training ROIs on the device, drawn without end.
+
+    Each class has its own stream of shuffled passes, so that every image is seen equally often, whatever the batch; a
+    batch larger than the class holds images repeatedly.
+    """
+
+    def __init__(self, images: ImageSet, device: torch.device) -> None:
+        self.images = torch.from_numpy(images.images)[:, None].to(device)
+        self.members = [torch.from_numpy(np.flatnonzero(images.labels == label)) for label in range(len(CLASSES))]
+        self.queues = [members[:0] for members in self.members]
+
+    def draw(self, labels: Tensor) -> Tensor:
+        """Real images of the classes *labels* (int64 [N], on the CPU): float [N, 1, H, W] in [−1, 1]."""
+        index = torch.empty_like(labels)
+        for label in range(len(CLASSES)):
+            wanted = labels == label
+            count = int(wanted.sum())
+            while len(self.queues[label]) < count:
+                order = torch.randperm(len(self.members[label]))
+                self.queues[label] = torch.cat([self.queues[label], self.members[label][order]])
+            index[wanted], self.queues[label] = self.queues[label][:count], self.queues[label][count:]
+        return self.images[index.to(self.images.device)].float() / 127.5 - 1
+
+    def state(self) -> list[Tensor]:
+        """What is still to come of each class's pass."""
+        return self.queues
+
+    def load_state(self, state: list[Tensor]) -> None:
+        """Go on where ``state`` was taken."""
+        self.queues = list(state)
+
+
+@contextlib.contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Without gradients for the weights of *networks*, which then cost nothing in the backward pass."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Float [N, 1, H, W] in [−1, 1] to uint8 [N, H, W]."""
+    return ((images[:, 0].float() + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
+
+
+class Gan(nn.Module):
+    """Networks, optimisers and the step of one GAN.
+
+    A subclass fills ``generators`` and ``critics`` in ``make_networks`` and implements ``step`` and ``synthesise``.
+    ``average`` holds the moving average of the generators: what is saved, and what synthesises.
+    """
+
+    betas: tuple[float, float]
+    memory_format = torch.contiguous_format
+    decay: float = 0.0  # the share of training, at its end, over which the learning rate falls to 0
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.generators, self.critics = nn.ModuleDict(), nn.ModuleDict()
+        self.make_networks()
+        self.average = copy.deepcopy(self.generators).eval().requires_grad_(False)
+
+    def make_networks(self) -> None:
+        """Fill ``generators`` and ``critics``."""
+        raise NotImplementedError
+
+    def step(self, reals: Reals) -> Losses:
+        """Update each generator once and its critic as often as the GAN says.
+
+        Returns the losses as 0-d tensors on the device, by the class that a network is for ("all" if for both).
+        """
+        raise NotImplementedError
+
+    def synthesise(self, per_class: int, reals: ImageSet, seed: int) -> ImageSet:
+        """*per_class* images of each class from the averaged generators, the same for the same seed and machine.
+
+        reals: the training ROIs; only GANs that translate use them.
+        """
+        raise NotImplementedError
+
+    def start(self, device: torch.device) -> None:
+        """Move to *device* and make the optimisers."""
+        self.device = device
+        self.to(device, memory_format=self.memory_format)
+        precision = self.settings.precision
+        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device))
+        self.generator_adam = self._adam(self.generators)
+        self.critic_adam = self._adam(self.critics)
+
+    def _adam(self, networks: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(networks.parameters(), self.settings.learning_rate, self.betas, fused=True)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the forward passes."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def images_a_step(self) -> int:
+        """Real images that the critic of one class sees in a step."""
+        return self.settings.batch * self.settings.critic_steps
+
+    def set_rate(self, step: int) -> None:
+        """Set the learning rate of step *step* of 0 … steps − 1: constant, then linear; the last step is not at 0."""
+        steps = self.settings.steps
+        share = min(1.0, (steps - step) / (self.decay * steps)) if self.decay else 1.0
+        for adam in (self.generator_adam, self.critic_adam):
+            for group in adam.param_groups:
+                group["lr"] = self.settings.learning_rate * share
+
+    @torch.no_grad()
+    def update_average(self, step: int) -> None:
+        """Move ``average`` towards the generators after step *step* (from 0).
+
+        The half-life is at most 5 % of the images seen so far (Karras et al. 2020), so that a short training is not
+        dominated by its random start; half-life 0 copies.
+        """
+        images = self.images_a_step()
+        half_life = min(self.settings.ema_half_life, 0.05 * images * (step + 1))
+        weight = 1 - 0.5 ** (images / half_life) if half_life else 1.0
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), weight)
+        for mean, buffer in zip(self.average.buffers(), self.generators.buffers()):
+            mean.copy_(buffer)
+
+    def state(self) -> dict:
+        """All that a resumed training needs of the GAN."""
+        adams = (self.generator_adam.state_dict(), self.critic_adam.state_dict())
+        return {"networks": self.state_dict(), "adams": adams}
+
+    def load_state(self, state: dict) -> None:
+        """Take up what ``state`` returned."""
+        self.load_state_dict(state["networks"])
+        for adam, saved in zip((self.generator_adam, self.critic_adam), state["adams"]):
+            adam.load_state_dict(saved)
+
+
+def synthetic_set(
+    images: Sequence[np.ndarray], labels: Sequence[int], sources: Sequence[str] | None = None
+) -> ImageSet:
+    """Image set of synthetic images in the order given, named ``benign-00000`` and so on."""
+    counts = dict.fromkeys(range(len(CLASSES)), 0)
+    ids = []
+    for label in labels:
+        ids.append(f"{CLASSES[label]}-{counts[label]:05d}")
+        counts[label] += 1
+    return ImageSet(
+        np.stack(images), np.array(labels), np.array(ids), sources=None if sources is None else np.array(sources)
+    )
