@@ -1,9 +1,9 @@
 """Scores of a binary classifier and their uncertainty, on arrays.
 
-Every score takes ``labels`` [N] (1 malignant), ``probability`` [N] (of malignancy), ``predicted`` [N] (bool, probability
-at or above the threshold) and ``weights`` [B, N], how often each image counts in each of B resamples, and returns [B].
-One row of ones gives the score itself, so that a score and its bootstrap resamples come from the same lines.  A score
-that is undefined in a resample (no image of a class) is NaN there.
+Every score takes ``labels`` [N] (1 malignant), ``probability`` [N] (of malignancy), ``predicted`` [N] (bool: the
+probability is at or above the threshold) and ``weights`` [B, N], how often each image counts in each of B resamples,
+and returns [B].  One row of ones gives the score itself, so that a score and its bootstrap resamples come from the same
+lines.  A score that is undefined in a resample (no image of a class) is NaN there.
 """
 
 from collections.abc import Callable

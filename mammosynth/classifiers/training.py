@@ -1,0 +1,267 @@
+"""Training a classifier: a torchvision ResNet with one input channel and one logit.
+
+What the paper does not state is our choice and the same for every mix: AdamW with a cosine schedule; batches with
+equally many images of both classes; grey values normalised by mean and standard deviation of the mix's own images; the
+step with the best AUROC of the validation part kept.  All mixes get the same number of steps, so none is trained longer
+because it has more images.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mammosynth import __version__
+from mammosynth.classifiers.mixes import Mix
+from mammosynth.classifiers.statistics import area_under_roc
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.vision import torchvision
+
+log = logging.getLogger("mammosynth")
+
+ARCHITECTURES = ("resnet18", "resnet50")
+# Classical augmentation: the largest rotation in degrees, shift in fractions of the side, relative zoom, and changes of
+# grey values (gain, and offset in units of the full range).
+ROTATION, SHIFT, ZOOM, GAIN, OFFSET = 10.0, 0.05, 0.1, 0.15, 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a classifier is trained: the config's ``classifier`` without ``weights``."""
+
+    architecture: str
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    evaluate_every: int
+
+
+@dataclass
+class Classifier:
+    """A network and the normalisation it was trained with (mean and sd of grey values in 0–1)."""
+
+    network: nn.Module
+    mean: float
+    sd: float
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Network input of images in 0–1."""
+        return (images - self.mean) / self.sd
+
+    @torch.inference_mode()
+    def logits(self, images: np.ndarray, batch: int = 64) -> Tensor:
+        """Log-odds of malignancy [N] of uint8 images [N, H, W], in float32 on the CPU."""
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        inputs = (self.normalise(unit_range(images[i : i + batch]).to(device)) for i in range(0, len(images), batch))
+        return torch.cat([self.network(x)[:, 0].float().cpu() for x in inputs])
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Probability of malignancy [N] of uint8 images [N, H, W], at the equal class shares of training."""
+        return torch.sigmoid(self.logits(images).double()).numpy()
+
+
+def unit_range(images: np.ndarray) -> Tensor:
+    """Float images [N, 1, H, W] in 0–1 of uint8 images [N, H, W]."""
+    return torch.from_numpy(images).float().div_(255)[:, None]
+
+
+def build_network(architecture: str, weights: str | Path | None = None) -> nn.Module:
+    """A torchvision ResNet for one grey channel and one logit.
+
+    weights: a file of torchvision's ImageNet weights for the architecture; its first convolution is summed over the
+    colour channels, which is what a grey image in all three would see.
+
+    Raises InputError if the architecture is unknown or the weights are missing or do not fit.
+    """
+    if architecture not in ARCHITECTURES:
+        raise InputError(
+            f"classifier.architecture {architecture!r} is not known: choose one of {', '.join(ARCHITECTURES)}"
+        )
+    network = getattr(torchvision.models, architecture)(num_classes=1)
+    network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+    if weights is not None:
+        if not Path(weights).is_file():
+            raise InputError(
+                f"classifier.weights: {weights} does not exist; name a file, or null to train from scratch"
+            )
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        state = {name: value for name, value in state.items() if not name.startswith("fc.")}
+        if "conv1.weight" in state:
+            state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)
+        expected = {name for name in network.state_dict() if not name.startswith("fc.")}
+        if set(state) != expected:
+            raise InputError(
+                f"classifier.weights: {weights} holds no torchvision {architecture}; take the file made for it"
+            )
+        network.load_state_dict(state, strict=False)
+    return network
+
+
+def balanced_batches(labels: np.ndarray, batch: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Positions of the images of each step: equally many of both classes, each class in shuffled epochs of its own.
+
+    A class smaller than its share of a batch repeats in it.  Of an odd batch the classes take the larger half in turn.
+    """
+
+    def stream(members: np.ndarray) -> Iterator[int]:
+        while True:
+            yield from rng.permutation(members)
+
+    streams = [stream(np.flatnonzero(labels == label)) for label in range(len(CLASSES))]
+    for step in range(steps):
+        yield np.array([next(streams[(step + i) % len(streams)]) for i in range(batch)])
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Classical augmentation of images [N, 1, H, W] in 0–1.
+
+    Each image gets its own left-right flip, small turn, shift, zoom and change of grey values.  None is turned upside
+    down: depth and shadows of ultrasound point down.
+    """
+    n, (height, width) = len(images), images.shape[-2:]
+    flip, turn, right, down, zoom, gain, offset = (2 * torch.rand(7, n, generator=generator) - 1).to(images.device)
+    angle, scale = turn * math.radians(ROTATION), 1 + zoom * ZOOM
+    sign = torch.where(flip < 0, -1.0, 1.0)
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    affine = torch.stack(
+        [
+            torch.stack([sign * cosine, -sine * height / width, 2 * SHIFT * right], 1),
+            torch.stack([sign * sine * width / height, cosine, 2 * SHIFT * down], 1),
+        ],
+        1,
+    )
+    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
+    moved = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    gain, offset = 1 + GAIN * gain[:, None, None, None], OFFSET * offset[:, None, None, None]
+    return (moved * gain + offset).clamp(0, 1)
+
+
+def train(
+    mix: Mix,
+    training: ImageSet,
+    validation: ImageSet,
+    settings: Settings,
+    seed: int,
+    device: torch.device,
+    weights: str | Path | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Train a classifier and keep the step of best validation AUROC (at equal AUROC: of least loss).
+
+    Returns what :func:`load` takes, and the history: per evaluation step, mean training loss since the last one,
+    validation loss and AUROC, seconds since the start, device.
+
+    Raises InputError if the training images or the validation part lack a class.
+    """
+    for name, part in ((f"the images of mix {mix.name}", training), ("the validation part", validation)):
+        for label, pathology in enumerate(CLASSES):
+            if not (part.labels == label).any():
+                raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    classifier = Classifier(
+        build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),
+        mean=float(training.images.mean() / 255),
+        sd=float(max(training.images.std() / 255, 1e-3)),
+    )
+    optimiser = torch.optim.AdamW(
+        classifier.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    generator = torch.Generator().manual_seed(seed)
+    batches = balanced_batches(training.labels, settings.batch, settings.steps, np.random.default_rng(seed))
+    start, history, losses = time.monotonic(), [], []
+    best: tuple[float, float] | None = None
+    state: dict[str, Tensor] = {}
+    for step, rows in enumerate(batches, 1):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (step - 1) / settings.steps)) / 2
+        images = unit_range(training.images[rows]).to(device)
+        if mix.classic:
+            images = augment(images, generator)
+        target = torch.from_numpy(training.labels[rows]).float().to(device)
+        classifier.network.train()
+        inputs = classifier.normalise(images).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            logits = classifier.network(inputs)[:, 0]
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), target)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.detach())
+        if step % settings.evaluate_every and step != settings.steps:
+            continue
+        logits = classifier.logits(validation.images)
+        target = torch.from_numpy(validation.labels).float()
+        row = {
+            "step": step,
+            "loss": float(torch.stack(losses).mean()),
+            "val_loss": float(functional.binary_cross_entropy_with_logits(logits, target)),
+            "val_auroc": area_under_roc(validation.labels, logits.numpy()),
+            "seconds": round(time.monotonic() - start, 2),
+            "device": describe(device),
+        }
+        log.info("step %(step)d: loss %(loss).3f, validation loss %(val_loss).3f, AUROC %(val_auroc).3f", row)
+        history.append(row)
+        losses = []
+        if best is None or (row["val_auroc"], -row["val_loss"]) > best:
+            best, best_step = (row["val_auroc"], -row["val_loss"]), step
+            state = {name: value.detach().cpu().clone() for name, value in classifier.network.state_dict().items()}
+    saved = {
+        "architecture": settings.architecture,
+        "mean": classifier.mean,
+        "sd": classifier.sd,
+        # Half precision halves the file; what it costs in accuracy is in the predictions, as these are made from it.
+        "state": {name: value.half() if value.ndim == 4 else value for name, value in state.items()},
+        "mix": mix.name,
+        "seed": seed,
+        "step": best_step,
+        "images": len(training),
+        "fingerprint": fingerprint(mix, training, validation, settings, seed),
+        "version": __version__,
+    }
+    return saved, history
+
+
+def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
+    """The classifier that :func:`train` returned."""
+    network = build_network(saved["architecture"])
+    network.load_state_dict(saved["state"])
+    return Classifier(network.to(device, memory_format=torch.channels_last), saved["mean"], saved["sd"])
+
+
+def fingerprint(mix: Mix, training: ImageSet, validation: ImageSet, settings: Settings, seed: int) -> str:
+    """A digest of all that a training depends on but the code: equal trainings have equal fingerprints."""
+    digest = hashlib.sha256(json.dumps([mix.name, asdict(settings), seed], sort_keys=True).encode())
+    for part in (training, validation):
+        digest.update(part.images.tobytes() + part.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32: on GPUs that have it, and on CPUs with matrix units for it (AMX)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+def describe(device: torch.device) -> str:
+    """The name of the device, for the report."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({torch.cpu.get_capabilities().get('cpu_name') or platform.machine()})"

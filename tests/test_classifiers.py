@@ -1,0 +1,146 @@
+"""Training and predicting, on sets small enough for seconds."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.classifiers.prediction import COLUMNS, predict_all
+from mammosynth.classifiers.training import Settings, augment, balanced_batches, build_network, load, train
+from mammosynth.errors import InputError
+from mammosynth.imageset import ImageSet
+
+CPU = torch.device("cpu")
+SETTINGS = Settings("resnet18", steps=8, batch=8, learning_rate=1e-3, weight_decay=0.01, evaluate_every=4)
+
+
+def image_set(n=18, seed=0, size=32):
+    """Noise; malignant images, every third, have a bright middle."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(n) % 3 == 0).astype(np.uint8)
+    images = rng.integers(60, 120, (n, size, size))
+    images[labels == 1, 10:22, 10:22] += 100
+    return ImageSet(images, labels, [f"s{seed}_{i}" for i in range(n)], [f"p{seed}_{i // 2}" for i in range(n)])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train(parse_mix("real", []), image_set(), image_set(seed=1), SETTINGS, 0, CPU)
+
+
+def test_it_learns_what_is_plain(trained):
+    test = image_set(seed=2)
+    probability = load(trained[0], CPU).probabilities(test.images)
+    assert probability[test.labels == 1].min() > probability[test.labels == 0].max()
+
+
+def test_the_history_has_a_row_an_evaluation_and_the_best_step_is_kept(trained):
+    saved, history = trained
+    assert [row["step"] for row in history] == [4, 8]
+    best = max(history, key=lambda row: (row["val_auroc"], -row["val_loss"]))
+    assert saved["step"] == best["step"]
+
+
+def test_training_repeats_bit_for_bit_with_its_seed(trained):
+    again, _ = train(parse_mix("real", []), image_set(), image_set(seed=1), SETTINGS, 0, CPU)
+    other, _ = train(parse_mix("real", []), image_set(), image_set(seed=1), SETTINGS, 1, CPU)
+    assert all(torch.equal(value, again["state"][name]) for name, value in trained[0]["state"].items())
+    assert again["fingerprint"] == trained[0]["fingerprint"] != other["fingerprint"]
+    assert not torch.equal(other["state"]["fc.weight"], again["state"]["fc.weight"])
+
+
+def test_normalisation_is_fitted_on_the_training_images(trained):
+    values = image_set().images / 255
+    assert (trained[0]["mean"], trained[0]["sd"]) == pytest.approx((values.mean(), values.std()))
+
+
+def test_a_probability_does_not_depend_on_its_fellows(trained):
+    classifier = load(trained[0], CPU)
+    test = image_set(seed=2).images
+    together, alone = classifier.probabilities(test), classifier.probabilities(test[:1])
+    assert alone[0] == pytest.approx(together[0], abs=1e-6)
+
+
+def test_a_set_smaller_than_a_batch_and_a_classic_mix_train():
+    settings = Settings("resnet18", steps=2, batch=9, learning_rate=1e-3, weight_decay=0.01, evaluate_every=5)
+    saved, history = train(parse_mix("real+classic", []), image_set(4), image_set(4, 1), settings, 0, CPU)
+    assert [row["step"] for row in history] == [2]
+    assert saved["mix"] == "real+classic"
+
+
+def test_one_class_is_refused_with_the_mix_named():
+    benign = image_set().of_class("benign")
+    with pytest.raises(InputError, match="images of mix sngan hold no malignant"):
+        train(parse_mix("sngan", ["sngan"]), benign, image_set(), SETTINGS, 0, CPU)
+    with pytest.raises(InputError, match="validation part hold no malignant"):
+        train(parse_mix("real", []), image_set(), benign, SETTINGS, 0, CPU)
+
+
+def test_batches_are_balanced_and_epochs_complete():
+    labels = np.repeat([0, 1], [12, 3])
+    batches = list(balanced_batches(labels, 6, 8, np.random.default_rng(0)))
+    assert all((labels[rows] == 1).sum() == 3 for rows in batches)
+    assert all(sorted(rows[labels[rows] == 1]) == [12, 13, 14] for rows in batches)
+    benign = np.concatenate(batches)[labels[np.concatenate(batches)] == 0]
+    assert (np.bincount(benign[:12]) == 1).all()
+    odd = np.concatenate(list(balanced_batches(labels, 5, 4, np.random.default_rng(0))))
+    assert labels[odd].mean() == 0.5
+
+
+def test_classical_augmentation_moves_little_and_each_image_its_own_way():
+    images = torch.zeros(64, 1, 64, 64)
+    images[:, :, 16:24, 40:48] = 0.6  # upper right
+    augmented = augment(images, torch.Generator().manual_seed(0))
+    assert augmented.shape == images.shape
+    assert augmented.min() >= 0
+    assert augmented.max() <= 1
+    assert len(torch.unique(augmented.flatten(1), dim=0)) == 64
+    mass = (augmented - augmented.amin((2, 3), keepdim=True)).clamp(min=0)[:, 0]
+    rows = (mass.sum(2) * torch.arange(64)).sum(1) / mass.sum((1, 2))
+    columns = (mass.sum(1) * torch.arange(64)).sum(1) / mass.sum((1, 2))
+    assert (rows < 32).all()  # never upside down
+    assert 0.25 < (columns < 32).float().mean() < 0.75  # half are flipped
+    right = columns > 32
+    assert torch.allclose(rows[right], torch.tensor(19.5), atol=9)
+    assert torch.allclose(columns[right], torch.tensor(43.5), atol=9)
+
+
+def test_imagenet_weights_see_a_grey_image_as_three_equal_channels(tmp_path):
+    from mammosynth.vision import torchvision
+
+    colour = torchvision.models.resnet18().eval()
+    torch.save(colour.state_dict(), tmp_path / "resnet18.pth")
+    grey = build_network("resnet18", tmp_path / "resnet18.pth").eval()
+    image = torch.randn(1, 1, 64, 64)
+    assert torch.allclose(grey.conv1(image), colour.conv1(image.expand(-1, 3, -1, -1)), atol=1e-5)
+    with pytest.raises(InputError, match="holds no torchvision resnet50"):
+        build_network("resnet50", tmp_path / "resnet18.pth")
+
+
+def test_what_is_not_there_is_refused():
+    with pytest.raises(InputError, match="does not exist"):
+        build_network("resnet18", "nowhere.pth")
+    with pytest.raises(InputError, match="vgg16"):
+        build_network("vgg16")
+
+
+def test_predictions_hold_every_image_once_a_classifier(trained, tmp_path):
+    torch.save(trained[0], tmp_path / "a.pt")
+    parts = {"val": image_set(seed=1), "test": image_set(9, seed=2)}
+    databases = {lesion: "busi" for part in parts.values() for lesion in part.ids}
+    predictions = predict_all([tmp_path / "a.pt", tmp_path / "a.pt"], parts, databases, CPU)
+    assert list(predictions.columns) == COLUMNS
+    assert len(predictions) == 2 * (18 + 9)
+    assert predictions["threshold"].nunique() == 1
+    validation = predictions[predictions["part"] == "val"]
+    called = validation["probability"] >= validation["threshold"]
+    assert (called == (validation["pathology"] == "malignant")).all()
+
+
+def test_the_file_is_loaded_without_running_code(trained):
+    file = io.BytesIO()
+    torch.save(trained[0], file)
+    file.seek(0)
+    assert torch.load(file, weights_only=True)["mix"] == "real"

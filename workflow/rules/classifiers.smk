@@ -1,0 +1,87 @@
+"""Classifiers: a mix of real and synthetic training ROIs -> a trained ResNet -> predictions -> scores.
+
+In: results/{modality}/fold{fold}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
+Out: results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt and .csv, results/{modality}/fold{fold}/predictions.csv,
+     results/tables/scores.csv
+Only `predict` reads the test part, and it fits nothing: the threshold comes from the validation part.
+"""
+
+
+rule train_classifier:
+    input:
+        unpack(mix_inputs),
+        validation="results/{modality}/fold{fold}/val.npz",
+    output:
+        model="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
+        history="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
+    log:
+        "logs/train_classifier/{modality}/fold{fold}/{mix}/seed{seed}.log",
+    benchmark:
+        "benchmarks/train_classifier/{modality}/fold{fold}/{mix}/seed{seed}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=3000,
+        runtime="4h",
+    params:
+        settings=lookup("classifier", within=config),
+    script:
+        "../scripts/train_classifier.py"
+
+
+rule predict:
+    input:
+        models=expand(
+            "results/{{modality}}/fold{{fold}}/classifiers/{mix}/seed{seed}.pt",
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+        validation="results/{modality}/fold{fold}/val.npz",
+        test="results/{modality}/fold{fold}/test.npz",
+        partition="results/{modality}/fold{fold}/partition.csv",
+    output:
+        predictions="results/{modality}/fold{fold}/predictions.csv",
+    log:
+        "logs/predict/{modality}/fold{fold}.log",
+    benchmark:
+        "benchmarks/predict/{modality}/fold{fold}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=3000,
+        runtime="1h",
+    script:
+        "../scripts/predict.py"
+
+
+rule score_classifiers:
+    input:
+        predictions=expand(
+            "results/{modality}/fold{fold}/predictions.csv", modality=MODALITIES, fold=FOLDS
+        ),
+    output:
+        scores=report(
+            "results/tables/scores.csv",
+            caption="../report/scores.rst",
+            category="Tables",
+            labels={"table": "all scores"},
+        ),
+    log:
+        "logs/score_classifiers.log",
+    benchmark:
+        "benchmarks/score_classifiers.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
+        statistics=lookup("statistics", within=config),
+    script:
+        "../scripts/score_classifiers.py"
