@@ -28,7 +28,7 @@ def sources_of(modality):
 def mix_inputs(wildcards):
     """Image sets that a mix is made of: the real training part, and those of its GANs."""
     folder = "results/{modality}/fold{fold}"
-    gans = [part for part in parse_mix(wildcards.mix, GANS).synthetic]
+    gans = parse_mix(wildcards.mix, GANS).gans
     return {
         "real": f"{folder}/train.npz",
         "synthetic": [f"{folder}/synthetic/{gan}/seed{{seed}}.npz" for gan in gans],

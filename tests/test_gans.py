@@ -1,0 +1,298 @@
+"""The networks against their papers' sizes, the losses against values worked out by hand, sampling and synthesis."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mammosynth.errors import InputError
+from mammosynth.gans import METHODS, gan_class
+from mammosynth.gans.cyclegan import ImagePool
+from mammosynth.gans.gan import Reals, Settings
+from mammosynth.gans.networks import PatchCritic, ResNetCritic, ResNetGenerator, TranslationGenerator
+from mammosynth.gans.objectives import (
+    gradient_penalty,
+    hinge_critic,
+    least_squares_critic,
+    least_squares_generator,
+    linear_generator,
+    wasserstein_critic,
+)
+from mammosynth.gans.training import load_generator, train
+from mammosynth.imageset import ImageSet
+
+
+def settings(method: str, **changes) -> Settings:
+    values = {"width": 4, "steps": 3, "batch": 2, "learning_rate": 2e-4, "precision": "float32"} | changes
+    return Settings(method, **values)
+
+
+@pytest.fixture
+def reals() -> ImageSet:
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 3 == 0
+    return ImageSet(rng.integers(0, 256, (12, 128, 128)), labels, [f"roi{i}" for i in range(12)])
+
+
+def paths(folder) -> dict:
+    names = {"generator": "g.pt", "history": "g.csv", "progress": "g.png", "checkpoint": "checkpoint.pt"}
+    return {key: folder / name for key, name in names.items()}
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def generator_size(width: int, channels: int) -> int:
+    """Weights of the residual generator by the layers' table of Miyato et al. 2018."""
+    blocks = [(16, 16), (16, 8), (8, 4), (4, 2), (2, 1)]
+    total = (128 + 1) * 16 * width * 4 * 4 + 2 * width + channels * (9 * width + 1)
+    for a, b in ((a * width, b * width) for a, b in blocks):
+        total += 2 * a + 2 * b + b * (9 * a + 1) + b * (9 * b + 1) + b * (a + 1)
+    return total
+
+
+def critic_size(width: int, channels: int) -> int:
+    """Weights of the residual critic by the same table."""
+    total = width * (9 * channels + 1) + width * (9 * width + 1) + width * (channels + 1) + 16 * width + 1
+    for a, b in ((a * width, b * width) for a, b in [(1, 2), (2, 4), (4, 8), (8, 16)]):
+        total += a * (9 * a + 1) + b * (9 * a + 1) + b * (a + 1)
+    return total + 2 * 16 * width * (9 * 16 * width + 1)
+
+
+@pytest.mark.parametrize("width", [16, 64])
+def test_residual_networks_have_the_papers_sizes(width):
+    assert count(ResNetGenerator(width)) == generator_size(width, channels=1)
+    for spectral, pooling in ((True, "sum"), (False, "mean")):
+        assert count(ResNetCritic(width, spectral, pooling)) == critic_size(width, channels=1)
+
+
+def test_the_table_gives_the_published_sizes_in_colour():
+    sizes = [generator_size(64, 3), critic_size(64, 3), generator_size(16, 3), critic_size(16, 3)]
+    assert [round(size / 1e6, 1) for size in sizes] == [32.2, 29.0, 2.4, 1.8]
+
+
+def test_translation_networks_have_the_papers_sizes():
+    """The original code prints 7,837,699 (six blocks) and 2,764,737 weights for three channels in and out."""
+    colour_less_grey = 2 * (2 * 49 * 64) + 2
+    assert count(TranslationGenerator(64)) == 7_837_699 - colour_less_grey
+    assert count(PatchCritic(64)) == 2_764_737 - 2 * 16 * 64
+
+
+def test_conditional_networks_add_one_gain_and_bias_a_class_and_one_embedding():
+    plain, conditional = ResNetGenerator(4), ResNetGenerator(4, "projection")
+    norms = sum(2 * module.num_features for name, module in plain.named_modules() if name.endswith(("norm1", "norm2")))
+    assert count(conditional) - count(plain) == norms
+    critics = [ResNetCritic(4, spectral=True, pooling="sum", conditioning=c) for c in (None, "projection", "concat")]
+    assert count(critics[1]) - count(critics[0]) == 2 * 64
+    assert count(critics[2]) - count(critics[0]) == 2 * (9 * 4 + 4)
+    assert count(ResNetGenerator(4, "concat")) - count(plain) == 2 * 16 * 4 * 16
+
+
+def test_shortcuts_at_low_resolution_are_the_papers_function():
+    torch.manual_seed(0)
+    block = ResNetCritic(4, spectral=False, pooling="sum").blocks[1].double()
+    x = torch.randn(2, 4, 16, 16, dtype=torch.double)
+    main = block.conv2(torch.relu(block.conv1(torch.relu(x))))
+    late = nn.functional.avg_pool2d(main + block.shortcut(x), 2)
+    torch.testing.assert_close(block(x), late)
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "concat"])
+def test_conditioned_networks_see_the_label(conditioning):
+    torch.manual_seed(0)
+    critic = ResNetCritic(4, spectral=True, pooling="sum", conditioning=conditioning).eval()
+    images = torch.randn(1, 1, 128, 128)
+    assert critic(images, torch.tensor([0])) != critic(images, torch.tensor([1]))
+    generator = ResNetGenerator(4, conditioning)
+    if conditioning == "projection":
+        nn.init.normal_(generator.blocks[0].norm1.bias.weight)
+    made = generator.eval()(torch.ones(2, 128), torch.tensor([0, 1]))
+    assert not torch.equal(made[0], made[1])
+
+
+def test_spectral_normalisation_bounds_every_layer_of_the_critic_and_none_of_the_generator():
+    torch.manual_seed(0)
+    critic = ResNetCritic(4, spectral=True, pooling="sum", conditioning="projection")
+    for _ in range(50):
+        critic(torch.randn(1, 1, 32, 32), torch.tensor([0]))
+    critic.eval()
+    layers = [m for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.Embedding)]
+    assert len(layers) == 2 * 6 + 5 + 2
+    for layer in layers:
+        largest = torch.linalg.svdvals(layer.weight.flatten(1))[0]
+        assert largest.item() == pytest.approx(1, abs=0.05)
+    generator = ResNetGenerator(4, "projection")
+    assert not any(hasattr(module, "parametrizations") for module in generator.modules())
+
+
+def test_losses_by_hand():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 1.0])
+    assert hinge_critic(real, fake).item() == pytest.approx((0 + 0.5) / 2 + (0 + 2) / 2)
+    assert wasserstein_critic(real, fake).item() == pytest.approx(-1 - 1.25)
+    assert linear_generator(fake).item() == pytest.approx(1)
+    assert least_squares_critic(real, fake).item() == pytest.approx(0.5 * ((1 + 0.25) / 2 + (9 + 1) / 2))
+    assert least_squares_generator(fake).item() == pytest.approx((16 + 0) / 2)
+
+
+def test_gradient_penalty_by_hand():
+    real, fake = torch.randn(5, 1, 3, 2), torch.randn(5, 1, 3, 2)
+    weight = torch.tensor(0.5, requires_grad=True)
+    penalty = gradient_penalty(lambda x: weight * x.sum((1, 2, 3)), real, fake)
+    norm = 0.5 * 6**0.5
+    assert penalty.item() == pytest.approx((norm - 1) ** 2)
+    penalty.backward()
+    assert weight.grad.item() == pytest.approx(2 * (norm - 1) * 6**0.5)
+
+
+def test_gradient_penalty_looks_between_real_and_fake():
+    seen = []
+
+    def critic(x):
+        seen.append(x.detach())
+        return x.sum((1, 2, 3))
+
+    gradient_penalty(critic, torch.zeros(100, 1, 2, 2), torch.ones(100, 1, 2, 2))
+    share = seen[0].flatten(1)
+    assert torch.all(share == share[:, :1])
+    assert share.min() >= 0
+    assert share.max() <= 1
+    assert share[:, 0].std() > 0.2
+
+
+def test_every_image_is_drawn_equally_often(reals):
+    reals = Reals(reals, torch.device("cpu"))
+    drawn = torch.cat([reals.draw(torch.tensor([0, 1, 0])) for _ in range(8)])
+    seen = [sum(torch.equal(((d + 1) * 127.5).round().byte(), image) for d in drawn) for image in reals.images]
+    benign = [seen[i] for i in reals.members[0]]
+    malignant = [seen[i] for i in reals.members[1]]
+    assert sorted(benign) == [2] * 8
+    assert sorted(malignant) == [2] * 4
+
+
+def test_a_batch_may_be_larger_than_a_class(reals):
+    assert len(Reals(reals, torch.device("cpu")).draw(torch.ones(11, dtype=torch.int64))) == 11
+
+
+def test_pool_gives_new_images_until_it_is_full_and_then_half_old_ones():
+    torch.manual_seed(0)
+    pool = ImagePool()
+    first = torch.arange(50.0).view(50, 1, 1, 1)
+    assert torch.equal(pool.exchange(first), first)
+    later = torch.arange(100.0, 300.0).view(200, 1, 1, 1)
+    given = pool.exchange(later).flatten()
+    old = (given != later.flatten()).float().mean().item()
+    assert 0.35 < old < 0.65
+    assert len(pool.images) == 50
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"), [("sngan", ["g", "d", "d"]), ("cgan", ["g", "d", "d"]), ("wgan_gp", ["d", "d", "g"])]
+)
+def test_order_of_updates(method, expected, reals):
+    gan = gan_class(method)(settings(method, critic_steps=2))
+    gan.start(torch.device("cpu"))
+    order = []
+    for name, adam in (("g", gan.generator_adam), ("d", gan.critic_adam)):
+        adam.register_step_post_hook(lambda *_, name=name: order.append(name))
+    gan.step(Reals(reals, gan.device))
+    assert order == expected
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_update_moves_its_own_networks_only(method, reals):
+    gan = gan_class(method)(settings(method))
+    gan.start(torch.device("cpu"))
+    gan.set_rate(0)
+    before = {}
+
+    def watch(own: nn.Module, other: nn.Module):
+        def pre(*_):
+            before["other"] = [p.detach().clone() for p in other.parameters()]
+            before["own"] = [p.detach().clone() for p in own.parameters()]
+
+        def post(*_):
+            assert all(torch.equal(a, b) for a, b in zip(before["other"], other.parameters()))
+            assert any(not torch.equal(a, b) for a, b in zip(before["own"], own.parameters()))
+
+        return pre, post
+
+    for adam, own, other in (
+        (gan.generator_adam, gan.generators, gan.critics),
+        (gan.critic_adam, gan.critics, gan.generators),
+    ):
+        pre, post = watch(own, other)
+        adam.register_step_pre_hook(pre)
+        adam.register_step_post_hook(post)
+    losses = gan.step(Reals(reals, gan.device))
+    assert all(torch.isfinite(value) for values in losses.values() for value in values.values())
+
+
+def test_learning_rate_falls_linearly_and_never_to_zero():
+    gan = gan_class("cyclegan")(settings("cyclegan", steps=10))
+    gan.start(torch.device("cpu"))
+    rates = []
+    for step in range(10):
+        gan.set_rate(step)
+        rates.append(gan.critic_adam.param_groups[0]["lr"] / 2e-4)
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_moving_average_has_its_half_life():
+    gan = gan_class("sngan")(settings("sngan", ema_half_life=8, batch=4))
+    gan.start(torch.device("cpu"))
+    for mean, weight in zip(gan.average.parameters(), gan.generators.parameters()):
+        nn.init.zeros_(mean)
+        nn.init.ones_(weight)
+    for _ in range(2):
+        gan.update_average(step=1_000_000)
+    assert next(gan.average.parameters()).flatten()[0].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_synthesis_is_balanced_and_repeats_itself(method, reals, tmp_path):
+    train(reals, settings(method), 0, **paths(tmp_path))
+    gan = load_generator(tmp_path / "g.pt")
+    first, again, other = (gan.synthesise(5, reals, seed) for seed in (1, 1, 2))
+    assert np.bincount(first.labels).tolist() == [5, 5]
+    assert len(set(first.ids)) == 10
+    assert np.array_equal(first.images, again.images)
+    assert not np.array_equal(first.images, other.images)
+
+
+def test_translations_keep_their_sources(reals, tmp_path):
+    train(reals, settings("cyclegan"), 0, **paths(tmp_path))
+    made = load_generator(tmp_path / "g.pt").synthesise(6, reals, seed=0)
+    benign, malignant = set(reals.of_class("benign").ids), set(reals.of_class("malignant").ids)
+    assert set(made.of_class("malignant").sources) <= benign
+    assert set(made.of_class("benign").sources) == malignant
+    again = made.of_class("benign")
+    first = np.flatnonzero(again.sources == again.sources[4])
+    assert not np.array_equal(again.images[first[0]], again.images[first[1]])
+
+
+def test_history_and_progress_are_written(reals, tmp_path):
+    train(reals, settings("sngan", steps=4), 0, **paths(tmp_path))
+    lines = (tmp_path / "g.csv").read_text().splitlines()
+    assert (
+        lines[0] == "step,images,seconds,class,d_loss,g_loss" or lines[0] == "step,images,seconds,class,g_loss,d_loss"
+    )
+    assert len(lines) == 1 + 4 * 2
+    assert (tmp_path / "g.png").stat().st_size > 1000
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_class_without_images_is_refused(reals, tmp_path):
+    with pytest.raises(InputError, match="no malignant ROI"):
+        train(reals.of_class("benign"), settings("sngan"), 0, **paths(tmp_path))
+
+
+def test_losses_that_are_no_numbers_end_the_training(reals, tmp_path):
+    with pytest.raises(FloatingPointError, match="learning_rate"):
+        train(reals, settings("wgan_gp", learning_rate=1e30), 0, **paths(tmp_path))
+
+
+def test_what_is_no_generator_is_refused(tmp_path):
+    (tmp_path / "g.pt").write_bytes(b"not a generator")
+    with pytest.raises(InputError, match=r"g\.pt is not a generator"):
+        load_generator(tmp_path / "g.pt")

@@ -1,0 +1,59 @@
+"""In: the real ROIs of a fold's training part.  Out: trained generators, their history and pictures, synthetic ROIs."""
+
+
+rule train_gan:
+    input:
+        real="results/{modality}/fold{fold}/train.npz",
+    output:
+        generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
+        history="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.csv",
+        progress=report(
+            "results/{modality}/fold{fold}/gans/{gan}/seed{seed}.png",
+            caption="../report/progress.rst",
+            category="Training",
+            subcategory="{modality}",
+            labels={"GAN": "{gan}", "fold": "{fold}", "seed": "{seed}"},
+        ),
+    log:
+        "logs/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.log",
+    benchmark:
+        "benchmarks/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    # The longest jobs first: classifiers of real ROIs fill the cores beside the last of them.
+    priority: 10
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=1440,
+    params:
+        settings=lookup("generators/{gan}", within=config),
+        # Not an output: Snakemake would delete it before the rerun that is to go on from it.
+        checkpoint="checkpoints/{modality}/fold{fold}/{gan}/seed{seed}.pt",
+    script:
+        "../scripts/train_gan.py"
+
+
+rule synthesise:
+    input:
+        generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
+        real="results/{modality}/fold{fold}/train.npz",
+    output:
+        images="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
+    log:
+        "logs/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.log",
+    benchmark:
+        "benchmarks/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    priority: 10
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        mixes=MIXES,
+    script:
+        "../scripts/synthesise.py"

@@ -1,0 +1,22 @@
+"""Train one GAN on the training ROIs of one fold."""
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    from mammosynth.job import started
+
+    with started(snakemake):
+        from mammosynth.gans.gan import Settings
+        from mammosynth.gans.training import train
+        from mammosynth.imageset import ImageSet
+
+        train(
+            ImageSet.load(snakemake.input.real),
+            Settings(**snakemake.params.settings),
+            int(snakemake.wildcards.seed),
+            generator=Path(snakemake.output.generator),
+            history=Path(snakemake.output.history),
+            progress=Path(snakemake.output.progress),
+            checkpoint=Path(snakemake.params.checkpoint),
+            checkpoint_seconds=60 * snakemake.config["checkpoint_minutes"],
+        )
