@@ -1,0 +1,165 @@
+"""The paper-shaped tables: quality of the synthetic images, accuracy of the classifiers.
+
+Our values and those that the paper reports stand in columns of their own.  The tidy files beside them, ``quality.csv``
+and ``scores.csv``, hold every number for machines.
+"""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from mammosynth.report.names import measure_of, name_of, name_of_mix
+
+REPORTED = "reported by the paper"
+NONE = "–"
+BASELINES = ("real", "floor")
+TYPESET = {
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "Δ": r"$\Delta$",
+    "−": "$-$",
+    "–": "--",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "<": "$<$",
+}
+
+
+def summarise_quality(quality: pd.DataFrame) -> pd.DataFrame:
+    """Average tidy quality rows over folds and seeds.
+
+    Returns a row a modality, generator, pathology and measure, in order of appearance: value, low, high (of the run's
+    interval, NaN for several runs), runs, sd (over runs, NaN for one), n, n_reference (smallest of the runs), failures.
+    """
+    keys = ["modality", "generator", "pathology", "measure"]
+    groups = quality.groupby(keys, sort=False)
+    summary = groups.agg(
+        value=("value", "mean"),
+        low=("low", "mean"),
+        high=("high", "mean"),
+        runs=("value", "size"),
+        sd=("value", "std"),
+        n=("n", "min"),
+        n_reference=("n_reference", "min"),
+        failures=("failures", "sum"),
+    ).reset_index()
+    summary.loc[summary["runs"] > 1, ["low", "high"]] = np.nan
+    return summary
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A value with *digits* significant digits and at least the digits before the point; a dash for NaN."""
+    if pd.isna(value):
+        return NONE
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
+    return f"{value:.{min(decimals, 6)}f}".replace("-", "−")
+
+
+def _with_interval(value: str, low: str, high: str) -> str:
+    return value if NONE in (low, high) else f"{value} [{low}, {high}]"
+
+
+def quality_cell(row: pd.Series) -> str:
+    """``value [low, high]`` of one run, ``value ± sd`` of several."""
+    if row["runs"] > 1 and not pd.isna(row["sd"]):
+        return f"{number(row['value'])} ± {number(row['sd'], 2)}"
+    return _with_interval(*(number(row[column]) for column in ("value", "low", "high")))
+
+
+def table_quality(quality: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Modality, class and measure by generator, with what the paper reports in the last column.
+
+    quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``.  The generators ``real`` and
+    ``floor`` (two halves of the real set against each other) close the row: what synthetic images would have to reach.
+    """
+    summary = summarise_quality(quality)
+    generators = [g for g in summary["generator"].unique() if g not in BASELINES]
+    generators += [g for g in BASELINES if g in set(summary["generator"])]
+    reported = paper[paper["table"] == "quality"]
+    rows = []
+    for modality, of_modality in summary.groupby("modality", sort=False):
+        for pathology in ("all", "benign", "malignant"):
+            of_class = of_modality[of_modality["pathology"] == pathology]
+            ours = list(of_class["measure"].unique())
+            theirs = reported[(reported["modality"] == modality) & (pathology == "all")]
+            for measure in ours + [m for m in theirs["measure"].unique() if m not in ours]:
+                cells = of_class[of_class["measure"] == measure].set_index("generator")
+                row = {
+                    "modality": modality,
+                    "class": pathology,
+                    "measure": f"{measure} {measure_of(measure).arrow}".strip(),
+                }
+                for generator in generators:
+                    row[name_of(generator)] = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
+                values = theirs[theirs["measure"] == measure]
+                row[REPORTED] = (
+                    "; ".join(f"{name_of(i)} {v:g}" for i, v in zip(values["item"], values["value"])) or NONE
+                )
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one decimal; a dash for NaN."""
+    return NONE if pd.isna(value) else f"{100 * value:.1f}".replace("-", "−")
+
+
+def decimals(value: float, plus: bool = False) -> str:
+    """Three decimals, with a plus sign if asked for; a dash for NaN."""
+    return NONE if pd.isna(value) else f"{value:{'+' if plus else ''}.3f}".replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """A p with three decimals, or "< 0.001"; a dash for NaN."""
+    return NONE if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Modality, database and mix by score, with what the paper reports in the last columns.
+
+    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals.
+    """
+    reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
+    rows = []
+    for (modality, database, mix), group in scores.groupby(["modality", "database", "mix"], sort=False):
+        of = group.set_index("measure")
+
+        def cell(measure: str, show, prefix: str = "", of=of, **options) -> str:
+            columns = (prefix or "value", f"{prefix}_low".strip("_"), f"{prefix}_high".strip("_"))
+            return _with_interval(*(show(of.loc[measure, column], **options) for column in columns))
+
+        auroc = of.loc["AUROC"]
+        row = {"modality": modality, "database": database, "mix": name_of_mix(mix)}
+        row["n (patients)"] = f"{auroc['n']} ({auroc['n_patients']})"
+        for measure in ("benign accuracy", "malignant accuracy", "balanced accuracy"):
+            row[f"{measure} %"] = cell(measure, percent)
+        row["AUROC"] = cell("AUROC", decimals)
+        row["ΔAUROC to real"] = cell("AUROC", decimals, "difference", plus=True)
+        row["p (Holm)"] = p_value(auroc["p_holm"])
+        for measure in ("benign accuracy", "malignant accuracy"):
+            value = reported.get((modality, mix, measure)) if database == "all" else None
+            row[f"{measure} %, {REPORTED}"] = NONE if value is None else f"{value:.1f}"
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.drop(columns="database") if set(table["database"]) == {"all"} else table
+
+
+def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    """A LaTeX table that needs the package booktabs; a rule stands between modalities, each is named once."""
+    shown = table.astype(str)
+    first = ~shown["modality"].duplicated()
+    shown["modality"] = shown["modality"].where(first, "")
+    caption = re.sub(r"([%&#_])", r"\\\1", caption)
+    text = shown.to_latex(index=False, escape=True, caption=caption, label=label, position="tbp")
+    for character, command in TYPESET.items():
+        text = text.replace(character, command)
+    lines = text.replace(r"\begin{tabular}", "\\footnotesize\n\\begin{tabular}").splitlines()
+    body = lines.index(r"\midrule") + 1
+    for row in np.flatnonzero(first)[:0:-1]:
+        lines.insert(body + int(row), r"\midrule")
+    return "% Needs \\usepackage{booktabs}; wide: \\usepackage{rotating} and sidewaystable, or a landscape page.\n" + (
+        "\n".join(lines) + "\n"
+    )

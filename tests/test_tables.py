@@ -1,0 +1,108 @@
+"""The tables that a paper would print."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_scores import predictions
+
+from mammosynth.classifiers.scores import score
+from mammosynth.report.names import measure_of, name_of_mix
+from mammosynth.report.tables import NONE, REPORTED, number, summarise_quality, table_accuracy, table_quality, to_latex
+
+PAPER = pd.DataFrame(
+    [
+        ("mammography", "quality", "sngan", "FID", 52.89, "doi"),
+        ("ultrasound", "quality", "cgan", "FID", 116.03, "doi"),
+        ("ultrasound", "accuracy", "real", "benign accuracy", 93.1, "doi"),
+    ],
+    columns=["modality", "table", "item", "measure", "value", "source"],
+)
+
+
+def quality_rows(generators=("sngan", "cgan", "real", "floor"), measures=("FD EfficientNet-Lite0", "SSIM"), seeds=(0,)):
+    return pd.DataFrame(
+        [
+            {
+                "modality": modality, "fold": 0, "generator": generator, "seed": seed, "pathology": pathology,
+                "measure": measure, "value": 10.0 * (i + 1) + seed, "low": 9.0, "high": 60.0, "n": 40,
+                "n_reference": 80, "failures": 0,
+            }
+            for modality in ("ultrasound", "mammography")
+            for i, generator in enumerate(generators)
+            for seed in seeds
+            for pathology in ("benign", "malignant", "all")
+            for measure in measures
+        ]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scores():
+    mixes = ["real", "sngan", "real+sngan@0.5"]
+    return score(pd.concat([predictions(i / 2 + 0.5, mix) for i, mix in enumerate(mixes)]), 100, 0)
+
+
+def test_reported_values_stand_in_their_own_column_even_where_we_have_none():
+    table = table_quality(quality_rows(), PAPER)
+    fid = table[(table["measure"] == "FID ↓") & (table["modality"] == "mammography")]
+    assert len(fid) == 1
+    assert fid[REPORTED].item() == "SNGAN 52.89"
+    assert (fid[["SNGAN", "CGAN", "real set", "real vs real"]] == NONE).all(axis=None)
+    ours = table[table["measure"] == "FD EfficientNet-Lite0 ↓"]
+    assert (ours[REPORTED] == NONE).all()
+    assert list(table.columns[3:]) == ["SNGAN", "CGAN", "real set", "real vs real", REPORTED]
+    assert ours["SNGAN"].iloc[0] == "10.0 [9.00, 60.0]"
+
+
+def test_several_runs_are_averaged_and_show_their_spread():
+    rows = quality_rows(seeds=(0, 2))
+    summary = summarise_quality(rows)
+    assert summary["value"].iloc[0] == 11
+    assert summary["runs"].unique().tolist() == [2]
+    assert summary["sd"].iloc[0] == pytest.approx(np.sqrt(2))
+    assert table_quality(rows, PAPER)["SNGAN"].iloc[0] == "11.0 ± 1.4"
+
+
+def test_accuracies_are_percentages_with_intervals_beside_the_reported_ones(scores):
+    table = table_accuracy(scores, PAPER).set_index("mix")
+    ours = scores[(scores["mix"] == "real") & (scores["measure"] == "benign accuracy")].iloc[0]
+    assert table.loc["real", "benign accuracy %"].startswith(f"{100 * ours['value']:.1f} [")
+    assert table.loc["real", f"benign accuracy %, {REPORTED}"] == "93.1"
+    assert table.loc["SNGAN", f"benign accuracy %, {REPORTED}"] == NONE
+    assert table.loc["real", "ΔAUROC to real"] == NONE
+    assert table.loc["real + SNGAN ×0.5", "ΔAUROC to real"].startswith("+")
+    assert table.loc["real", "n (patients)"] == "60 (30)"
+    assert "database" not in table
+
+
+def test_latex_is_balanced_and_escaped(scores):
+    text = to_latex(table_accuracy(scores, PAPER), "Accuracy in % of R&D", "tab:accuracy")
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2
+    assert r"\toprule" in text
+    assert r"Accuracy in \% of R\&D" in text
+    tabular = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    rows = [line for line in tabular.splitlines() if line.endswith(r"\\")]
+    assert len({line.count("&") for line in rows}) == 1
+    assert not set(text) - {chr(i) for i in range(128)}
+
+
+def test_latex_names_each_modality_once_with_a_rule_between():
+    text = to_latex(table_quality(quality_rows(), PAPER), "Quality", "tab:quality")
+    assert text.count("ultrasound") == text.count("mammography") == 1
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("mammography"))
+    assert lines[start - 1] == r"\midrule"
+
+
+def test_numbers_keep_their_significant_digits():
+    assert [number(v) for v in (116.03, 52.891, 0.012345, -1.5, 0, 1234.6, np.nan)] == [
+        "116", "52.9", "0.0123", "−1.50", "0", "1235", NONE,
+    ]  # fmt: skip
+
+
+def test_names():
+    assert name_of_mix("real+sngan@0.25+classic") == "real + SNGAN ×0.25 + classic"
+    assert name_of_mix("my_gan") == "my gan"
+    assert measure_of("MS-SSIM").arrow == "↓"
+    assert measure_of("FD SqueezeNet").better == "lower"
+    assert measure_of("something new") == ("", "")
