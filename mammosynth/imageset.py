@@ -1,6 +1,8 @@
 """Image sets: what every stage after ROI extraction reads and writes."""
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,5 +86,5 @@ class ImageSet:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return ImageSet(*(file[name] for name in ("images", "labels", "ids", "patients", "sources")))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is not an image set of mammosynth ({error}): delete it and run again") from error

@@ -1,0 +1,182 @@
+"""The workflow as a whole, on a toy study: phantoms, two GANs, a few steps."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mammosynth.imageset import ImageSet
+
+ROOT = Path(__file__).parents[1]
+TOY = {
+    "sources": {
+        "phantom_ultrasound": {"phantoms": {"benign": 22, "malignant": 12}},
+        "phantom_mammography": {"phantoms": {"benign": 22, "malignant": 12}},
+    },
+    "generators": {
+        "sngan": {"width": 4, "steps": 3, "batch": 4, "critic_steps": 1},
+        "cyclegan": {"width": 4, "steps": 3},
+    },
+    "gans": ["sngan", "cyclegan"],
+    "mixes": ["real", "sngan", "real+cyclegan@0.5", "real@2", "real+classic"],
+    "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
+    "statistics": {"resamples": 100},
+}
+
+
+def snakemake(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder, "--cores", "2", *arguments]
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment, check=False
+    )
+
+
+def configured(folder: Path, **changes) -> Path:
+    path = folder / f"study{len(list(folder.glob('study*')))}.yaml"
+    path.write_text(yaml.safe_dump(TOY | changes))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a toy study that ran to its end."""
+    folder = tmp_path_factory.mktemp("study")
+    run = snakemake(folder, "--configfile", configured(folder))
+    assert run.returncode == 0, run.stdout
+    assert str(folder / "results/report/report.html") in run.stdout
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_is_whole_and_says_that_phantoms_are_not_clinical(finished):
+    page = (finished / "results/report/report.html").read_text()
+    assert "not clinical" in page
+    assert all(mix in page for mix in TOY["mixes"])
+    assert 'src="http' not in page
+    assert page.count("data:image/") >= 6
+
+
+def test_a_second_run_does_nothing(finished):
+    run = snakemake(finished, "--configfile", finished / "study0.yaml")
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout
+
+
+def test_one_changed_learning_rate_reruns_one_branch(finished):
+    generators = TOY["generators"] | {"sngan": TOY["generators"]["sngan"] | {"learning_rate": 0.001}}
+    run = snakemake(
+        finished, "--configfile", configured(finished, generators=generators), "--dry-run", "--quiet", "rules"
+    )
+    jobs = snakemake(finished, "--configfile", finished / "study1.yaml", "--dry-run").stdout
+    assert run.returncode == 0
+    assert "gans/sngan/seed0.pt" in jobs
+    assert "classifiers/sngan/seed0.pt" in jobs
+    assert "gans/cyclegan" not in "".join(line for line in jobs.splitlines() if "output:" in line)
+    assert "classifiers/real@2" not in "".join(line for line in jobs.splitlines() if "output:" in line)
+    assert "rule crop_rois" not in jobs
+
+
+@pytest.mark.parametrize("modality", ["ultrasound", "mammography"])
+def test_no_patient_and_no_image_is_in_two_parts(finished, modality):
+    folder = finished / f"results/{modality}/fold0"
+    parts = {part: ImageSet.load(folder / f"{part}.npz") for part in ("train", "val", "test")}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not set(parts[one].patients) & set(parts[other].patients)
+        assert not {i.tobytes() for i in parts[one].images} & {i.tobytes() for i in parts[other].images}
+    used = [row["lesion_id"] for row in rows(finished / f"results/{modality}/rois.csv") if not row["excluded"]]
+    assert sorted(used) == sorted(np.concatenate([part.ids for part in parts.values()]))
+
+
+def test_scores_follow_from_the_predictions(finished):
+    predictions = [
+        row
+        for row in rows(finished / "results/ultrasound/fold0/predictions.csv")
+        if (row["mix"], row["part"]) == ("real", "test")
+    ]
+    malignant = [row for row in predictions if row["pathology"] == "malignant"]
+    hits = sum(float(row["probability"]) >= float(row["threshold"]) for row in malignant)
+    [score] = [
+        row
+        for row in rows(finished / "results/tables/scores.csv")
+        if (row["modality"], row["mix"], row["measure"]) == ("ultrasound", "real", "accuracy_malignant")
+        and row["database"] in ("", "all")
+    ]
+    assert float(score["value"]) == pytest.approx(100 * hits / len(malignant), abs=0.01)
+
+
+def test_no_rule_that_fits_takes_the_test_part(finished):
+    plan = snakemake(finished, "--configfile", finished / "study0.yaml", "--forceall", "--dry-run").stdout
+    rule = ""
+    readers = set()
+    for line in plan.splitlines():
+        if line.startswith(("rule ", "localrule ")):
+            rule = line.split()[1].rstrip(":")
+        elif "input:" in line and "/test.npz" in line:
+            readers.add(rule)
+    assert readers == {"predict"}
+
+
+def test_a_report_of_snakemake_can_be_made(finished):
+    run = snakemake(finished, "--configfile", finished / "study0.yaml", "--report", finished / "snakemake.html")
+    assert run.returncode == 0, run.stdout
+
+
+def test_lint(tmp_path):
+    run = snakemake(tmp_path, "--lint")
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generators": {"sngan": {"step": 5}}}, "'step' was unexpected"),
+        ({"mixes": ["real", "real+stylegan"]}, "mix real+stylegan: stylegan is neither"),
+        ({"databases": ["nowhere"]}, "databases names nowhere"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_before_anything_is_planned(tmp_path, change, message):
+    run = snakemake(tmp_path, "--configfile", configured(tmp_path, **change), "--dry-run")
+    assert run.returncode != 0
+    assert message in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+@pytest.mark.parametrize("root", ["/nowhere/at/all", "$A_VARIABLE_THAT_IS_NOT_SET/busi"])
+def test_a_database_that_is_not_there_is_one_clear_error_before_any_training(tmp_path, root):
+    sources = {"busi": {"reader": "busi", "modality": "ultrasound", "root": root}}
+    run = snakemake(tmp_path, "--configfile", configured(tmp_path, sources=sources, databases=["busi"]))
+    assert run.returncode != 0
+    assert root.split("/")[1 if root.startswith("/") else 0].strip("$") in run.stdout
+    assert "Traceback" not in run.stdout
+    assert "train_gan" not in "".join(line for line in run.stdout.splitlines() if line.startswith("rule "))
+    assert not list(tmp_path.glob("results/*/fold0/gans/*/*.pt"))
+
+
+def test_style():
+    for command in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "workflow"],
+    ):
+        run = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_conda_environment_has_the_same_pins():
+    environment = yaml.safe_load((ROOT / "envs/mammosynth.yaml").read_text())
+    assert {"pip": ["-r requirements.txt"]} in environment["dependencies"]
+
+
+def test_the_default_profile_is_valid():
+    profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
+    assert json.dumps(profile["resources"]) == '{"gpu": 1}'
