@@ -1,0 +1,146 @@
+"""Features of images by networks trained on ImageNet, in which distances between sets of images are measured.
+
+Adding an extractor is one function and one line of ``EXTRACTORS``, and its weights one entry of
+``resources/parameters.yaml`` under the same name.
+
+Images are enlarged to the side that a network was trained on (224; Inception: 299), as for FID. At 128 px, as they are,
+EfficientNet-Lite0's last layer has 4×4 positions instead of 7×7 and features unlike those that it learned: the distance
+between two halves of one set of mammography masses (n = 262, CBIS-DDSM) is 52 at 128 px and 11.0 at 224.
+"""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mammosynth.progress import track
+
+BATCH = 8  # the quickest on CPUs
+SIDE = 224
+
+Network = Callable[[torch.Tensor], torch.Tensor]  # uint8 [B, 3, H, W] -> float32 [B, d]
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network that turns images into features.
+
+    title: how measures spell it; dimension: length of its features; load: from (weights file, device) to the network.
+    """
+
+    title: str
+    dimension: int
+    load: Callable[[Path, torch.device], Network]
+
+    def measure(self, name: str) -> str:
+        """The name of a measure on these features, e.g. "FD (SqueezeNet 1.1)"."""
+        return f"{name} ({self.title})"
+
+
+class _Inception(Extractor):
+    """FID and KID are names that only Inception's features earn."""
+
+    def measure(self, name: str) -> str:
+        name = name.replace("FD", "FID").replace("KD", "KID")
+        return name if "ID" in name else super().measure(name)
+
+
+def features(images: np.ndarray, extractor: str, weights: str | Path, device: torch.device | str = "cpu") -> np.ndarray:
+    """Features float32 [N, d] of grey images uint8 [N, H, W], in their order.
+
+    extractor: a name of ``EXTRACTORS``; weights: its parameter file. Single precision on every device (bfloat16 shifts
+    a Fréchet distance by 0.5); a row depends on its own image only.
+
+    Raises ValueError if *images* is anything else.
+    """
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise ValueError(f"images must be uint8 [N, H, W], not {images.dtype} {list(images.shape)}")
+    chosen = EXTRACTORS[extractor]
+    network = chosen.load(Path(weights), torch.device(device))
+    result = np.empty((len(images), chosen.dimension), np.float32)
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        for start in track(range(0, len(images), BATCH), f"features by {chosen.title}"):
+            batch = torch.from_numpy(images[start : start + BATCH]).to(device)
+            result[start : start + BATCH] = network(batch[:, None].expand(-1, 3, -1, -1)).cpu().numpy()
+    return result
+
+
+def _enlarged(images: torch.Tensor) -> torch.Tensor:
+    """float32 [B, 3, 224, 224] in 0…255, channels last."""
+    size = (SIDE, SIDE)
+    enlarged = torch.nn.functional.interpolate(images.float(), size, mode="bilinear", align_corners=False)
+    return enlarged.contiguous(memory_format=torch.channels_last)
+
+
+def _efficientnet_lite0(weights: Path, device: torch.device) -> Network:
+    """The averages over space of the 1280 channels before the classifier; input (x − 127) / 128."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    network.eval().to(device, memory_format=torch.channels_last)
+    return lambda images: network.extract_features((_enlarged(images) - 127) / 128).mean((2, 3))
+
+
+def _squeezenet(weights: Path, device: torch.device) -> Network:
+    """The averages over space of the 512 channels before the classifier; input x minus caffe's means, in order BGR."""
+    from mammosynth.vision import torchvision
+
+    network = torchvision.models.squeezenet1_1(weights=None).features
+    network.load_state_dict(_squeezenet_state(_numpy_pickle(weights)))
+    network.eval().to(device, memory_format=torch.channels_last)
+    mean = torch.tensor([104.0, 117.0, 123.0], device=device)[:, None, None]
+    return lambda images: network(_enlarged(images) - mean).mean((2, 3))
+
+
+def _squeezenet_state(arrays: dict[str, list[np.ndarray]]) -> dict[str, torch.Tensor]:
+    """torchvision's names and layout for caffe's layers (kernels as height, width, in, out)."""
+    layers = {"0": "conv1"}
+    for fire, position in enumerate((3, 4, 6, 7, 9, 10, 11, 12), start=2):
+        layers |= {
+            f"{position}.{part}": f"fire{fire}/{caffe}"
+            for part, caffe in (("squeeze", "squeeze1x1"), ("expand1x1", "expand1x1"), ("expand3x3", "expand3x3"))
+        }
+    state = {}
+    for layer, caffe in layers.items():
+        kernel, bias = arrays[caffe]
+        state[f"{layer}.weight"] = torch.from_numpy(kernel).permute(3, 2, 0, 1)
+        state[f"{layer}.bias"] = torch.from_numpy(bias).flatten()
+    return state
+
+
+class _NumpyUnpickler(pickle.Unpickler):
+    """Reads arrays in lists and dictionaries; anything else that a pickle could run is refused."""
+
+    allowed = {("multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}  # noqa: RUF012
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module.removeprefix("numpy.core."), name) not in self.allowed:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of a numpy array")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _numpy_pickle(path: Path) -> Any:
+    with path.open("rb") as file:
+        return _NumpyUnpickler(file).load()
+
+
+def _inception(weights: Path, device: torch.device) -> Network:
+    """torch-fidelity's network, with its own resizing to 299 px: the features that FID and KID are defined on."""
+    import mammosynth.vision  # noqa: F401  isort: skip  (before torch_fidelity)
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights))
+    network.to(device)
+    return lambda images: network(images)[0]
+
+
+EXTRACTORS = {
+    "efficientnet_lite0": Extractor("EfficientNet-Lite0", 1280, _efficientnet_lite0),
+    "squeezenet": Extractor("SqueezeNet 1.1", 512, _squeezenet),
+    "inception": _Inception("Inception 2015-12-05", 2048, _inception),
+}
