@@ -1,0 +1,61 @@
+"""Patient-disjoint folds: which lesions a study trains on, chooses with, and tests on."""
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
+
+PARTS = ("train", "val", "test")
+
+
+def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.DataFrame:
+    """Each lesion's part of fold *fold*.
+
+    lesions: usable lesions with *group*, *modality*, *database* and *pathology*. Groups (patients, or near-duplicates)
+    are spread over *folds* folds so that each gets about the same share of each class of each database; fold f is the
+    test part, fold (f + 1) mod *folds* the validation part, the others the training part. *seed* decides the shuffle.
+    Returns lesion_id, patient_id (the group), database, pathology and part. Raises InputError if a class has fewer
+    groups than there are folds, or a part would lack a class.
+    """
+    if not 0 <= fold < folds:
+        raise InputError(f"fold {fold} is not one of 0 to {folds - 1}: mend folds in the config, or partition: folds")
+    modality = ", ".join(lesions["modality"].unique())
+    for pathology in CLASSES:
+        n = lesions.loc[lesions["pathology"] == pathology, "group"].nunique()
+        if n < folds:
+            raise InputError(
+                f"{modality} has {n} {pathology} patients or near-duplicate groups for {folds} folds: "
+                "lower partition: folds in the config, or add lesions"
+            )
+    of_fold = spread_groups(lesions, folds, seed)
+    parts = np.full(len(lesions), "train", dtype=object)
+    parts[of_fold == (fold + 1) % folds] = "val"
+    parts[of_fold == fold] = "test"
+    for part in PARTS:
+        for pathology in CLASSES:
+            if not ((parts == part) & (lesions["pathology"] == pathology)).any():
+                raise InputError(
+                    f"{modality}: the {part} part of fold {fold} has no {pathology} lesion: "
+                    "lower partition: folds in the config, or choose another partition: seed"
+                )
+    columns = {"lesion_id": "lesion_id", "group": "patient_id", "database": "database", "pathology": "pathology"}
+    return lesions[list(columns)].rename(columns=columns).assign(part=parts)
+
+
+def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """Number of each lesion's fold, int [N]; a group is never split."""
+    strata = (lesions["database"] + " " + lesions["pathology"]).to_numpy()
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    of_fold = np.empty(len(lesions), dtype=int)
+    for number, (_, inside) in enumerate(splitter.split(strata, strata, lesions["group"].to_numpy())):
+        of_fold[inside] = number
+    return of_fold
+
+
+def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSet]:
+    """The image set of each part, by the lesions' ids."""
+    part = dict(zip(partition["lesion_id"], partition["part"]))
+    parts = np.array([part[lesion] for lesion in images.ids])
+    return {name: images[parts == name] for name in PARTS}

@@ -1,0 +1,145 @@
+"""From an image and a lesion's box to an ROI: a square with context, of one size and one grey scale.
+
+Box → square of side max(h, w)·(1 + 2·margin) about its centre → moved inside the image, or padded where the image is
+smaller than the square → resized with antialiasing. Grey levels are windowed once per image, not per ROI, so that ROIs
+of one film stay comparable. Resizing takes away a lesion's size, which is a sign of malignancy: its scale is recorded.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from skimage.filters import threshold_li
+
+from mammosynth.databases.lesion import Problems, read_image
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.progress import track
+
+log = logging.getLogger(__name__)
+
+# what lies outside the image: air beside the film; tissue that goes on beside the ultrasound sector
+PADDING = {"mammography": "constant", "ultrasound": "reflect"}
+WINDOW = (0.5, 99.5)  # percentiles of the tissue
+
+Box = tuple[int, int, int, int]
+
+
+def crop_rois(lesions: pd.DataFrame, size: int, margin: float, min_side: int) -> tuple[ImageSet, pd.DataFrame]:
+    """The ROIs of all usable lesions, *size* × *size*, and the table of all lesions.
+
+    lesions: as `mammosynth.curation.read_lesions` gives them. margin: context on each side, as a share of the box's
+    longer side; a box that is the whole image (a ready-made ROI) gets none. min_side: source pixels that the side of
+    an ROI must have, else its lesion is excluded. The table has, besides the lesions' columns, *scale* (source pixels
+    per ROI pixel), *padded* (share of the ROI beyond the image), *window_low* and *window_high* (grey levels).
+    Each image is opened once and only one is held. Raises InputError, one for all files, for unreadable images, and
+    if no lesion of a class is left.
+    """
+    problems = Problems()
+    rois: dict[int, np.ndarray] = {}
+    found: dict[int, dict] = {}
+    usable = lesions[lesions["excluded"] == ""]
+    for path, of_image in track(usable.groupby("image", sort=False), "crop ROIs", usable["image"].nunique()):
+        modality = of_image["modality"].iloc[0]
+        boxes = of_image[["x0", "y0", "x1", "y1"]].to_numpy(dtype=int)
+        with problems.gathered():
+            image = read_image(Path(path))
+            low, high = (0, 255) if is_ready_made(boxes[0], image.shape) else find_window(image, modality)
+            windowed = apply_window(image, low, high)
+            for index, box in zip(of_image.index, boxes):
+                square = place_square(box, image.shape, margin)
+                side = square[2] - square[0]
+                if side < min_side:
+                    found[index] = {"excluded": f"ROI of fewer than {min_side} pixels"}
+                    continue
+                patch, padded = cut(windowed, square, PADDING[modality])
+                rois[index] = resize(patch, size)
+                found[index] = {"scale": side / size, "padded": padded, "window_low": low, "window_high": high}
+    problems.refuse()
+    columns = ["scale", "padded", "window_low", "window_high", "excluded"]
+    measured = pd.DataFrame.from_dict(found, orient="index", columns=columns).reindex(lesions.index)
+    excluded = measured["excluded"].where(measured["excluded"].notna(), lesions["excluded"])
+    table = lesions.assign(**measured[columns[:-1]].astype(float), excluded=excluded)
+    kept = table[excluded == ""]
+    for pathology in CLASSES:
+        if not (kept["pathology"] == pathology).any():
+            modality = ", ".join(table["modality"].unique())
+            raise InputError(
+                f"{modality} has no usable {pathology} lesion ({len(table)} lesions, {len(kept)} usable): "
+                "see excluded in lesions.csv, lower rois: min_side, or add a database"
+            )
+    log.info("%d ROIs of %d lesions", len(kept), len(table))
+    images = ImageSet(
+        np.stack([rois[index] for index in kept.index]),
+        kept["pathology"].map(CLASSES.index).to_numpy(),
+        kept["lesion_id"].to_numpy(dtype=np.str_),
+        kept["group"].to_numpy(dtype=np.str_),
+    )
+    return images, table
+
+
+def is_ready_made(box: Box, shape: tuple[int, int]) -> bool:
+    """Whether a lesion's box is its whole image of *shape* (height, width)."""
+    return tuple(box) == (0, 0, shape[1], shape[0])
+
+
+def place_square(box: Box, shape: tuple[int, int], margin: float) -> Box:
+    """The square, half-open, about a box, moved inside an image of *shape* (height, width) as far as it fits.
+
+    Along an axis on which the image is shorter than the square, the image lies in its middle. A ready-made ROI has no
+    context to show: its square gets no margin.
+    """
+    x0, y0, x1, y1 = (int(edge) for edge in box)
+    height, width = shape
+    side = max(x1 - x0, y1 - y0)
+    if not is_ready_made(box, shape):
+        side = round(side * (1 + 2 * margin))
+    left, top = (_inside((a + b - side) // 2, side, n) for a, b, n in ((x0, x1, width), (y0, y1, height)))
+    return left, top, left + side, top + side
+
+
+def _inside(start: int, side: int, length: int) -> int:
+    if side >= length:
+        return (length - side) // 2
+    return min(max(start, 0), length - side)
+
+
+def cut(image: np.ndarray, square: Box, padding: str) -> tuple[np.ndarray, float]:
+    """The square of an image, [side, side], and the share of it that lies beyond the image and is padded.
+
+    padding: ``constant`` (zero) or ``reflect``, as in `numpy.pad`.
+    """
+    x0, y0, x1, y1 = square
+    height, width = image.shape
+    inner = image[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    around = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
+    padded = 1 - inner.size / ((x1 - x0) * (y1 - y0))
+    return np.pad(inner, around, mode=padding), padded
+
+
+def find_window(image: np.ndarray, modality: str) -> tuple[float, float]:
+    """Grey levels that become black and white: percentiles 0.5 and 99.5 of the tissue.
+
+    Tissue is, on a film, what is above Li's threshold (on 122 films of mini-MIAS it lies at 21 to 59, just above the
+    air; Otsu's, at 54 to 107, loses fatty tissue and masses near the skin); in ultrasound, all that is not the pure
+    black around the sector.
+    """
+    air = threshold_li(image[::4, ::4]) if modality == "mammography" else 0
+    tissue = image[image > air]
+    if not tissue.size:
+        return 0.0, float(np.iinfo(image.dtype).max)
+    low, high = np.percentile(tissue, WINDOW)
+    return float(low), float(max(high, low + 1))
+
+
+def apply_window(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Grey levels *low* to *high* spread to 0…255, those beyond clipped; float32 of the image's shape."""
+    return np.clip((image.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low)), 0, 255)
+
+
+def resize(patch: np.ndarray, size: int) -> np.ndarray:
+    """A square patch, float32 of range 0…255, as uint8 [size, size]: bicubic, antialiased where it shrinks."""
+    resized = Image.fromarray(patch).resize((size, size), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(resized).round(), 0, 255).astype(np.uint8)

@@ -1,0 +1,83 @@
+"""Lesions to ROIs to patient-disjoint parts.
+
+In: results/{modality}/lesions.csv. Out: rois.npz, rois.csv and contact_sheet.png of the modality, and for each fold
+partition.csv with the image sets train.npz, val.npz and test.npz.
+"""
+
+
+rule crop_rois:
+    input:
+        "results/{modality}/lesions.csv",
+    output:
+        images="results/{modality}/rois.npz",
+        table="results/{modality}/rois.csv",
+    log:
+        "logs/crop_rois/{modality}.log",
+    benchmark:
+        "benchmarks/crop_rois/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        rois=config["rois"],
+    script:
+        "../scripts/crop_rois.py"
+
+
+rule plot_contact_sheet:
+    input:
+        "results/{modality}/rois.npz",
+    output:
+        report(
+            "results/{modality}/contact_sheet.png",
+            caption="../report/contact_sheet.rst",
+            category="Data",
+            labels={"modality": "{modality}", "figure": "ROIs"},
+        ),
+    log:
+        "logs/plot_contact_sheet/{modality}.log",
+    benchmark:
+        "benchmarks/plot_contact_sheet/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        databases=lambda wildcards: sources_of(wildcards.modality),
+        phantoms=lambda wildcards: [
+            source
+            for source in sources_of(wildcards.modality)
+            if "phantoms" in config["sources"][source]
+        ],
+    script:
+        "../scripts/plot_contact_sheet.py"
+
+
+rule partition:
+    input:
+        images="results/{modality}/rois.npz",
+        table="results/{modality}/rois.csv",
+    output:
+        table="results/{modality}/fold{fold}/partition.csv",
+        train="results/{modality}/fold{fold}/train.npz",
+        val="results/{modality}/fold{fold}/val.npz",
+        test="results/{modality}/fold{fold}/test.npz",
+    log:
+        "logs/partition/{modality}/fold{fold}.log",
+    benchmark:
+        "benchmarks/partition/{modality}/fold{fold}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        partition=config["partition"],
+    script:
+        "../scripts/partition.py"

@@ -1,0 +1,15 @@
+"""Split a modality's ROIs to the training, validation and test part of a fold."""
+
+from mammosynth.curation import load_lesions
+from mammosynth.imageset import ImageSet
+from mammosynth.job import started
+from mammosynth.partition import assign_parts, split_images
+
+if __name__ == "__main__":
+    with started(snakemake):
+        lesions = load_lesions(snakemake.input.table)
+        usable = lesions[lesions["excluded"] == ""]
+        parts = assign_parts(usable, fold=int(snakemake.wildcards.fold), **snakemake.params.partition)
+        parts.to_csv(snakemake.output.table, index=False)
+        for name, images in split_images(ImageSet.load(snakemake.input.images), parts).items():
+            images.save(snakemake.output[name])
