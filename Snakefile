@@ -41,4 +41,5 @@ rule all:
 
 
 onsuccess:
-    print(f"\nThe study's report: {Path('results/report/report.html').resolve()}")
+    if (page := Path("results/report/report.html")).exists():
+        print(f"\nThe study's report: {page.resolve()}")
