@@ -30,22 +30,32 @@ class Measure(NamedTuple):
 
 # By the start of a measure's name, the first that fits.
 MEASURES = (
-    ("FID", "lower", "Fréchet distance of Inception features of synthetic and real images; grows as n shrinks"),
-    ("FD", "lower", "Fréchet distance of a network's features of synthetic and real images; grows as n shrinks"),
-    ("KID", "lower", "kernel distance of Inception features of synthetic and real images; unbiased in n"),
-    ("KD", "lower", "kernel distance of a network's features of synthetic and real images; unbiased in n"),
-    ("MS-SSIM", "lower", "structural similarity over several scales of pairs within a set; low means diverse images"),
-    ("SSIM", "lower", "structural similarity of pairs within a set; low means diverse images"),
-    ("BRISQUE", "lower", "distortion from natural-scene statistics, learnt from photographs"),
-    ("NIQE", "lower", "distance from natural-scene statistics of photographs"),
-    ("PIQE", "lower", "share and strength of distorted blocks"),
+    ("FID", "lower", "Fréchet distance of Inception features of synthetic and real ROIs"),
+    ("FD", "lower", "Fréchet distance of the named network's features of synthetic and real ROIs"),
+    ("KID", "lower", "kernel distance of Inception features of synthetic and real ROIs, unbiased in their number"),
+    (
+        "KD",
+        "lower",
+        "kernel distance of the named network's features of synthetic and real ROIs, unbiased in their number",
+    ),
+    ("precision", "higher", "share of synthetic ROIs that lie among the real ones in feature space: fidelity"),
+    ("recall", "higher", "share of real ROIs that lie among the synthetic ones in feature space: diversity"),
+    (
+        "MS-SSIM",
+        "",
+        "structural similarity over several scales; within a set, low means diverse, and the real set is the mark",
+    ),
+    ("SSIM", "", "structural similarity of a synthetic and a real ROI; near 1 would be a copy"),
+    ("BRISQUE", "lower", "distortion by natural-scene statistics learnt from photographs; the real set is the mark"),
+    ("NIQE", "lower", "distance from natural-scene statistics of undistorted pictures; the real set is the mark"),
+    ("PIQE", "lower", "extent of distorted blocks; the real set is the mark"),
 )
 
 
 def measure_of(name: str) -> Measure:
     """Direction and explanation of a quality measure; without direction if it is not known here."""
     for start, better, explanation in MEASURES:
-        if re.match(rf"{start}\b", name):
+        if re.match(rf"{start}\b", name, re.IGNORECASE):
             return Measure(better, explanation)
     return Measure("", "")
 

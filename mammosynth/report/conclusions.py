@@ -1,0 +1,145 @@
+"""Sentences that a study's numbers support, and no others."""
+
+import pandas as pd
+
+from mammosynth.report.names import gans_of_mix, measure_of, name_of, name_of_mix
+from mammosynth.report.tables import decimals, number, p_value, summarise_quality
+
+SIGNIFICANCE = 0.05
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _auroc(row: pd.Series) -> str:
+    interval = "" if pd.isna(row["low"]) else f" [{decimals(row['low'])}, {decimals(row['high'])}]"
+    return f"{decimals(row['value'])}{interval}"
+
+
+def _difference(row: pd.Series) -> str:
+    text = decimals(row["difference"], plus=True)
+    if not pd.isna(row["difference_low"]):
+        ends = (decimals(row[f"difference_{end}"], plus=True) for end in ("low", "high"))
+        text += " [{}, {}]".format(*ends)
+    return f"{text}, p {p_value(row['p_holm'])}"
+
+
+def _of(scores: pd.DataFrame, modality: str, measure: str = "AUROC") -> pd.DataFrame:
+    chosen = (scores["modality"] == modality) & (scores["measure"] == measure) & (scores["database"] == "all")
+    return scores[chosen].set_index("mix")
+
+
+def verdict(row: pd.Series) -> str:
+    """``better``, ``worse`` or ``cannot tell``: whether a mix differs from real ROIs alone.
+
+    It does if its interval leaves out 0 and its p, adjusted for all mixes of the modality, is below SIGNIFICANCE.
+    """
+    low, high = row["difference_low"], row["difference_high"]
+    if pd.isna(low) or not row["p_holm"] < SIGNIFICANCE or low <= 0 <= high:
+        return "cannot tell"
+    return "better" if low > 0 else "worse"
+
+
+def answer(modality: str, scores: pd.DataFrame) -> list[str]:
+    """Does GAN-made data help, with which GAN, by how much, how certainly: sentences for one modality."""
+    auroc = _of(scores, modality)
+    real = auroc.loc["real"]
+    sentences = [
+        f"Trained on real ROIs alone, the classifier reaches an AUROC of {_auroc(real)} on the test part "
+        f"({real['n']} ROIs of {real['n_patients']} patients)."
+    ]
+    synthetic = auroc[[bool(gans_of_mix(mix)) for mix in auroc.index]]
+    hybrid = synthetic[[mix.split("+")[0].partition("@")[0] == "real" for mix in synthetic.index]]
+    if len(hybrid):
+        sentences.append(_compare(hybrid, "added to the real ones", f"In {modality}, synthetic ROIs"))
+    alone = synthetic.drop(hybrid.index)
+    if len(alone):
+        sentences.append(_compare(alone, "in place of the real ones", "Synthetic ROIs"))
+    return sentences
+
+
+def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
+    """One sentence on a family of mixes against real ROIs alone."""
+    verdicts = mixes.apply(verdict, axis=1)
+    shown = {mix: f"{name_of_mix(mix)} ({_difference(row)})" for mix, row in mixes.iterrows()}
+    better, worse = ([shown[mix] for mix in mixes.index[verdicts == kind]] for kind in ("better", "worse"))
+    parts = []
+    if better:
+        parts.append(f"raised the AUROC with {_joined(better)}")
+    if worse:
+        parts.append(f"lowered it with {_joined(worse)}" if better else f"lowered the AUROC with {_joined(worse)}")
+    if parts:
+        unsure = (verdicts == "cannot tell").sum()
+        rest = f"; for the other {unsure} of {len(mixes)} this test part cannot tell" if unsure else ""
+        return f"{subject} {how} {_joined(parts)}{rest}."
+    row = mixes.loc[mixes["difference"].idxmax()]
+    text = f"{subject} {how}: it cannot be told whether they help or harm; the largest difference in AUROC is that of "
+    text += shown[row.name]
+    if not pd.isna(row["difference_low"]):
+        loss, gain = decimals(max(0.0, -row["difference_low"])), decimals(max(0.0, row["difference_high"]))
+        text += f", which fits a loss of up to {loss} as well as a gain of up to {gain}"
+    return f"{text}."
+
+
+def nearest(modality: str, quality: pd.DataFrame) -> str:
+    """Which GAN's ROIs are nearest to the real ones by the first distance measured, beside what real ROIs reach."""
+    rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
+    distances = [m for m in rows["measure"].unique() if m.startswith(("FID", "FD", "KID", "KD")) and "/" not in m]
+    if not distances:
+        return ""
+    rows = rows[rows["measure"] == distances[0]].set_index("generator")
+    gans = rows.drop(index=["real", "floor"], errors="ignore").sort_values("value")
+    text = "In order of {}, from near to far: {}".format(
+        distances[0], ", ".join(f"{name_of(gan)} {number(row['value'])}" for gan, row in gans.iterrows())
+    )
+    if "floor" in rows.index and not pd.isna(rows.loc["floor", "value"]):
+        text += f"; real ROIs of other patients reach {number(rows.loc['floor', 'value'])}"
+    return f"{text}. {measure_of(distances[0]).better.capitalize()} is better; it says nothing of use for a classifier."
+
+
+def caveats(scores: pd.DataFrame, phantoms: list[str]) -> list[str]:
+    """What the study cannot conclude, from how it was run and what came out."""
+    auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")]
+    sentences = []
+    if phantoms:
+        sentences.append(
+            f"{_joined(phantoms)} are phantoms: drawn by a program, not taken of patients. No number on this page "
+            "says anything about mammography or ultrasound in the clinic."
+        )
+    if (auroc["runs"] == 1).all():
+        sentences.append(
+            "Each classifier and GAN was trained once (one fold, one seed). The intervals cover the choice of test "
+            "patients only, not the chance of training: another seed may move a result by more than its interval."
+        )
+    else:
+        largest = auroc.loc[auroc["sd"].idxmax()]
+        sentences.append(
+            f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of test "
+            "patients; how far runs differ, training included, is the standard deviation over them, at most "
+            f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']})."
+        )
+    for modality, rows in auroc.groupby("modality", sort=False):
+        if (duplicated := rows[rows["mix"] == "real@2"]).shape[0]:
+            sentences.append(
+                f"Doubling the real ROIs of {modality}, which adds no information, changes the AUROC by "
+                f"{decimals(duplicated['difference'].iloc[0], plus=True)}: a difference of that size needs no GAN."
+            )
+        perfect = rows[rows["value"] > 1 - 1e-9]
+        if len(perfect):
+            sentences.append(
+                f"In {modality}, {_joined([name_of_mix(m) for m in perfect['mix']])} separate the test part without "
+                f"error. With {perfect['n_patients'].iloc[0]} patients that bounds no error rate tightly, resampling "
+                "gives no interval, and better classifiers could not be told apart."
+            )
+        if (chance := rows[rows["low"] <= 0.5]).shape[0]:
+            sentences.append(
+                f"In {modality}, {len(chance)} of {len(rows)} classifiers ({', '.join(map(name_of_mix, chance['mix']))}) "
+                "are not distinguishable from guessing (their interval holds 0.5): they were trained too briefly, on "
+                "too little, or on images that do not tell the classes apart."
+            )
+    sentences.append(
+        "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which no public "
+        "text states. Its reported values stand in columns of their own, for orientation and not for matching."
+    )
+    return sentences

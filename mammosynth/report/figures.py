@@ -1,0 +1,275 @@
+"""The figures of a study, at a width of about 180 mm: readable in print, in colours that all readers tell apart."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mammosynth.classifiers.statistics import roc_curve
+from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, measure_of, name_of, name_of_mix
+from mammosynth.report.tables import decimals, number, p_value, summarise_quality
+
+WIDTH = 7.6  # inches
+plt.rcParams.update(
+    {
+        "font.size": 8.5,
+        "axes.titlesize": 9,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e4e4e4",
+        "grid.linewidth": 0.6,
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+        "legend.fontsize": 7.5,
+        "figure.titlesize": 10.5,
+        "figure.titleweight": "bold",
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 110,
+        "savefig.dpi": 150,
+        "svg.hashsalt": "mammosynth",
+    }
+)
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+MIX_DASHES = ("--", "-", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # as mixes come: of the GAN alone, with real, doses
+LOSSES = {"d_loss": "critic", "g_loss": "generator"}
+LOSS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777")
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure; the same figure gives the same bytes."""
+    metadata = {"Date": None} if str(path).endswith(".svg") else {"Software": None}
+    figure.savefig(path, metadata=metadata, facecolor="white")
+    plt.close(figure)
+
+
+def plot_samples(modality: str, real: ImageSet, synthetic: Mapping[str, ImageSet], columns: int = 5) -> Figure:
+    """Real ROIs above those of every GAN, *columns* of each class; evenly spaced ones, not chosen by eye."""
+    sets = {"real": real, **synthetic}
+    ratio = 1.16 * len(sets) / (2 * columns)
+    figure, axes = plt.subplots(
+        len(sets), 2 * columns + 1, figsize=(WIDTH, WIDTH * ratio * 0.86 + 0.6), squeeze=False,
+        gridspec_kw={"width_ratios": [1] * columns + [0.12] + [1] * columns, "wspace": 0.03, "hspace": 0.03},
+    )  # fmt: skip
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for row, (name, images) in enumerate(sets.items()):
+        for side, pathology in enumerate(CLASSES):
+            members = images.of_class(pathology)
+            chosen = np.unique(np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int))
+            for column, index in enumerate(chosen):
+                axis = axes[row, column + side * (columns + 1)]
+                axis.imshow(members.images[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            if row == 0:
+                axes[0, side * (columns + 1)].set_title(pathology, fontsize=9.5, pad=4)
+        label = "real" if name == "real" else name_of(name)
+        axes[row, 0].text(
+            -0.08, 0.5, label, transform=axes[row, 0].transAxes, rotation=90, ha="right", va="center", fontsize=8.5
+        )
+    figure.suptitle(f"Real and synthetic ROIs: {modality}, training part")
+    return figure
+
+
+def plot_gan_training(modality: str, histories: pd.DataFrame) -> Figure:
+    """Losses of every GAN over its steps, a panel a GAN.
+
+    histories: the GANs' histories with columns ``gan``, ``fold`` and ``seed`` added.  Colours tell losses apart, dashes
+    the classes that networks are trained for; runs are overlaid.
+    """
+    gans = list(histories["gan"].unique())
+    keys = ["step", "images", "seconds", "class", "gan", "fold", "seed"]
+    losses = [c for c in histories.columns if c not in keys and pd.api.types.is_numeric_dtype(histories[c])]
+    figure, axes = _panels(len(gans), 2, 2.6)
+    for axis, gan in zip(axes, gans):
+        of_gan = histories[histories["gan"] == gan]
+        classes = list(of_gan["class"].astype(str).unique())
+        for (pathology, _, _), run in of_gan.groupby([of_gan["class"].astype(str), "fold", "seed"], sort=False):
+            for i, loss in enumerate(losses):
+                if run[loss].notna().any():
+                    label = LOSSES.get(loss, loss.replace("_", " ")) + (f", {pathology}" if len(classes) > 1 else "")
+                    axis.plot(
+                        run["step"], run[loss], label=label, linewidth=1.3, linestyle=DASHES[classes.index(pathology)],
+                        color=LOSS_COLOURS[i % len(LOSS_COLOURS)], marker="." if len(run) < 4 else None,
+                    )  # fmt: skip
+        axis.set(title=name_of(gan), xlabel="generator updates", ylabel="loss")
+        _legend_once(axis, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+    figure.suptitle(f"Training of the GANs: {modality}")
+    return figure
+
+
+def mix_groups(mixes: Iterable[str]) -> dict[str, list[str]]:
+    """Mixes by panel: those without a GAN as ``controls``, then those of each GAN beside ``real``."""
+    mixes = list(mixes)
+    groups = {"controls": [m for m in mixes if not gans_of_mix(m)]}
+    for mix in mixes:
+        for gan in gans_of_mix(mix):
+            groups.setdefault(gan, [m for m in ("real",) if m in mixes]).append(mix)
+    return {name: group for name, group in groups.items() if group}
+
+
+def _line(mix: str, group: list[str], colour: str) -> dict:
+    """Colour and dash of a mix within its panel; ``real`` looks the same in all panels."""
+    if mix == "real":
+        return {"color": REAL_COLOUR, "linestyle": "-", "linewidth": 1.6}
+    others = [m for m in group if m != "real"]
+    return {"color": colour, "linestyle": MIX_DASHES[others.index(mix) % len(MIX_DASHES)], "linewidth": 1.6}
+
+
+def _panel_colours(groups: Mapping[str, list[str]]) -> dict[str, str]:
+    return colours_of([name for name in groups if name != "controls"]) | {"controls": "#777777"}
+
+
+def plot_classifier_training(modality: str, histories: pd.DataFrame) -> Figure:
+    """Training loss and validation AUROC of every mix over its steps, means over runs.
+
+    histories: the classifiers' histories with columns ``mix``, ``fold`` and ``seed`` added.
+    """
+    groups = mix_groups(histories["mix"].unique())
+    colours = _panel_colours(groups)
+    figure, axes = plt.subplots(
+        2, len(groups), figsize=(WIDTH * 1.15, 4.4), sharex=True, sharey="row", squeeze=False
+    )  # fmt: skip
+    for column, (name, group) in enumerate(groups.items()):
+        for mix in group:
+            mean = histories[histories["mix"] == mix].groupby("step")[["loss", "val_auroc"]].mean()
+            for axis, quantity in zip(axes[:, column], ("loss", "val_auroc")):
+                label = name_of_mix(mix)
+                axis.plot(mean.index, mean[quantity], label=label, marker=".", **_line(mix, group, colours[name]))
+        axes[0, column].set_title("controls" if name == "controls" else name_of(name))
+        axes[1, column].set_xlabel("steps")
+        axes[1, column].legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    axes[0, 0].set_ylabel("training loss\n(cross-entropy, nats)")
+    axes[1, 0].set_ylabel("AUROC,\nvalidation part")
+    figure.suptitle(f"Training of the classifiers: {modality}")
+    return figure
+
+
+def plot_roc(modality: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> Figure:
+    """ROC curves of the test part, averaged over runs at equal false-positive rate; a panel a GAN beside ``real``.
+
+    predictions: of one modality, with the column ``fold``; scores: of all databases of that modality.
+    """
+    test = predictions[predictions["part"] == "test"]
+    grid = np.linspace(0, 1, 401)
+    curves: dict[str, list[np.ndarray]] = {}
+    for (mix, _, _), run in test.groupby(["mix", "fold", "seed"], sort=False):
+        malignant = (run["pathology"] == "malignant").to_numpy(int)
+        curves.setdefault(str(mix), []).append(roc_curve(malignant, run["probability"].to_numpy(), grid))
+    auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")].set_index("mix")
+    groups = mix_groups(curves)
+    colours = _panel_colours(groups)
+    figure, axes = _panels(len(groups), 3, 2.95)
+    figure.set_layout_engine("compressed")
+    for axis, (name, group) in zip(axes, groups.items()):
+        axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+        for mix in group:
+            value, low, high = (decimals(auroc.loc[mix, c])[:5] for c in ("value", "low", "high"))
+            label = f"{name_of_mix(mix)}: {value}" + (f" [{low}, {high}]" if low[0] != "–" else "")
+            mean = np.append(0, np.mean(curves[mix], axis=0))
+            axis.plot(np.append(0, grid), mean, label=label, **_line(mix, group, colours[name]))
+        axis.set(title="controls" if name == "controls" else name_of(name), aspect="equal")
+        axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), borderpad=0.1)
+    n, patients = auroc["n"].max(), auroc["n_patients"].max()
+    figure.suptitle(f"ROC curves: {modality}, test part ({n} ROIs, {patients} patients); AUROC [95 % CI]")
+    return figure
+
+
+def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
+    """Forest plot: each mix's AUROC minus that of training on real images alone, with its 95 % interval."""
+    chosen = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all") & scores["difference"].notna()]
+    gans = list(dict.fromkeys(gan for mix in chosen["mix"] for gan in gans_of_mix(mix)))
+    colours = colours_of(gans)
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.29 * len(chosen) + 1.35))
+    axis.axvline(0, color=REAL_COLOUR, linewidth=1)
+    for y, row in enumerate(chosen.itertuples()):
+        gan = next(iter(gans_of_mix(row.mix)), None)
+        colour = colours[gan] if gan else "#777777"
+        if not np.isnan(row.difference_low):
+            axis.plot([row.difference_low, row.difference_high], [y, y], color=colour, linewidth=2)
+        axis.plot(row.difference, y, "s" if "real" in row.mix.split("+")[0] else "o", color=colour, markersize=5.5)
+        shown = [decimals(v, plus=True) for v in (row.difference, row.difference_low, row.difference_high)]
+        interval = f" [{shown[1]}, {shown[2]}]" if shown[1] != "–" else " (no interval)"
+        axis.text(
+            1.02, y, f"{shown[0]}{interval}   p {p_value(row.p_holm)}", transform=axis.get_yaxis_transform(),
+            va="center", fontsize=7.5, family="DejaVu Sans Mono",
+        )  # fmt: skip
+    axis.set_yticks(range(len(chosen)), [name_of_mix(mix) for mix in chosen["mix"]])
+    axis.set_ylim(len(chosen) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
+    reach = np.nanmax(np.abs(chosen[["difference", "difference_low", "difference_high"]].to_numpy()), initial=0.05)
+    axis.set_xlim(-1.08 * reach, 1.08 * reach)
+    axis.set_xlabel("AUROC minus AUROC of real alone  (left: worse than real, right: better)")
+    axis.text(1.02, -0.85, "difference [95 % CI]   p (Holm)", transform=axis.get_yaxis_transform(), fontsize=7.5)
+    figure.suptitle(f"Does it help? {modality}, against training on real ROIs alone")
+    return figure
+
+
+def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
+    """Bars of every GAN by measure (both classes pooled), marks of each class, lines of the real set and the floor."""
+    summary = summarise_quality(quality[quality["modality"] == modality])
+    measures = list(summary["measure"].unique())
+    gans = [g for g in summary["generator"].unique() if g not in ("real", "floor")]
+    colours = colours_of(gans)
+    figure, axes = _panels(len(measures), 4 if len(measures) > 6 else 3, 2.0)
+    for axis, measure in zip(axes, measures):
+        rows = summary[summary["measure"] == measure].set_index(["generator", "pathology"])
+        for x, gan in enumerate(gans):
+            if (gan, "all") not in rows.index:
+                continue
+            row = rows.loc[(gan, "all")]
+            axis.bar(x, row["value"], color=colours[gan], width=0.7)
+            low, high = (row["low"], row["high"]) if row["runs"] == 1 else row["value"] + np.array([-1, 1]) * row["sd"]
+            if not np.isnan(low):
+                axis.plot([x, x], [low, high], color="#222222", linewidth=1)
+            for pathology, marker in (("benign", "o"), ("malignant", "^")):
+                if (gan, pathology) in rows.index:
+                    value = rows.loc[(gan, pathology), "value"]
+                    axis.plot(x, value, marker, color="white", markeredgecolor="#222222", markersize=4.2, mew=0.8)
+        for name, dash in (("real", "-"), ("floor", "--")):
+            if (name, "all") in rows.index and not np.isnan(level := rows.loc[(name, "all"), "value"]):
+                axis.axhline(level, color=REAL_COLOUR, linestyle=dash, linewidth=1.2)
+        axis.set_title(f"{measure} {measure_of(measure).arrow}".strip())
+        axis.set_xticks(range(len(gans)), [name_of(g) for g in gans], rotation=30, ha="right", rotation_mode="anchor")
+        axis.grid(axis="x", visible=False)
+        axis.margins(y=0.12)
+        axis.ticklabel_format(axis="y", scilimits=(-2, 4))
+    marks = [
+        plt.Line2D([], [], color=REAL_COLOUR, linestyle="-", label="real set"),
+        plt.Line2D([], [], color=REAL_COLOUR, linestyle="--", label="real vs real (floor)"),
+        plt.Line2D([], [], marker="o", color="white", markeredgecolor="#222222", label="benign"),
+        plt.Line2D([], [], marker="^", color="white", markeredgecolor="#222222", label="malignant"),
+        plt.Rectangle((0, 0), 1, 1, color="#999999", label="both classes"),
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=5)
+    counts = summary[summary["generator"].isin(gans) & (summary["pathology"] == "all")]
+    sizes = f"{number(counts['n'].min(), 1)} synthetic, {number(counts['n_reference'].min(), 1)} real ROIs"
+    figure.suptitle(f"Quality of the synthetic ROIs: {modality} ({sizes}); ↓ lower is better")
+    return figure
+
+
+def _panels(count: int, columns: int, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure with *count* axes in rows of *columns*, and no empty ones."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH * 1.05, height * rows + 0.5), squeeze=False)
+    for axis in axes.flat[count:]:
+        axis.remove()
+    return figure, axes.flat[:count]
+
+
+def _legend_once(axis: plt.Axes, **options) -> None:
+    """A legend that names each kind of line once, however many runs have it."""
+    handles, labels = axis.get_legend_handles_labels()
+    once = dict(zip(labels, handles))
+    axis.legend(once.values(), once.keys(), **options)
