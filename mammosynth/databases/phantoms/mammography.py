@@ -81,7 +81,7 @@ def draw_breast(rng: np.random.Generator) -> dict:
         "tissue": tissue,
         "beta": rng.normal(2.9, 0.2),
         "grey": rng.uniform(65, 95) + {"F": -8, "G": 0, "D": 12}[tissue],
-        "contrast": rng.uniform(9, 17),
+        "contrast": rng.uniform(13, 24),
         "depth": rng.uniform(480, 640),
         "half_height": rng.uniform(400, 490),
     }
@@ -107,7 +107,7 @@ def draw_film(
     reach, drop = rng.uniform(170, 300), rng.uniform(330, 520)  # the pectoral triangle, along both edges
     corner = np.s_[: int(drop * 1.1), : int(reach * 1.1)]
     beyond = column[:, corner[1]] / np.float32(reach) + row[corner[0]] / np.float32(drop) - 1
-    grey[corner] += np.float32(rng.uniform(70, 105)) / (1 + np.exp(np.clip(beyond / 0.012, -30, 30)))
+    grey[corner] += np.float32(rng.uniform(70, 105)) / (1 + np.exp(np.clip(beyond / 0.02, -30, 30)))
 
     circles = []
     for cues in masses:
@@ -145,13 +145,13 @@ def draw_mass(cues: dict[str, bool], radius: float, rng: np.random.Generator) ->
     dx, dy = offset[None] / np.float32(radius), offset[:, None] / np.float32(radius)
     rho2 = (dx**2 + dy**2) / radius_at(contour, dx, dy) ** 2
     power = rng.uniform(1.3, 2.2) if cues["profile"] else rng.uniform(0.5, 0.9)
-    amplitude = rng.uniform(32, 85)
+    amplitude = rng.uniform(28, 75)
     patch = amplitude * np.clip(1 - rho2, 0, 1) ** np.float32(power)
     patch *= 1 + 0.12 * power_law(patch.shape, 2.9, rng, fine=0.2)
     if cues["spicules"]:
         patch += draw_spicules(half, radius, amplitude, int(rng.poisson(22)), rng)
     kind = "SPIC" if cues["spicules"] else "MISC" if cues["contour"] else "CIRC"
-    return kind, round(radius * float(np.quantile(contour, 0.9)) * rng.uniform(1.0, 1.15)), patch
+    return kind, round(radius * float(np.quantile(contour, 0.9)) * rng.uniform(1.0, 1.35)), patch
 
 
 def draw_spicules(half: int, radius: float, amplitude: float, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -165,7 +165,7 @@ def draw_spicules(half: int, radius: float, amplitude: float, n: int, rng: np.ra
         fade = np.linspace(1, 0.2, steps)
         inside = (x >= 0) & (y >= 0) & (x < 2 * half + 1) & (y < 2 * half + 1)
         np.add.at(patch, (y[inside].astype(int), x[inside].astype(int)), 0.5 * fade[inside])
-    return amplitude * rng.uniform(0.35, 0.6) * gaussian_filter(patch, rng.uniform(1.0, 1.7))
+    return amplitude * rng.uniform(0.2, 0.45) * gaussian_filter(patch, rng.uniform(1.0, 1.7))
 
 
 def _draw_place(
