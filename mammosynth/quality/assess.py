@@ -159,6 +159,12 @@ def assess(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def tidy(rows: pd.DataFrame, modality: str, fold: int | str, seed: int | str = "") -> pd.DataFrame:
+    """The rows with the columns that say where they are from; real rows have no seed."""
+    where = pd.DataFrame({"modality": modality, "fold": fold, "generator": rows["generator"], "seed": seed})
+    return pd.concat([where, rows.drop(columns="generator")], axis=1)
+
+
 def halves(train: ImageSet, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """By class, positions [HALVINGS, 2, m] of ROIs: two halves that share no patient, all of one size m.
 
@@ -183,7 +189,7 @@ def halves(train: ImageSet, rng: np.random.Generator) -> dict[str, np.ndarray]:
         if m < 2:
             raise InputError(
                 f"the training part's {pathology} ROIs ({np.sum(train.labels == label)} of "
-                f"{np.sum(counts[:, label] > 0)} patients) are too few to halve by patients: give the study more of them"
+                f"{np.sum(counts[:, label] > 0)} patients) are too few to halve by patients: add more to the study"
             )
         result[pathology] = np.array([[part[:m] for part in pair] for pair in parts])
     return result

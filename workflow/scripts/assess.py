@@ -1,0 +1,23 @@
+"""Judge one GAN's synthetic ROIs against the real ones of the training part."""
+
+if __name__ == "__main__":
+    from mammosynth.job import started
+
+    with started(snakemake):
+        from mammosynth.gpu import device
+        from mammosynth.imageset import ImageSet
+        from mammosynth.quality.assess import Reference, assess, tidy
+
+        wildcards = snakemake.wildcards
+        rows = assess(
+            wildcards.gan,
+            ImageSet.load(snakemake.input.synthetic),
+            ImageSet.load(snakemake.input.train),
+            Reference.load(snakemake.input.reference),
+            snakemake.params.extractors,
+            dict(snakemake.input.items()),
+            **snakemake.params.statistics,
+            device=device(),
+        )
+        rows = tidy(rows, wildcards.modality, wildcards.fold, wildcards.seed)
+        rows.to_csv(snakemake.output.rows, index=False)
