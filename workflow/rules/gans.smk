@@ -18,11 +18,11 @@ rule train_gan:
         "logs/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.log",
     benchmark:
         "benchmarks/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+    # The longest jobs first: classifiers of real ROIs fill the cores beside the last of them.
+    priority: 10
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
-    # The longest jobs first: classifiers of real ROIs fill the cores beside the last of them.
-    priority: 10
     resources:
         gpu=GPU,
         mem_mb=8000,
@@ -45,10 +45,10 @@ rule synthesise:
         "logs/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.log",
     benchmark:
         "benchmarks/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+    priority: 10
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
-    priority: 10
     resources:
         gpu=GPU,
         mem_mb=4000,
