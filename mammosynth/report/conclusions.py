@@ -115,8 +115,8 @@ def caveats(scores: pd.DataFrame, phantoms: list[str]) -> list[str]:
     else:
         largest = auroc.loc[auroc["sd"].idxmax()]
         sentences.append(
-            f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of test "
-            "patients; how far runs differ, training included, is the standard deviation over them, at most "
+            f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of "
+            "test patients; how far runs differ, training included, is the standard deviation over them, at most "
             f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']})."
         )
     for modality, rows in auroc.groupby("modality", sort=False):
@@ -134,12 +134,13 @@ def caveats(scores: pd.DataFrame, phantoms: list[str]) -> list[str]:
             )
         if (chance := rows[rows["low"] <= 0.5]).shape[0]:
             sentences.append(
-                f"In {modality}, {len(chance)} of {len(rows)} classifiers ({', '.join(map(name_of_mix, chance['mix']))}) "
-                "are not distinguishable from guessing (their interval holds 0.5): they were trained too briefly, on "
-                "too little, or on images that do not tell the classes apart."
+                f"In {modality}, {len(chance)} of {len(rows)} classifiers "
+                f"({', '.join(map(name_of_mix, chance['mix']))}) are not distinguishable from guessing (their interval "
+                "holds 0.5): they were trained too briefly, on too little, or on images that do not tell the classes "
+                "apart."
             )
     sentences.append(
-        "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which no public "
-        "text states. Its reported values stand in columns of their own, for orientation and not for matching."
+        "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which no "
+        "public text states. Its reported values stand in columns of their own, for orientation and not for matching."
     )
     return sentences

@@ -53,6 +53,19 @@ def save(figure: Figure, path: str | Path) -> None:
     plt.close(figure)
 
 
+def read_histories(files: Iterable[str | Path], column: str) -> pd.DataFrame:
+    """Training histories below each other, told apart by *column* (``gan`` or ``mix``), ``fold`` and ``seed``.
+
+    Read from their places: ``fold{fold}/…/{gan or mix}/seed{seed}.csv``.
+    """
+    frames = []
+    for file in map(Path, files):
+        fold, _, name, seed = file.with_suffix("").parts[-4:]
+        run = {column: name, "fold": int(fold.removeprefix("fold")), "seed": int(seed.removeprefix("seed"))}
+        frames.append(pd.read_csv(file).assign(**run))
+    return pd.concat(frames, ignore_index=True)
+
+
 def plot_samples(modality: str, real: ImageSet, synthetic: Mapping[str, ImageSet], columns: int = 5) -> Figure:
     """Real ROIs above those of every GAN, *columns* of each class; evenly spaced ones, not chosen by eye."""
     sets = {"real": real, **synthetic}

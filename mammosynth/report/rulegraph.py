@@ -28,7 +28,7 @@ def ask_snakemake(snakefile: str | os.PathLike, config: Mapping[str, Any], folde
     Raises InputError with what Snakemake said if it cannot tell.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(_plain(config), file)
+        yaml.safe_dump(dict(config), file)
         file.flush()
         command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", folder]
         command += ["--configfile", file.name, "--workflow-profile", "none", "--nolock", "--ignore-incomplete"]
@@ -37,15 +37,6 @@ def ask_snakemake(snakefile: str | os.PathLike, config: Mapping[str, Any], folde
     if run.returncode:
         raise InputError(f"snakemake --rulegraph failed: {run.stderr.strip()}")
     return run.stdout
-
-
-def _plain(value: Any) -> Any:
-    """The same value in plain dicts and lists, which YAML can write."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 def read_dot(text: str) -> nx.DiGraph:

@@ -1,0 +1,144 @@
+"""The study's report: one HTML page that needs nothing beside it, for the screen and for print."""
+
+import base64
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from mammosynth import __version__
+from mammosynth.report import conclusions
+from mammosynth.report.names import measure_of
+
+PACKAGES = (
+    "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
+    "scikit-image", "statsmodels", "matplotlib", "pillow", "ImageHash",
+)  # fmt: skip
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+@dataclass
+class Study:
+    """All that the page shows.
+
+    partition: ``partition.csv`` of every fold, columns modality and fold added; rois: ``rois.csv`` of every modality;
+    scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
+    devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
+    ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
+    and modality; rulegraph: a figure file.
+    """
+
+    config: Mapping[str, Any]
+    partition: pd.DataFrame
+    rois: pd.DataFrame
+    scores: pd.DataFrame
+    quality: pd.DataFrame
+    accuracy: pd.DataFrame
+    quality_table: pd.DataFrame
+    paper: pd.DataFrame
+    devices: list[str]
+    times: pd.DataFrame
+    figures: Mapping[str, Mapping[str, Any]]
+    rulegraph: str | Path
+
+
+def data_uri(path: str | Path) -> str:
+    """An image file as a URI that holds it."""
+    content = base64.b64encode(Path(path).read_bytes()).decode()
+    return f"data:{TYPES[Path(path).suffix]};base64,{content}"
+
+
+def phantoms_of(config: Mapping[str, Any]) -> list[str]:
+    """Names of the selected databases that are phantoms."""
+    return [name for name in config["databases"] if "phantoms" in config["sources"][name]]
+
+
+def count_parts(partition: pd.DataFrame) -> pd.DataFrame:
+    """ROIs of each class and patients, a row a modality, fold and part."""
+    groups = partition.groupby(["modality", "fold", "part"], sort=False)
+    counts = groups.agg(
+        benign=("pathology", lambda values: (values == "benign").sum()),
+        malignant=("pathology", lambda values: (values == "malignant").sum()),
+        patients=("patient_id", "nunique"),
+    ).reset_index()
+    counts["part"] = pd.Categorical(counts["part"], list(PARTS), ordered=True).rename_categories(PARTS)
+    return counts.sort_values(["modality", "fold", "part"], ascending=[False, True, True])
+
+
+def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
+    """Lesions by database and fate: used, or the reason of exclusion."""
+    fate = rois["excluded"].fillna("").astype(str).replace("", "used")
+    counts = rois.assign(fate=fate).groupby(["modality", "database", "fate"], sort=False).size()
+    return counts.rename("lesions").reset_index()
+
+
+def rule_times(folder: str | Path) -> pd.DataFrame:
+    """Jobs, wall time (sum and longest, s) and peak memory (MB) of each rule, from the benchmark files in *folder*."""
+    rows = []
+    for file in sorted(Path(folder).rglob("*.tsv")):
+        job = pd.read_csv(file, sep="\t", na_values=["-", "NA"]).iloc[-1]
+        rule = file.relative_to(folder).parts[0].removesuffix(".tsv")
+        rows.append({"rule": rule, "seconds": job["s"], "memory": job["max_rss"]})
+    jobs = pd.DataFrame(rows, columns=["rule", "seconds", "memory"])
+    times = jobs.groupby("rule").agg(
+        jobs=("seconds", "size"), total=("seconds", "sum"), longest=("seconds", "max"), memory=("memory", "max")
+    )
+    return times.sort_values("total", ascending=False).reset_index()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the numbers."""
+    found = {distribution.metadata["Name"].lower(): distribution.version for distribution in metadata.distributions()}
+    return {"mammosynth": __version__, "Python": platform.python_version()} | {
+        name: found[name.lower()] for name in PACKAGES if name.lower() in found
+    }
+
+
+def write(study: Study, path: str | Path) -> None:
+    """Write the page of *study* to *path*."""
+    Path(path).write_text(render(study), encoding="utf-8")
+
+
+def render(study: Study) -> str:
+    """The page as HTML."""
+    modalities = list(dict.fromkeys(study.scores["modality"]))
+    phantoms = phantoms_of(study.config)
+    measures = [name for name in dict.fromkeys(study.quality["measure"]) if measure_of(name).explanation]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["data_uri"] = data_uri
+    environment.globals["zip"] = zip
+    return environment.get_template("page.html.jinja").render(
+        study=study,
+        modalities=modalities,
+        phantoms=phantoms,
+        answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
+        nearest={modality: conclusions.nearest(modality, study.quality) for modality in modalities},
+        caveats=conclusions.caveats(study.scores, phantoms),
+        parts=count_parts(study.partition),
+        exclusions=count_exclusions(study.rois),
+        pooled=_rows(study.quality_table, "class", ["all"]),
+        by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
+        measures={name: measure_of(name) for name in measures},
+        sources=list(dict.fromkeys(source.rpartition(", ")[0] for source in study.paper["source"])),
+        versions=versions(),
+        machine=f"{platform.system()} {platform.machine()}",
+        yaml=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
+    )
+
+
+def _rows(table: pd.DataFrame, column: str, values: Iterable[str]) -> pd.DataFrame:
+    chosen = table[table[column].isin(list(values))]
+    return chosen.drop(columns=column) if len(list(values)) == 1 else chosen

@@ -1,0 +1,158 @@
+"""The report: what it says follows from the numbers, and it needs nothing beside it."""
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from test_scores import predictions
+from test_tables import PAPER, quality_rows
+
+from mammosynth.classifiers.scores import score
+from mammosynth.report import conclusions
+from mammosynth.report.page import Study, count_exclusions, count_parts, render, rule_times
+from mammosynth.report.tables import table_accuracy, table_quality
+
+CONFIG = {
+    "sources": {
+        "phantom_ultrasound": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 8}},
+        "busi": {"reader": "busi", "modality": "ultrasound", "root": "busi"},
+    },
+    "databases": ["phantom_ultrasound"],
+    "partition": {"folds": 5, "seed": 0},
+    "folds": [0],
+    "seeds": [0],
+    "gans": ["sngan"],
+    "mixes": ["real", "sngan", "real+sngan", "real@2"],
+    "classifier": {"architecture": "resnet18", "steps": 20, "batch": 16},
+    "statistics": {"resamples": 100, "seed": 0},
+}
+
+
+def scores_of(**skills):
+    names = {"hybrid": "real+sngan", "alone": "sngan", "real": "real", "doubled": "real@2"}
+    return score(pd.concat([predictions(skill, names[name]) for name, skill in skills.items()]), 400, 0)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "figure.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (folder / "benchmarks" / "partition" / "ultrasound").mkdir(parents=True)
+    (folder / "benchmarks" / "partition" / "ultrasound" / "fold0.tsv").write_text("s\tmax_rss\n2.5\t-\n")
+    test = predictions(1.0)
+    partition = test[["modality", "fold", "lesion_id", "patient_id", "database", "pathology"]].assign(
+        part=["train"] * 30 + ["val"] * 10 + ["test"] * 20
+    )
+    rois = partition.assign(excluded=["label conflict <b>"] + [float("nan")] * 59)
+    scores = scores_of(real=0.8, alone=0.2, hybrid=0.9, doubled=0.8)
+    quality = quality_rows(("sngan", "real", "floor"))
+    quality = quality[quality["modality"] == "ultrasound"]
+    kinds = ("samples", "quality", "differences", "roc", "gan_training", "classifier_training", "contact_sheet")
+    return Study(
+        config=CONFIG,
+        partition=partition,
+        rois=rois,
+        scores=scores,
+        quality=quality,
+        accuracy=table_accuracy(scores, PAPER),
+        quality_table=table_quality(quality, PAPER),
+        paper=PAPER,
+        devices=["CPU (test)"],
+        times=rule_times(folder / "benchmarks"),
+        figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
+        | {"progress": {"ultrasound": {"SNGAN": folder / "figure.svg"}}},
+        rulegraph=folder / "figure.svg",
+    )
+
+
+class Balance(HTMLParser):
+    """Checks that tags close in order; collects ids and links."""
+
+    VOID = {"meta", "img", "br", "link"}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links = [], set(), set()
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids.add(values.get("id"))
+        self.links |= {values[name] for name in ("href", "src") if name in values}
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_stands_alone(study):
+    page = render(study)
+    parser = Balance()
+    parser.feed(page)
+    assert not parser.open
+    inside = {link[1:] for link in parser.links if link.startswith("#")}
+    assert inside
+    assert inside <= parser.ids
+    assert all(link.startswith(("#", "data:")) for link in parser.links)
+    assert "label conflict &lt;b&gt;" in page
+
+
+def test_phantoms_are_announced_in_every_section_and_only_where_there_are(study):
+    page = render(study)
+    assert page.count('class="phantom"') == page.count("<section")
+    assert 'class="running"' in page
+    real = render(Study(**{**vars(study), "config": {**CONFIG, "databases": ["busi"]}}))
+    assert "not clinical data" not in real
+
+
+def test_numbers_of_parts_and_exclusions(study):
+    parts = count_parts(study.partition)
+    assert parts["part"].tolist() == ["training", "validation", "test"]
+    assert (parts["benign"] + parts["malignant"]).tolist() == [30, 10, 20]
+    assert parts["patients"].tolist() == [15, 5, 10]
+    fates = count_exclusions(study.rois).set_index("fate")["lesions"]
+    assert fates.to_dict() == {"label conflict <b>": 1, "used": 59}
+
+
+def test_wall_times_are_gathered_by_rule(study):
+    row = study.times.iloc[0]
+    assert (row["rule"], row["jobs"], row["total"]) == ("partition", 1, 2.5)
+    assert rule_times("no/such/folder").empty
+
+
+def test_an_interval_that_holds_zero_cannot_tell():
+    sentences = conclusions.answer("ultrasound", scores_of(real=0.8, hybrid=0.81, alone=0.79))
+    assert "cannot be told" in sentences[1]
+    assert "cannot be told" in sentences[2]
+    assert not re.search("raised|lowered", " ".join(sentences))
+
+
+def test_a_plain_gain_and_a_plain_loss_are_named_with_their_numbers():
+    scores = scores_of(real=1.0, hybrid=4.0, alone=-1.0)
+    hybrid, alone = conclusions.answer("ultrasound", scores)[1:]
+    assert "raised the AUROC with real + SNGAN (+0." in hybrid
+    assert "lowered the AUROC with SNGAN (−0." in alone
+
+
+def test_a_perfect_score_is_not_sold_as_certain():
+    scores = scores_of(real=40, hybrid=40)
+    assert "cannot be told" in conclusions.answer("ultrasound", scores)[1]
+    text = " ".join(conclusions.caveats(scores, []))
+    assert "separate the test part without error" in text
+
+
+def test_what_an_interval_does_not_cover_is_said():
+    once = " ".join(conclusions.caveats(scores_of(real=1, doubled=1.2), ["phantom_ultrasound"]))
+    assert "trained once" in once
+    assert "phantoms: drawn by a program" in once
+    assert "Doubling the real ROIs" in once
+    frame = pd.concat([predictions(1), predictions(1, seed=1, noise=1)])
+    twice = " ".join(conclusions.caveats(score(frame, 50, 0), []))
+    assert "means over 2 runs" in twice
+    assert "phantom" not in twice
+
+
+def test_the_nearest_gan_is_named_beside_what_real_rois_reach():
+    text = conclusions.nearest("ultrasound", quality_rows())
+    assert "SNGAN 10.0, CGAN 20.0; real ROIs of other patients reach 40.0" in text

@@ -1,0 +1,271 @@
+"""Tables, figures and the report.
+
+In: scores, predictions, quality rows, histories and image sets of the whole study.
+Out: results/tables/, results/figures/, results/report/report.html
+"""
+
+# The first fold and seed stand for all where images are shown.
+SHOWN = f"fold{FOLDS[0]}", f"seed{SEEDS[0]}"
+
+
+rule tabulate:
+    input:
+        quality=expand(
+            "results/{modality}/fold{fold}/quality/{gan}/seed{seed}.csv",
+            modality=MODALITIES,
+            fold=FOLDS,
+            gan=GANS,
+            seed=SEEDS,
+        ),
+        real=expand(
+            "results/{modality}/fold{fold}/quality/real.csv", modality=MODALITIES, fold=FOLDS
+        ),
+        scores="results/tables/scores.csv",
+        paper=f"{workflow.basedir}/resources/paper.csv",
+    output:
+        quality="results/tables/quality.csv",
+        table_quality=report(
+            "results/tables/table_quality.csv",
+            caption="../report/table_quality.rst",
+            category="Tables",
+            labels={"table": "quality of synthetic ROIs"},
+        ),
+        table_accuracy=report(
+            "results/tables/table_accuracy.csv",
+            caption="../report/table_accuracy.rst",
+            category="Tables",
+            labels={"table": "accuracy of classifiers"},
+        ),
+        latex_quality="results/tables/table_quality.tex",
+        latex_accuracy="results/tables/table_accuracy.tex",
+    log:
+        "logs/tabulate.log",
+    benchmark:
+        "benchmarks/tabulate.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/tabulate.py"
+
+
+rule plot_samples:
+    input:
+        real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
+        synthetic=[
+            f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
+        ],
+    output:
+        report(
+            "results/figures/samples_{modality}.png",
+            caption="../report/samples.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "real and synthetic ROIs"},
+        ),
+    log:
+        "logs/plot_samples/{modality}.log",
+    benchmark:
+        "benchmarks/plot_samples/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        gans=GANS,
+    script:
+        "../scripts/plot_samples.py"
+
+
+rule plot_training:
+    input:
+        gans=expand(
+            "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.csv",
+            fold=FOLDS,
+            gan=GANS,
+            seed=SEEDS,
+        ),
+        classifiers=expand(
+            "results/{{modality}}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
+            fold=FOLDS,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+    output:
+        gans=report(
+            "results/figures/gan_training_{modality}.svg",
+            caption="../report/gan_training.rst",
+            category="Training",
+            subcategory="{modality}",
+            labels={"figure": "losses of the GANs"},
+        ),
+        classifiers=report(
+            "results/figures/classifier_training_{modality}.svg",
+            caption="../report/classifier_training.rst",
+            category="Training",
+            subcategory="{modality}",
+            labels={"figure": "training of the classifiers"},
+        ),
+    log:
+        "logs/plot_training/{modality}.log",
+    benchmark:
+        "benchmarks/plot_training/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_training.py"
+
+
+rule plot_quality:
+    input:
+        "results/tables/quality.csv",
+    output:
+        report(
+            "results/figures/quality_{modality}.svg",
+            caption="../report/quality.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "quality of synthetic ROIs"},
+        ),
+    log:
+        "logs/plot_quality/{modality}.log",
+    benchmark:
+        "benchmarks/plot_quality/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_quality.py"
+
+
+rule plot_scores:
+    input:
+        scores="results/tables/scores.csv",
+        predictions=expand("results/{{modality}}/fold{fold}/predictions.csv", fold=FOLDS),
+    output:
+        differences=report(
+            "results/figures/differences_{modality}.svg",
+            caption="../report/differences.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "does it help"},
+        ),
+        roc=report(
+            "results/figures/roc_{modality}.svg",
+            caption="../report/roc.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "ROC curves"},
+        ),
+    log:
+        "logs/plot_scores/{modality}.log",
+    benchmark:
+        "benchmarks/plot_scores/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        folds=FOLDS,
+    script:
+        "../scripts/plot_scores.py"
+
+
+rule draw_rulegraph:
+    input:
+        snakefile=f"{workflow.basedir}/Snakefile",
+        rules=expand(
+            f"{workflow.basedir}/workflow/rules/{{stage}}.smk",
+            stage=["databases", "rois", "gans", "quality", "classifiers", "report"],
+        ),
+    output:
+        report(
+            "results/figures/rulegraph.svg",
+            caption="../report/rulegraph.rst",
+            category="Figures",
+            labels={"figure": "rules of the workflow"},
+        ),
+    log:
+        "logs/draw_rulegraph.log",
+    benchmark:
+        "benchmarks/draw_rulegraph.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=config,
+    script:
+        "../scripts/draw_rulegraph.py"
+
+
+rule write_report:
+    input:
+        rois=expand("results/{modality}/rois.csv", modality=MODALITIES),
+        partitions=expand(
+            "results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS
+        ),
+        histories=expand(
+            "results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
+            modality=MODALITIES,
+            fold=FOLDS,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+        scores="results/tables/scores.csv",
+        quality="results/tables/quality.csv",
+        table_quality="results/tables/table_quality.csv",
+        table_accuracy="results/tables/table_accuracy.csv",
+        paper=f"{workflow.basedir}/resources/paper.csv",
+        contact_sheet=expand("results/{modality}/contact_sheet.png", modality=MODALITIES),
+        progress=expand(
+            "results/{modality}/{fold}/gans/{gan}/{seed}.png",
+            modality=MODALITIES,
+            fold=SHOWN[0],
+            gan=GANS,
+            seed=SHOWN[1],
+        ),
+        samples=expand("results/figures/samples_{modality}.png", modality=MODALITIES),
+        gan_training=expand("results/figures/gan_training_{modality}.svg", modality=MODALITIES),
+        classifier_training=expand(
+            "results/figures/classifier_training_{modality}.svg", modality=MODALITIES
+        ),
+        quality_bars=expand("results/figures/quality_{modality}.svg", modality=MODALITIES),
+        differences=expand("results/figures/differences_{modality}.svg", modality=MODALITIES),
+        roc=expand("results/figures/roc_{modality}.svg", modality=MODALITIES),
+        rulegraph="results/figures/rulegraph.svg",
+    output:
+        "results/report/report.html",
+    log:
+        "logs/write_report.log",
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=config,
+        modalities=MODALITIES,
+        folds=FOLDS,
+        gans=GANS,
+        # Not inputs: Snakemake writes them as it goes, and a run without them is whole.
+        benchmarks="benchmarks",
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,12 @@
+"""Plot real beside synthetic ROIs of one modality."""
+
+from mammosynth.job import started
+
+if __name__ == "__main__":
+    with started(snakemake):
+        from mammosynth.imageset import ImageSet
+        from mammosynth.report import figures
+
+        synthetic = {gan: ImageSet.load(file) for gan, file in zip(snakemake.params.gans, snakemake.input.synthetic)}
+        figure = figures.plot_samples(snakemake.wildcards.modality, ImageSet.load(snakemake.input.real), synthetic)
+        figures.save(figure, snakemake.output[0])

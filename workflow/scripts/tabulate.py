@@ -1,0 +1,24 @@
+"""Write the tidy quality rows and the paper-shaped tables."""
+
+from pathlib import Path
+
+from mammosynth.job import started
+
+if __name__ == "__main__":
+    with started(snakemake):
+        import pandas as pd
+
+        from mammosynth.report.tables import table_accuracy, table_quality, to_latex
+
+        quality = pd.concat([pd.read_csv(file) for file in [*snakemake.input.quality, *snakemake.input.real]])
+        paper = pd.read_csv(snakemake.input.paper)
+        quality.to_csv(snakemake.output.quality, index=False)
+        table = table_quality(quality, paper)
+        table.to_csv(snakemake.output.table_quality, index=False)
+        pooled = table[table["class"] == "all"].drop(columns="class")
+        caption = "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals."
+        Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"))
+        table = table_accuracy(pd.read_csv(snakemake.input.scores), paper)
+        table.to_csv(snakemake.output.table_accuracy, index=False)
+        caption = "Classifiers on the test part. Brackets: 95 % intervals from resampled patients."
+        Path(snakemake.output.latex_accuracy).write_text(to_latex(table, caption, "tab:accuracy"))

@@ -1,0 +1,41 @@
+"""Write the study's report."""
+
+from mammosynth.job import started
+
+if __name__ == "__main__":
+    with started(snakemake):
+        import pandas as pd
+
+        from mammosynth.report import page
+        from mammosynth.report.names import name_of
+
+        given, modalities, folds, gans = (
+            snakemake.input,
+            *(snakemake.params[k] for k in ("modalities", "folds", "gans")),
+        )
+        kinds = ("contact_sheet", "samples", "gan_training", "classifier_training", "differences", "roc")
+        figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
+        figures["quality"] = dict(zip(modalities, given["quality_bars"]))
+        figures["progress"] = {
+            modality: dict(zip(map(name_of, gans), given.progress[i * len(gans) : (i + 1) * len(gans)]))
+            for i, modality in enumerate(modalities)
+        }
+        parts = [(modality, fold) for modality in modalities for fold in folds]
+        study = page.Study(
+            config=snakemake.params.config,
+            partition=pd.concat(
+                pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
+                for file, (modality, fold) in zip(given.partitions, parts)
+            ),
+            rois=pd.concat(pd.read_csv(file, dtype=str) for file in given.rois),
+            scores=pd.read_csv(given.scores),
+            quality=pd.read_csv(given.quality),
+            accuracy=pd.read_csv(given.table_accuracy, dtype=str),
+            quality_table=pd.read_csv(given.table_quality, dtype=str),
+            paper=pd.read_csv(given.paper),
+            devices=sorted({pd.read_csv(file)["device"].iloc[0] for file in given.histories}),
+            times=page.rule_times(snakemake.params.benchmarks),
+            figures=figures,
+            rulegraph=given.rulegraph,
+        )
+        page.write(study, snakemake.output[0])
