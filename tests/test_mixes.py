@@ -20,7 +20,7 @@ def test_a_mix_is_read():
     mix = parse_mix("real+sngan@0.25+classic", GANS)
     assert dict(mix.doses) == {"real": 1, "sngan": 0.25}
     assert mix.classic
-    assert mix.synthetic == ["sngan"]
+    assert mix.gans == ["sngan"]
     assert not parse_mix("wgan_gp", GANS).classic
 
 

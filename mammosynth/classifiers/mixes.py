@@ -39,7 +39,7 @@ class Mix:
     classic: bool
 
     @property
-    def synthetic(self) -> list[str]:
+    def gans(self) -> list[str]:
         """The GANs whose images are in the mix."""
         return [part for part in self.doses if part != "real"]
 
