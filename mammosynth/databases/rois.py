@@ -28,6 +28,7 @@ def read(source: Source) -> Reading:
     Raises InputError, one for all files at fault, if a glob finds no image, both classes claim a file, a header is
     unreadable, two files share an id, or a name gives no patient.
     """
+    pattern = _compile(source)
     files = {label: _find(source, label) for label in CLASSES}
     if both := sorted(set(files["benign"]) & set(files["malignant"])):
         raise InputError(
@@ -49,7 +50,7 @@ def read(source: Source) -> Reading:
             width, height = (None, None) if excluded else read_size(path)
             lesions[lesion_id] = Lesion(
                 lesion_id=lesion_id,
-                patient_id=_patient(path, source),
+                patient_id=_patient(path, pattern, source),
                 database=source.name,
                 modality=source.modality,
                 image=str(path),
@@ -82,11 +83,22 @@ def _find(source: Source, label: str) -> dict[Path, None]:
     return found
 
 
-def _patient(path: Path, source: Source) -> str:
+def _compile(source: Source) -> re.Pattern | None:
     pattern = source.settings.get("patient")
-    if not pattern:
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise InputError(
+            f'patient of {source.name} is no regular expression ("{pattern}": {error}): mend it in the config'
+        ) from error
+
+
+def _patient(path: Path, pattern: re.Pattern | None, source: Source) -> str:
+    if pattern is None:
         return ""
-    match = re.search(pattern, path.name)
+    match = pattern.search(path.name)
     if match is None:
-        raise InputError(f'{path} does not match "{pattern}", patient of {source.name}: mend the pattern or the name')
-    return match[1] if match.re.groups else match[0]
+        raise InputError(
+            f'{path} does not match "{pattern.pattern}", patient of {source.name}: mend the pattern or the name'
+        )
+    return match[1] if pattern.groups else match[0]
