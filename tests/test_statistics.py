@@ -120,9 +120,9 @@ def test_the_threshold_separates_what_can_be_separated():
 def test_the_roc_curve_encloses_the_area_of_the_ranks():
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, 80)
-    probability = rng.integers(0, 7, 80) / 7
     grid = np.linspace(0, 1, 20001)
-    curve = roc_curve(labels, probability, grid)
-    assert np.trapezoid(curve, grid) == pytest.approx(area_under_roc(labels, probability), abs=1e-3)
-    assert curve[-1] == 1
+    for probability in (rng.integers(0, 7, 80) / 7, rng.random(80)):  # with ties and without
+        curve = roc_curve(labels, probability, grid)
+        assert np.trapezoid(curve, grid) == pytest.approx(area_under_roc(labels, probability), abs=1e-3)
+        assert curve[-1] == 1
     assert (roc_curve(np.array([0, 1]), np.array([0.2, 0.7]), np.array([0, 0.5, 1])) == 1).all()

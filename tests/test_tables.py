@@ -103,6 +103,7 @@ def test_numbers_keep_their_significant_digits():
 def test_names():
     assert name_of_mix("real+sngan@0.25+classic") == "real + SNGAN ×0.25 + classic"
     assert name_of_mix("my_gan") == "my gan"
-    assert measure_of("MS-SSIM").arrow == "↓"
-    assert measure_of("FD SqueezeNet").better == "lower"
+    assert measure_of("FID").arrow == "↓"
+    assert measure_of("MS-SSIM within the set").arrow == ""
+    assert measure_of("FD (SqueezeNet 1.1)").better == "lower"
     assert measure_of("something new") == ("", "")

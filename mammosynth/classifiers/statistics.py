@@ -133,12 +133,11 @@ def bootstrap_p(resampled: Array) -> float:
 
 
 def roc_curve(labels: Array, probability: Array, grid: Array) -> Array:
-    """Sensitivity at each false-positive rate of *grid* (0 to 1, rising), linear between the curve's points."""
+    """Sensitivity at each false-positive rate of *grid* (0 to 1, rising), linear where scores tie."""
     order = np.argsort(-probability, kind="stable")
     last_of_ties = np.append(np.diff(probability[order]) != 0, True)
     malignant = labels[order] == 1
     sensitivities = np.append(0, np.cumsum(malignant)[last_of_ties] / max(1, malignant.sum()))
     false_positives = np.append(0, np.cumsum(~malignant)[last_of_ties] / max(1, (~malignant).sum()))
-    # At a vertical step take its top: keep the last point of each false-positive rate, (0, 0) apart.
-    top = np.append(np.diff(false_positives) > 0, True)
-    return np.interp(grid, false_positives[top], sensitivities[top])
+    # Of the points at one false-positive rate, a vertical step, np.interp takes the last: the top.
+    return np.interp(grid, false_positives, sensitivities)

@@ -1,0 +1,157 @@
+"""Figures: what is drawn is what was measured; layouts do not overlap."""
+
+import itertools
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+from test_scores import predictions
+from test_tables import quality_rows
+
+from mammosynth.classifiers.scores import score
+from mammosynth.errors import InputError
+from mammosynth.imageset import ImageSet
+from mammosynth.report import figures, rulegraph
+
+MIXES = ["real", "sngan", "real+sngan", "real+sngan@2", "real@2", "real+classic"]
+
+
+@pytest.fixture(scope="module")
+def study():
+    frame = pd.concat([predictions(0.5 + i / 3, mix, noise=0.3) for i, mix in enumerate(MIXES)])
+    return frame, score(frame, 100, 0)
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    figures.plt.close("all")
+
+
+def image_set(n, seed):
+    rng = np.random.default_rng(seed)
+    return ImageSet(rng.integers(0, 256, (n, 8, 8)), np.arange(n) % 2, [f"{seed}_{i}" for i in range(n)])
+
+
+def test_samples_show_each_class_of_each_set_as_it_is():
+    real, synthetic = image_set(20, 0), image_set(4, 1)  # fewer than fit
+    figure = figures.plot_samples("ultrasound", real, {"sngan": synthetic}, columns=3)
+    shown = [image.get_array() for axis in figure.axes for image in axis.images]
+    assert len(shown) == 2 * 3 + 2 * 2
+    members = {image.tobytes() for image in np.concatenate([real.images, synthetic.images])}
+    assert all(np.asarray(image, np.uint8).tobytes() in members for image in shown)
+
+
+def test_mixes_stand_in_the_panels_of_their_gans_beside_real():
+    groups = figures.mix_groups([*MIXES, "real+sngan+cgan"])
+    assert groups["controls"] == ["real", "real@2", "real+classic"]
+    assert groups["sngan"] == ["real", "sngan", "real+sngan", "real+sngan@2", "real+sngan+cgan"]
+    assert groups["cgan"] == ["real", "real+sngan+cgan"]
+
+
+def test_roc_panels_draw_every_mix_with_its_area(study):
+    frame, scores = study
+    figure = figures.plot_roc("ultrasound", frame, scores)
+    auroc = scores[scores["measure"] == "AUROC"].set_index("mix")["value"]
+    (panel,) = [axis for axis in figure.axes if axis.get_title(loc="left") == "SNGAN"]
+    curves = {line.get_label(): line.get_xydata() for line in panel.lines[1:]}
+    assert len(curves) == 4
+    for label, points in curves.items():
+        if label.startswith("real + SNGAN:"):
+            assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(auroc["real+sngan"], abs=0.01)
+            assert f"{auroc['real+sngan']:.3f}" in label
+
+
+def test_the_forest_has_a_row_a_mix_with_its_interval(study):
+    _, scores = study
+    figure = figures.plot_differences("ultrasound", scores)
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "SNGAN", "real + SNGAN", "real + SNGAN ×2", "real ×2", "real + classic",
+    ]  # fmt: skip
+    rows = scores[(scores["measure"] == "AUROC") & (scores["mix"] == "real@2")].iloc[0]
+    drawn = [tuple(line.get_xdata()) for line in axis.lines]
+    assert (rows["difference_low"], rows["difference_high"]) in drawn
+
+
+def test_quality_bars_are_the_pooled_values_with_the_real_level(study):
+    rows = quality_rows(("sngan", "cgan", "real", "floor"))
+    figure = figures.plot_quality("ultrasound", rows)
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert heights == [10, 20]
+    levels = {line.get_ydata()[0] for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1}
+    assert {30.0, 40.0} <= levels
+
+
+def test_training_curves_of_any_losses(tmp_path):
+    (tmp_path / "fold0" / "gans" / "sngan").mkdir(parents=True)
+    (tmp_path / "fold0" / "gans" / "cyclegan").mkdir()
+    base = pd.DataFrame(
+        {"step": [1, 2, 3, 4], "images": 8, "seconds": 1.0, "class": "all", "d_loss": 1.0, "g_loss": 2.0}
+    )
+    files = [tmp_path / "fold0" / "gans" / gan / "seed0.csv" for gan in ("sngan", "cyclegan")]
+    base.to_csv(files[0], index=False)
+    base.assign(cycle_loss=0.5).to_csv(files[1], index=False)
+    histories = figures.read_histories(files, "gan")
+    assert set(histories["gan"]) == {"sngan", "cyclegan"}
+    figure = figures.plot_gan_training("ultrasound", histories)
+    assert [len(axis.lines) for axis in figure.axes] == [2, 3]
+    classifiers = pd.DataFrame(
+        [
+            {"mix": mix, "fold": 0, "seed": seed, "step": step, "loss": 0.5 + seed, "val_auroc": 0.6}
+            for mix in MIXES for seed in (0, 1) for step in (5, 10)
+        ]
+    )  # fmt: skip
+    figure = figures.plot_classifier_training("ultrasound", classifiers)
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [1.0, 1.0]  # the mean over seeds
+
+
+def test_the_same_figure_gives_the_same_file(study, tmp_path):
+    for name in ("a.svg", "b.svg", "a.png", "b.png"):
+        figures.save(figures.plot_differences("ultrasound", study[1]), tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+DOT = """digraph snakemake_dag {
+    graph[bgcolor=white];
+\t0[label = "all", color = "0.1 0.6 0.85"];
+\t1[label = "read_lesions", color = "0.1"];
+\t2[label = "crop_rois\\nmodality: ultrasound", color = "0.1"];
+\t3[label = "draw_rulegraph", color = "0.1"];
+\t4[label = "write_report", color = "0.1"];
+\t1 -> 2
+\t1 -> 4
+\t2 -> 4
+\t3 -> 4
+\t4 -> 0
+}"""
+
+
+def test_the_dot_text_is_read_without_all_and_without_implied_edges():
+    graph = rulegraph.read_dot(DOT)
+    assert set(graph.edges) == {
+        ("read_lesions", "crop_rois"),
+        ("crop_rois", "write_report"),
+        ("draw_rulegraph", "write_report"),
+    }
+    with pytest.raises(InputError, match="named no rule"):
+        rulegraph.read_dot("digraph {}")
+
+
+def test_layers_follow_the_edges_and_boxes_do_not_overlap():
+    rng = np.random.default_rng(0)
+    names = [f"rule_{'x' * int(rng.integers(1, 12))}_{i}" for i in range(24)]
+    edges = [(names[i], names[j]) for i, j in itertools.combinations(range(24), 2) if rng.random() < 0.12]
+    graph = nx.transitive_reduction(nx.DiGraph(edges))
+    layers = rulegraph.layer_rules(graph)
+    assert all(layers[above] < layers[below] for above, below in graph.edges)
+    cut, depth = rulegraph.with_bends(graph, layers)
+    assert all(depth[below] - depth[above] == 1 for above, below in cut.edges)
+    across = rulegraph.place(cut, depth)
+    for left, right in itertools.combinations(across, 2):
+        if depth[left] == depth[right]:
+            apart = abs(across[left] - across[right]) - (rulegraph.width(left) + rulegraph.width(right)) / 2
+            assert apart > 0
+    rulegraph.draw(graph)
