@@ -93,10 +93,11 @@ def curate(lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | N
     )  # fmt: skip
 
     number = lesions["image"].map(cluster)
+    names = {c: str(i) for i, c in enumerate(labels.index, start=1)}
     lesions = lesions.assign(
         group=join_groups(lesions, number),
-        duplicates=number.map({c: str(i) for i, c in enumerate(labels.index, start=1)}).fillna(""),
-        excluded=lesions["excluded"].where(lesions["excluded"] != "", number.map(conflicts).fillna("")),
+        duplicates=[names.get(c, "") for c in number],
+        excluded=[reason or conflicts.get(c, "") for reason, c in zip(lesions["excluded"], number)],
     )
     for reason, n in lesions.loc[lesions["excluded"] != "", "excluded"].value_counts().items():
         log.info("%d lesions excluded: %s", n, reason)

@@ -4,13 +4,16 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
 import pytest
 
-from mammosynth.curation import read_lesions
+from mammosynth import curation
+from mammosynth.databases import open_source, read_database
 from mammosynth.databases.phantoms import make_phantoms
 
-COUNTS = {"benign": 18, "malignant": 14}
+COUNTS = {"benign": 16, "malignant": 12}
 MODALITY = {"busi": "ultrasound", "mini_mias": "mammography"}
 _folder = tempfile.TemporaryDirectory(prefix="mammosynth-phantoms-")
 
@@ -30,7 +33,7 @@ def settings(reader: str, root: Path, **more) -> dict:
 @cache
 def phantom_lesions(reader: str):
     """The curated lesions of a small database of phantoms."""
-    return read_lesions({"phantom": settings(reader, phantoms(reader))})
+    return curation.read_lesions({"phantom": settings(reader, phantoms(reader))})
 
 
 def real(folder: str) -> Path:
@@ -44,6 +47,16 @@ def real(folder: str) -> Path:
 
 
 @cache
+def real_busi_hashes() -> dict[Path, np.ndarray]:
+    """The perceptual hash of every image of real BUSI, normal ones too."""
+    reading = read_database(open_source("busi", settings("busi", real("busi"))))
+    paths = [Path(lesion.image) for lesion in reading.lesions] + reading.normals
+    return dict(zip(paths, curation.hash_images(paths)))
+
+
+@cache
 def real_busi():
     """The curated lesions of real BUSI."""
-    return read_lesions({"busi": settings("busi", real("busi"))})
+    hashes = real_busi_hashes()
+    with mock.patch.object(curation, "hash_images", lambda paths: np.array([hashes[path] for path in paths])):
+        return curation.read_lesions({"busi": settings("busi", real("busi"))})

@@ -4,7 +4,7 @@ Layout: ``Info.txt`` and the films ``mdb001.pgm`` to ``mdb322.pgm`` (binary PGM,
 root is that folder, or the folder that holds it as ``all-mias``.
 Info.txt: after a page of prose, one row an abnormality: film, tissue (F, G, D), class, severity (B, M), and the centre
 x, y and radius of a circle around it, in pixels. **The y axis starts at the bottom**: row = 1024 − y (with it the
-contrast of the circle to its surroundings is that of a mass in 58 of 58 masses, without it in 38).
+contrast of the circle to its surroundings is that of a mass in 58 of 58 masses, without it in 36).
 Label rule: the severity of the masses, that is of rows of class CIRC, SPIC or MISC (39 B and 20 M); calcifications,
 distortions and asymmetries are no masses and are not read. A mass without coordinates (mdb059) is excluded.
 Patients: films come in pairs, left (even number) and right (odd), so patient = (number + 1) // 2. All are MLO views.

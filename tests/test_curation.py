@@ -1,0 +1,179 @@
+"""Curation: near-duplicates are found, conflicts excluded, and nothing that belongs together is split."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from databases_for_tests import phantom_lesions, real_busi, real_busi_hashes, settings
+from PIL import Image
+
+from mammosynth.curation import curate, hash_images, join_groups, load_lesions, near_duplicates, read_lesions
+from mammosynth.curation import save_lesions as save
+from mammosynth.databases import Lesion
+from mammosynth.databases.busi import NEAR_DUPLICATES
+
+
+def flipped(bits, n):
+    bits = bits.copy()
+    bits[:n] ^= True
+    return bits
+
+
+def test_near_duplicates_are_single_linkage_clusters():
+    a, b = np.random.default_rng(0).integers(0, 2, (2, 256)).astype(bool)
+    chain = [a, flipped(a, 30), flipped(a, 60)]  # first and last differ in 60, linked by the middle one
+    clusters = near_duplicates(np.array([*chain, b]), np.full(4, 32))
+    assert clusters[0] == clusters[1] == clusters[2] != clusters[3]
+    assert len(set(near_duplicates(np.array([*chain, b]), np.full(4, 29)))) == 4
+
+
+def test_near_duplicates_do_not_depend_on_the_block():
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 2, (12, 256)).astype(bool)
+    hashes = np.array([flipped(base[i % 12], int(rng.integers(0, 20))) for i in range(60)])
+    whole = near_duplicates(hashes, np.full(60, 20))
+    parts = near_duplicates(hashes, np.full(60, 20), block=7)
+    assert np.array_equal(whole[:, None] == whole, parts[:, None] == parts)
+    assert len(set(whole)) == 12
+
+
+def test_two_databases_are_held_to_the_smaller_number_of_bits():
+    a = np.zeros(256, dtype=bool)
+    hashes = np.array([a, flipped(a, 10)])
+    assert len(set(near_duplicates(hashes, np.array([10, 32])))) == 1
+    assert len(set(near_duplicates(hashes, np.array([9, 32])))) == 2
+
+
+def test_the_hash_is_that_of_imagehash_and_survives_a_change_of_gain(tmp_path):
+    rng = np.random.default_rng(0)
+    image = np.kron(rng.integers(40, 200, (12, 15)), np.ones((20, 20))).astype(np.uint8)
+    other = np.kron(rng.integers(40, 200, (12, 15)), np.ones((20, 20))).astype(np.uint8)
+    brighter = (image * 1.1 + 5).astype(np.uint8)
+    for name, pixels in {"a": image, "b": brighter, "c": other, "d": image.astype(np.uint16) * 200}.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    a, b, c, d = hash_images([tmp_path / f"{name}.png" for name in "abcd"])
+    assert (a != b).sum() <= 32
+    assert (a != d).sum() <= 32  # 16 bits
+    assert (a != c).sum() > 64
+
+
+def table(rows):
+    lesions = pd.DataFrame(rows, columns=["lesion_id", "database", "patient_id", "image", "pathology"])
+    return lesions.assign(excluded="")
+
+
+def test_groups_are_joined_by_patient_by_image_and_by_near_duplicates():
+    lesions = table(
+        [
+            ("d/1", "d", "A", "1.png", "benign"),
+            ("d/2", "d", "A", "2.png", "benign"),
+            ("d/3", "d", "B", "3.png", "benign"),  # near-duplicate of 2
+            ("d/4", "d", "", "4.png", "benign"),
+            ("d/5", "d", "", "4.png", "malignant"),  # the same image
+            ("d/6", "d", "", "6.png", "benign"),
+            ("e/1", "e", "A", "1e.png", "benign"),  # another database's patient A
+        ]
+    )
+    cluster = pd.Series([np.nan, 7, 7, np.nan, np.nan, np.nan, np.nan])
+    assert list(join_groups(lesions, cluster)) == ["d/A", "d/A", "d/A", "d/4", "d/4", "d/6", "e/A"]
+
+
+def write_images(folder, twins, seed=0):
+    """Random images; *twins* maps a name to the name that it is a copy of, but for a pixel."""
+    rng = np.random.default_rng(seed)
+    pixels = {}
+    for name, of in twins.items():
+        pixels[name] = pixels[of].copy() if of else rng.integers(0, 256, (64, 64), dtype=np.uint8)
+        pixels[name][0, 0] ^= 1
+        Image.fromarray(pixels[name]).save(folder / name)
+
+
+def test_conflicting_labels_exclude_and_an_exclusion_settles_the_conflict(tmp_path):
+    twins = {"1": None, "2": "1", "3": None, "4": "3", "5": None, "6": "5", "7": None}
+    write_images(tmp_path, {f"{k}.png": v and f"{v}.png" for k, v in twins.items()})
+    rows = [(f"d/{k}", "d", "", str(tmp_path / f"{k}.png")) for k in "123457"]
+    labels = ["benign", "malignant", "benign", "benign", "malignant", "malignant"]
+    lesions = table([(*row, label) for row, label in zip(rows, labels)])
+    normals = pd.DataFrame({"database": ["d"], "image": [str(tmp_path / "6.png")]})
+    found = curate(lesions, normals, {"d": 32})
+    conflict = "near-duplicates with different labels (benign, malignant)"
+    assert list(found["excluded"]) == [
+        conflict, conflict, "", "", "near-duplicates with different labels (malignant, normal)", "",
+    ]  # fmt: skip
+    assert list(found["duplicates"]) == ["1", "1", "2", "2", "3", ""]
+    assert list(found["group"]) == ["d/1", "d/1", "d/3", "d/3", "d/5", "d/7"]
+    settled = curate(lesions.assign(excluded=["exclusion list: x"] + [""] * 5), normals, {"d": 32})
+    assert list(settled["excluded"][:2]) == ["exclusion list: x", ""]
+    off = curate(lesions, normals, {"d": None})
+    assert (off["excluded"] == "").all()
+    assert off["group"].nunique() == 6
+
+
+def test_a_table_of_lesions_survives_its_file(tmp_path):
+    lesions = phantom_lesions("mini_mias")
+    save(lesions, tmp_path / "lesions.csv")
+    pd.testing.assert_frame_equal(load_lesions(tmp_path / "lesions.csv"), lesions, check_dtype=False)
+    assert {*Lesion.__dataclass_fields__, "group", "duplicates"} == set(lesions)
+
+
+def test_ids_keep_their_zeros(tmp_path):
+    (tmp_path / "l.csv").write_text("lesion_id,patient_id,x0,y0,x1,y1,excluded\n001,NA,1,2,3,,\n")
+    row = load_lesions(tmp_path / "l.csv").iloc[0]
+    assert (row["lesion_id"], row["patient_id"], row["excluded"]) == ("001", "NA", "")
+    assert pd.isna(row["y1"])
+
+
+def test_phantoms_hold_what_curation_is_to_find():
+    lesions = phantom_lesions("busi")
+    groups = lesions[lesions["duplicates"] != ""].groupby("duplicates")
+    # a near-duplicate of either class, and a conflict; nothing else looks alike
+    assert sorted("/".join(sorted(labels.unique())) for _, labels in groups["pathology"]) == [
+        "benign", "benign/malignant", "malignant",
+    ]  # fmt: skip
+    assert (groups.size() == 2).all()
+    assert (groups["patient_id"].nunique() == 2).all()  # under another patient's id, so that only the hash finds them
+    assert (groups["group"].nunique() == 1).all()
+    assert (lesions["excluded"] != "").sum() == 2
+    assert lesions["group"].nunique() < lesions["patient_id"].nunique() < len(lesions)
+
+
+def test_bits_of_the_config_come_before_the_readers(tmp_path):
+    folder = tmp_path / "b"
+    folder.mkdir()
+    write_images(folder, {"1.png": None, "2.png": "1.png"})
+    (tmp_path / "m").mkdir()
+    write_images(tmp_path / "m", {"3.png": None}, seed=1)
+    one = settings("rois", tmp_path, benign="b", malignant="m")
+    assert read_lesions({"db": one})["group"].nunique() == 2
+    assert read_lesions({"db": {**one, "near_duplicates": None}})["group"].nunique() == 3
+
+
+@pytest.mark.parametrize("lesions", [lambda: phantom_lesions("busi"), real_busi], ids=["phantoms", "real"])
+def test_no_group_splits_a_patient_or_near_duplicates(lesions):
+    lesions = lesions()
+    for column in ("patient_id", "duplicates", "image"):
+        known = lesions[lesions[column] != ""]
+        assert (known.groupby(column)["group"].nunique() == 1).all()
+
+
+def test_real_busi_has_the_near_duplicates_that_are_known():
+    paths, hashes = zip(*real_busi_hashes().items())
+    assert len(paths) == 437 + 210 + 12
+    frame = pd.DataFrame(
+        {
+            "cluster": near_duplicates(np.array(hashes), np.full(len(paths), NEAR_DUPLICATES)),
+            "label": [path.parent.name for path in paths],
+        }
+    )
+    groups = frame.groupby("cluster").filter(lambda members: len(members) > 1).groupby("cluster")
+    assert (groups.ngroups, groups.size().sum(), groups.size().max()) == (106, 229, 4)
+    assert (groups["label"].nunique() > 1).sum() == 6
+
+
+def test_real_busi_keeps_all_but_the_conflicts_that_are_known():
+    lesions = real_busi()
+    excluded = lesions[lesions["excluded"] != ""]
+    conflicts = ["b42", "b131", "m51", "b85", "b164", "m52", "b399", "m93", "b406", "m94", "b433", "m145", "b269"]
+    names = {"b": "busi/benign ({})", "m": "busi/malignant ({})"}
+    assert set(excluded["lesion_id"]) == {names[c[0]].format(c[1:]) for c in conflicts}
+    kept = lesions[lesions["excluded"] == ""]
+    assert kept["pathology"].value_counts().to_dict() == {"benign": 429, "malignant": 205}

@@ -1,0 +1,120 @@
+"""Partition: patient-disjoint, stratified, the same for the same seed, and refused where it cannot be."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from databases_for_tests import phantom_lesions, real_busi
+
+from mammosynth.errors import InputError
+from mammosynth.imageset import ImageSet
+from mammosynth.partition import assign_parts, split_images
+
+
+def lesions(benign=60, malignant=30, per_group=2, database="d", seed=0):
+    pathology = ["benign"] * benign + ["malignant"] * malignant
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "lesion_id": [f"{database}/{i}" for i in range(len(pathology))],
+            "group": [f"{database}/{label[0]}{i // per_group}" for i, label in enumerate(pathology)],
+            "database": database,
+            "modality": "ultrasound",
+            "pathology": pathology,
+        }
+    )
+    return frame.iloc[rng.permutation(len(frame))].reset_index(drop=True)
+
+
+def usable(found):
+    return found[found["excluded"] == ""]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lesions,
+        lambda: usable(phantom_lesions("busi")),
+        lambda: usable(phantom_lesions("mini_mias")),
+        lambda: usable(real_busi()),
+    ],
+    ids=["made", "ultrasound phantoms", "mammography phantoms", "real BUSI"],
+)
+def test_no_patient_and_no_near_duplicates_in_two_parts(table):
+    table = table()
+    tested = []
+    for fold in range(5):
+        parts = assign_parts(table, folds=5, fold=fold, seed=0)
+        assert list(parts["lesion_id"]) == list(table["lesion_id"])
+        whole = table.merge(parts[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
+        for column in ("group", "patient_id", "duplicates"):
+            if column in whole:
+                known = whole[whole[column] != ""]
+                assert (known.groupby(column)["part"].nunique() == 1).all()
+        assert whole.groupby(["part", "pathology"]).ngroups == 6
+        tested += list(parts.loc[parts["part"] == "test", "lesion_id"])
+    assert sorted(tested) == sorted(table["lesion_id"])  # each lesion is tested once
+
+
+def test_folds_rotate():
+    table = lesions()
+    parts = [assign_parts(table, folds=5, fold=fold, seed=0)["part"] for fold in range(5)]
+    for fold in range(5):
+        assert ((parts[fold] == "val") == (parts[(fold + 1) % 5] == "test")).all()
+
+
+def test_every_database_is_spread_over_the_folds():
+    pooled = pd.concat([lesions(100, 50, 1, "large"), lesions(10, 10, 1, "small")], ignore_index=True)
+    for fold in range(5):
+        parts = assign_parts(pooled, folds=5, fold=fold, seed=0)
+        count = parts[parts["part"] == "test"].groupby(["database", "pathology"]).size()
+        assert count.to_dict() == {
+            ("large", "benign"): 20,
+            ("large", "malignant"): 10,
+            ("small", "benign"): 2,
+            ("small", "malignant"): 2,
+        }
+
+
+def test_the_seed_decides():
+    table = lesions()
+    first, again, other = (assign_parts(table, folds=5, fold=0, seed=seed) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(first, again)
+    assert (first["part"] != other["part"]).any()
+    assert set(first) == {"lesion_id", "patient_id", "database", "pathology", "part"}
+
+
+def test_fewer_groups_than_folds_are_refused():
+    with pytest.raises(InputError, match=r"ultrasound has 4 malignant .* groups for 5 folds: lower partition: folds"):
+        assign_parts(lesions(malignant=8), folds=5, fold=0, seed=0)
+
+
+def test_a_part_without_a_class_is_refused():
+    table = lesions(benign=40, malignant=12, per_group=1)
+    table.loc[table["pathology"] == "malignant", "group"] = ["one"] * 8 + [f"m{i}" for i in range(4)]
+    table.loc[table["lesion_id"].isin(["d/0", "d/1", "d/2", "d/3"]), "group"] = "one"
+    table = pd.concat([table[table["pathology"] == "benign"], table[table["group"] == "one"]], ignore_index=True)
+    table = table.assign(pathology=np.where(table["group"] == "one", "malignant", table["pathology"]))
+    with pytest.raises(InputError, match="malignant"):
+        assign_parts(table, folds=3, fold=0, seed=0)
+
+
+def test_a_fold_that_is_none_is_refused():
+    with pytest.raises(InputError, match="fold 5 is not one of 0 to 4"):
+        assign_parts(lesions(), folds=5, fold=5, seed=0)
+
+
+def test_image_sets_follow_the_table():
+    table = lesions()
+    parts = assign_parts(table, folds=5, fold=2, seed=0)
+    order = np.random.default_rng(3).permutation(len(table))
+    images = ImageSet(
+        np.arange(len(table), dtype=np.uint8)[order].reshape(-1, 1, 1),
+        (table["pathology"] == "malignant").to_numpy()[order],
+        table["lesion_id"].to_numpy(dtype=str)[order],
+        table["group"].to_numpy(dtype=str)[order],
+    )
+    split = split_images(images, parts)
+    assert {name: len(part) for name, part in split.items()} == parts["part"].value_counts().to_dict()
+    for name, part in split.items():
+        assert set(part.ids) == set(parts.loc[parts["part"] == name, "lesion_id"])
+        assert list(table["lesion_id"].iloc[part.images.ravel()]) == list(part.ids)

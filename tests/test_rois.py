@@ -1,0 +1,165 @@
+"""ROIs: the geometry of known boxes, windows, and what is recorded or refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from databases_for_tests import phantom_lesions
+from PIL import Image
+
+from mammosynth.errors import InputError
+from mammosynth.rois import apply_window, crop_rois, cut, find_window, place_square, resize
+
+
+@pytest.mark.parametrize(
+    ("box", "margin", "square"),
+    [
+        ((40, 30, 60, 40), 0.0, (40, 25, 60, 45)),  # square of the longer side, about the centre
+        ((40, 30, 60, 40), 0.2, (36, 21, 64, 49)),  # 20 × 1.4 = 28
+        ((0, 0, 20, 20), 0.2, (0, 0, 28, 28)),  # moved inside
+        ((190, 85, 200, 100), 0.2, (179, 79, 200, 100)),
+        ((60, 10, 160, 90), 0.2, (40, -20, 180, 120)),  # higher than the image: the image in its middle
+        ((-10, 40, 11, 61), 0.2, (0, 36, 29, 65)),  # a circle across the border
+        ((0, 0, 200, 100), 0.2, (0, -50, 200, 150)),  # ready-made: no margin
+    ],
+)
+def test_squares(box, margin, square):
+    assert place_square(box, (100, 200), margin) == square
+
+
+def test_a_square_holds_its_box_wherever_it_fits():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        x0, y0 = rng.integers(0, 150, 2)
+        x1, y1 = x0 + rng.integers(1, 50), y0 + rng.integers(1, 50)
+        a, b, c, d = place_square((x0, y0, x1, y1), (200, 200), rng.uniform(0, 0.5))
+        assert 0 <= a <= x0 < x1 <= c <= 200
+        assert 0 <= b <= y0 < y1 <= d <= 200
+        assert c - a == d - b
+
+
+def test_padding_is_measured():
+    image = np.arange(1, 51, dtype=np.float32).reshape(5, 10)
+    patch, padded = cut(image, (0, -2, 10, 8), "constant")
+    assert patch.shape == (10, 10)
+    assert padded == pytest.approx(0.5)
+    assert not patch[:2].any()
+    assert not patch[7:].any()
+    mirrored, padded = cut(image, (0, -2, 10, 8), "reflect")
+    assert padded == pytest.approx(0.5)
+    assert np.array_equal(mirrored[1], image[1])
+    assert np.array_equal(mirrored[0], image[2])
+    assert cut(image, (2, 1, 5, 4), "constant")[1] == 0
+
+
+def test_a_window_is_that_of_the_tissue():
+    rng = np.random.default_rng(0)
+    film = np.full((400, 400), 3, dtype=np.uint8)
+    film[100:300, :200] = rng.integers(80, 181, (200, 200))
+    low, high = find_window(film, "mammography")
+    assert low == pytest.approx(80, abs=1)
+    assert high == pytest.approx(180, abs=1)
+    scan = rng.integers(20, 201, (300, 300)).astype(np.uint8)
+    scan[:, :200] = 0  # beside the sector
+    low, high = find_window(scan, "ultrasound")
+    assert low == pytest.approx(20, abs=1)
+    assert high == pytest.approx(199, abs=1)
+    assert apply_window(np.array([0, 20, 110, 200, 250]), 20, 200) == pytest.approx([0, 0, 127.5, 255, 255])
+
+
+def test_a_flat_image_has_a_window_too():
+    for modality in ("ultrasound", "mammography"):
+        low, high = find_window(np.zeros((50, 50), dtype=np.uint8), modality)
+        assert high > low
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.tile(np.array([0, 255], dtype=np.float32), (512, 256))
+    small = resize(stripes, 128)
+    assert small.shape == (128, 128)
+    assert np.abs(small[:, 4:-4].astype(int) - 127).max() <= 2
+
+
+@pytest.fixture
+def lesions(tmp_path):
+    """Images with a bright square on a grey gradient, the box known."""
+    rng = np.random.default_rng(0)
+    rows = []
+    boxes = {"a": (100, 80, 164, 144), "b": (10, 10, 110, 60), "c": (50, 50, 56, 56), "d": (20, 0, 240, 190)}
+    for name, (x0, y0, x1, y1) in boxes.items():
+        image = rng.integers(60, 100, (200, 300), dtype=np.uint8)
+        image[y0:y1, x0:x1] = 200
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+        rows.append((f"x/{name}", str(tmp_path / f"{name}.png"), x0, y0, x1, y1))
+    rows.append(("x/e", str(tmp_path / "absent.png"), pd.NA, pd.NA, pd.NA, pd.NA))
+    table = pd.DataFrame(rows, columns=["lesion_id", "image", "x0", "y0", "x1", "y1"]).assign(
+        modality="ultrasound",
+        pathology=["benign", "malignant", "benign", "benign", "benign"],
+        group=["g1", "g2", "g3", "g1", "g4"],
+        excluded=["", "", "", "", "no coordinates"],
+    )
+    return table.astype(dict.fromkeys(["x0", "y0", "x1", "y1"], "Int64"))
+
+
+def test_rois_and_what_is_recorded(lesions):
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert list(images.ids) == ["x/a", "x/b", "x/d"]
+    assert list(images.labels) == [0, 1, 0]
+    assert list(images.patients) == ["g1", "g2", "g1"]
+    assert images.images.shape == (3, 128, 128)
+    assert list(table["lesion_id"]) == list(lesions["lesion_id"])
+    assert list(table["excluded"]) == ["", "", "ROI of fewer than 16 pixels", "", "no coordinates"]
+    assert table["scale"][0] == pytest.approx(90 / 128)  # 64 × 1.4 = 89.6
+    assert table["scale"][1] == pytest.approx(140 / 128)
+    assert table["padded"][3] == pytest.approx(1 - 200 * 300 / 308**2)
+    assert table["padded"][:2].tolist() == [0, 0]
+    assert table.loc[[2, 4], ["scale", "padded", "window_low", "window_high"]].isna().all(axis=None)
+
+
+def test_the_box_lands_where_it_should(lesions):
+    images, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    bright = images.images[0] > 200
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    for found in (rows, columns):  # 13 of 90 pixels of context on either side
+        assert found[0] == pytest.approx(13 * 128 / 90, abs=1.5)
+        assert found[-1] + 1 == pytest.approx(77 * 128 / 90, abs=1.5)
+
+
+def test_lesions_of_one_image_share_its_window(lesions):
+    lesions.loc[1, ["image", "x0", "y0", "x1", "y1"]] = [lesions["image"][0], 0, 0, 40, 40]
+    _, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert table["window_low"][0] == table["window_low"][1]
+    assert table["window_high"][0] == table["window_high"][1]
+
+
+def test_a_ready_made_roi_is_left_as_it_is(tmp_path, lesions):
+    pixels = np.random.default_rng(0).integers(90, 140, (128, 128), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "ready.png")
+    lesions.loc[0, ["image", "x0", "y0", "x1", "y1"]] = [str(tmp_path / "ready.png"), 0, 0, 128, 128]
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert np.array_equal(images.images[0], pixels)
+    assert table.loc[0, ["scale", "padded", "window_low", "window_high"]].tolist() == [1, 0, 0, 255]
+
+
+def test_all_unreadable_images_are_named(lesions, tmp_path):
+    for name in "ab":
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputError) as error:
+        crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert "a.png cannot be read" in str(error.value)
+    assert "b.png cannot be read" in str(error.value)
+
+
+def test_a_class_without_lesions_is_refused(lesions):
+    with pytest.raises(InputError, match=r"ultrasound has no usable malignant lesion \(5 lesions, 2 usable\)"):
+        crop_rois(lesions.assign(excluded=["", "no", "", "", "no"]), size=128, margin=0.2, min_side=16)
+
+
+@pytest.mark.parametrize("reader", ["busi", "mini_mias"])
+def test_phantoms_become_rois(reader):
+    lesions = phantom_lesions(reader)
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert len(images) == (lesions["excluded"] == "").sum() == (table["excluded"] == "").sum()
+    # the lesion is in the middle, darker than its surroundings in ultrasound and brighter on a film
+    centre = images.images[:, 48:80, 48:80].mean(axis=(1, 2)) - images.images[:, :, 4:20].mean(axis=(1, 2))
+    assert np.mean((centre > 0) == (reader == "mini_mias")) > 0.8
