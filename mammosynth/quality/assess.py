@@ -29,7 +29,7 @@ from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.distances import NEIGHBOURS, distances, frechet_distance, kernel_distance, precision_recall
 from mammosynth.quality.features import EXTRACTORS, features
-from mammosynth.quality.naturalness import MEASURES, naturalness
+from mammosynth.quality.naturalness import naturalness
 from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
 
 HALVINGS = 40
@@ -39,23 +39,6 @@ WITHIN, NEAREST, RANDOM = "MS-SSIM, within set", "SSIM, nearest real", "SSIM, ra
 COLUMNS = ["generator", "pathology", "measure", "value", "low", "high", "n", "n_reference", "failures"]
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
-
-
-def measures(extractors: list[str]) -> list[str]:
-    """The names of all measures in the order of the tables, for these extractors."""
-    fidelity = [
-        EXTRACTORS[name].measure(measure)
-        for name in extractors
-        for measure in ("FD", "floor/FD", "KD", "precision", "recall")
-    ]
-    return [*fidelity, WITHIN, NEAREST, RANDOM, *MEASURES]
-
-
-def better(measure: str) -> str:
-    """Which way a measure improves: "lower", "higher", or "" where the real set's own value is the mark."""
-    if measure.startswith(("FD", "FID", "KD", "KID", *MEASURES)):
-        return "lower"
-    return "higher" if measure.startswith(("floor/", "precision", "recall")) else ""
 
 
 @dataclass

@@ -1,0 +1,55 @@
+"""What the tests of the quality stage share: parameter files, obtained once a session, and images to judge."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy.ndimage import gaussian_filter
+
+from mammosynth.errors import InputError
+from mammosynth.imageset import ImageSet
+from mammosynth.parameters import obtain
+
+DECLARATIONS = yaml.safe_load((Path(__file__).parents[1] / "resources/parameters.yaml").read_text())
+FOLDER = tempfile.TemporaryDirectory(prefix="mammosynth-parameters-")
+
+
+@functools.cache
+def _obtained(name: str) -> Path | InputError:
+    path = Path(FOLDER.name, name)
+    try:
+        obtain(name, DECLARATIONS[name], path)
+    except InputError as error:
+        return error
+    return path
+
+
+def parameter_file(name: str) -> Path:
+    """The parameter file *name*; the test is skipped where it cannot be had (no package index, no network)."""
+    result = _obtained(name)
+    if isinstance(result, InputError):
+        pytest.skip(f"parameter file {name} cannot be had here: {result}")
+    return result
+
+
+def textures(n: int, seed: int = 0, side: int = 128) -> np.ndarray:
+    """uint8 [n, side, side]: smoothed noise around a darker disc, each image with a grain and a disc of its own."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((side, side)) / side - 0.5
+    images = []
+    for _ in range(n):
+        field = gaussian_filter(rng.standard_normal((side, side)), rng.uniform(0.7, 2.5))
+        disc = np.hypot(x - rng.uniform(-0.2, 0.2), y - rng.uniform(-0.2, 0.2)) < rng.uniform(0.1, 0.3)
+        images.append(128 + 45 * field / field.std() - 60 * disc)
+    return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def image_set(benign: int, malignant: int, seed: int = 0, per_patient: int = 0) -> ImageSet:
+    """Textures with classes; *per_patient* images a patient, or none named (as of synthetic images)."""
+    n = benign + malignant
+    labels = np.repeat([0, 1], [benign, malignant])
+    patients = np.array([f"{seed}-{i // per_patient}" for i in range(n)]) if per_patient else None
+    return ImageSet(textures(n, seed), labels, np.array([f"{seed}/{i}" for i in range(n)]), patients)

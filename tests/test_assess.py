@@ -1,0 +1,247 @@
+"""Assessment as a whole: complete rows, fair halves, real images near the floor, everything else above it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from quality_for_tests import image_set, parameter_file
+
+from mammosynth.errors import InputError
+from mammosynth.imageset import ImageSet
+from mammosynth.quality import assess as module
+from mammosynth.quality.assess import ALL, NEAREST, WITHIN, Reference, assess, assess_real, halves, tidy
+from mammosynth.quality.features import EXTRACTORS, Extractor
+
+
+def load_toy(weights, device):
+    """Means and deviations of 16 px blocks and of the differences between neighbouring pixels: 192 features."""
+
+    def network(images):
+        grey = images[:, 0].float()
+        blocks = grey.unfold(1, 16, 16).unfold(2, 16, 16)
+        step = (grey[:, :, 1:] - grey[:, :, :-1]).unfold(1, 16, 16).unfold(2, 15, 16)
+        parts = [blocks.mean((3, 4)), blocks.std((3, 4)), step.std((3, 4))]
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+    return network
+
+
+@pytest.fixture(autouse=True, scope="module")
+def toy():
+    """A quick extractor, a quick measure of single images, which flat images have not, and fewer pairs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXTRACTORS, "toy", Extractor("toy", 192, load_toy))
+        patch.setattr(module, "naturalness", lambda images, parameters, device: {"spread": spread(images)})
+        patch.setattr(module, "PAIRS", 30)
+        yield
+
+
+def spread(images):
+    values = images.std((1, 2))
+    return np.where(values > 0, values, np.nan)
+
+
+PARAMETERS = {"toy": "unread"}
+EXTRACTOR = ["toy"]
+SMALL = {"resamples": 200}
+
+
+@pytest.fixture(scope="module")
+def train():
+    return image_set(44, 20, seed=1, per_patient=2)
+
+
+@pytest.fixture(scope="module")
+def others():
+    return image_set(30, 30, seed=2)
+
+
+@pytest.fixture(scope="module")
+def judged(others, train, real):
+    return judge(others, train, real[1])
+
+
+@pytest.fixture(scope="module")
+def real(toy, train):
+    return assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+
+
+def judge(synthetic, train, reference):
+    return assess("gan", synthetic, train, reference, EXTRACTOR, PARAMETERS, **SMALL)
+
+
+def value(rows, measure, pathology=ALL, generator="gan", column="value"):
+    (found,) = rows.query("generator == @generator and measure == @measure and pathology == @pathology")[column]
+    return found
+
+
+FIDELITY = {"FD (toy)", "KD (toy)", "precision (toy)", "recall (toy)"}
+MEANS = {WITHIN, NEAREST, "SSIM, random real", "spread"}
+
+
+def test_rows_are_complete(real, judged):
+    rows = pd.concat([real[0], judged])
+    for generator, measures in (
+        ("floor", FIDELITY),
+        ("real", MEANS),
+        ("gan", FIDELITY | MEANS | {"floor/FD (toy)"}),
+    ):
+        found = rows[rows["generator"] == generator]
+        for pathology in ("benign", "malignant", ALL):
+            assert sorted(found.loc[found["pathology"] == pathology, "measure"]) == sorted(measures)
+    assert rows[["value", "low", "high"]].notna().all(axis=None)
+    assert (rows["low"] <= rows["high"]).all()
+    assert (rows["failures"] == 0).all()
+
+
+def test_generator_and_floor_are_measured_at_one_size(real, judged):
+    rows = pd.concat([real[0], judged])
+    sizes = rows[rows["measure"] == "FD (toy)"].set_index(["generator", "pathology"])[["n", "n_reference"]]
+    assert (sizes["n"] == sizes["n_reference"]).all()
+    for pathology in ("benign", "malignant", ALL):
+        assert sizes.loc[("gan", pathology), "n"] == sizes.loc[("floor", pathology), "n"]
+    assert sizes.loc[("gan", "benign"), "n"] == 22
+    assert value(rows, WITHIN, "benign", column="n") == 30  # of 30 benign images; of 30 malignant as many as are real
+    assert value(rows, WITHIN, "malignant", column="n") == 20
+
+
+def test_halves_share_no_patient(train):
+    split = halves(train, np.random.default_rng(0))
+    for label, pathology in enumerate(("benign", "malignant")):
+        assert (train.labels[split[pathology]] == label).all()
+    for halving in range(module.HALVINGS):
+        first, second = (np.concatenate([split[name][halving, side] for name in split]) for side in (0, 1))
+        assert not set(train.patients[first]) & set(train.patients[second])
+        assert len(set(first)) == len(first) == len(second) == 32
+    assert len({tuple(sorted(split["benign"][h, 0])) for h in range(module.HALVINGS)}) > 30
+
+
+def test_halves_of_patients_with_many_images_and_both_classes():
+    labels = np.array([0, 1] * 12 + [0] * 6)
+    patients = np.array(["many"] * 8 + [f"p{i // 2}" for i in range(22)])
+    images = ImageSet(np.zeros((30, 8, 8)), labels, np.arange(30).astype(str), patients)
+    for positions in halves(images, np.random.default_rng(0)).values():
+        assert positions.shape[2] >= 4
+
+
+def test_other_real_images_reach_the_floor_and_worse_ones_do_not(train, others, real, judged):
+    rows, reference = real
+    noise = np.random.default_rng(0).normal(size=others.images.shape)
+    worse = (np.clip(others.images + sigma * noise, 0, 255) for sigma in (15, 60))
+    judged = [judged, *(judge(ImageSet(images, others.labels, others.ids), train, reference) for images in worse)]
+    assert value(judged[0], "floor/FD (toy)") == pytest.approx(1, abs=0.25)
+    for measure, rising in (("FD (toy)", True), ("KD (toy)", True), ("floor/FD (toy)", False)):
+        values = [value(rows, measure) for rows in judged]
+        assert values == sorted(values, reverse=not rising), measure
+    floor = value(rows, "FD (toy)", generator="floor")
+    assert value(judged[2], "floor/FD (toy)") == pytest.approx(floor / value(judged[2], "FD (toy)"))
+
+
+def test_collapse_shows_as_likeness_within_the_set_and_lost_recall(train, others, real, judged):
+    rows, reference = real
+    repeated = np.concatenate([np.repeat(others.images[:1], 30, 0), np.repeat(others.images[30:31], 30, 0)])
+    collapsed = judge(ImageSet(repeated, others.labels, others.ids), train, reference)
+    assert value(collapsed, WITHIN) == pytest.approx(1)
+    assert value(rows, WITHIN, generator="real") < 0.5
+    assert value(collapsed, "recall (toy)") < 0.2
+    assert value(collapsed, "FD (toy)") > value(judged, "FD (toy)")
+
+
+def test_copies_of_training_images_are_their_own_nearest_reals(train, real):
+    _, reference = real
+    copies = ImageSet(train.images, train.labels, np.char.add("copy ", train.ids))
+    assert value(judge(copies, train, reference), NEAREST) == pytest.approx(1)
+
+
+def test_another_image_of_the_same_patient_is_no_neighbour():
+    """Each patient's two images are the same picture: neither floor nor nearest may see that."""
+    once = image_set(16, 16, seed=3)
+    twice = ImageSet(*(np.repeat(a, 2, axis=0) for a in (once.images, once.labels)), np.arange(64).astype(str))
+    twice.patients = np.repeat(np.arange(32).astype(str), 2)
+    rows, _ = assess_real(twice, EXTRACTOR, PARAMETERS, **SMALL)
+    assert value(rows, NEAREST, generator="real") < 0.9
+    assert value(rows, "FD (toy)", generator="floor") > 0
+
+
+def test_translations_belong_to_the_patients_of_their_sources(train):
+    synthetic = ImageSet(train.images[:3], train.labels[:3], np.array(["a", "b", "c"]), None, [*train.ids[:2], ""])
+    units = module._units(synthetic, train)
+    assert units[:2].tolist() == train.patients[:2].tolist()
+    assert units[2] not in train.patients
+
+
+def test_pooled_values_have_the_class_proportions_of_the_training_part(train, real, judged):
+    by_hand = (44 * value(judged, "spread", "benign") + 20 * value(judged, "spread", "malignant")) / 64
+    assert value(judged, "spread") == pytest.approx(by_hand)
+    plain = value(real[0], "spread", generator="real")
+    assert plain == pytest.approx(spread(train.images).mean())
+
+
+def test_images_without_a_value_are_counted_and_sink_nothing(train, others, real):
+    images = others.images.copy()
+    images[:4] = 0
+    images[30:] = 77
+    rows = judge(ImageSet(images, others.labels, others.ids), train, real[1])
+    assert value(rows, "spread", "benign", column="failures") == 4
+    assert value(rows, "spread", "malignant", column="failures") == 20
+    assert np.isfinite(value(rows, "spread", "benign"))
+    assert np.isnan(value(rows, "spread", "malignant"))
+    assert np.isfinite(value(rows, "FD (toy)"))
+
+
+def test_intervals_cover_the_value_and_are_as_wide_as_a_mean_varies(others, judged):
+    means = judged[judged["measure"].isin(MEANS)]
+    assert ((means["low"] < means["value"]) & (means["value"] < means["high"])).all()
+    sample = spread(others.images[:30])
+    width = value(judged, "spread", "benign", column="high") - value(judged, "spread", "benign", column="low")
+    assert width == pytest.approx(2 * 1.96 * sample.std(ddof=1) / np.sqrt(30), rel=0.35)
+
+
+def test_the_same_seed_gives_the_same_rows(train, others, real, judged):
+    rows, reference = assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    pd.testing.assert_frame_equal(rows, real[0])
+    pd.testing.assert_frame_equal(judge(others, train, reference), judged)
+
+
+def test_the_reference_survives_its_file(train, others, real, judged, tmp_path):
+    real[1].save(tmp_path / "reference.npz")
+    loaded = Reference.load(tmp_path / "reference.npz")
+    pd.testing.assert_frame_equal(judge(others, train, loaded), judged)
+
+
+def test_too_few_synthetic_images_of_a_class(train, others, real):
+    with pytest.raises(InputError, match="gan has 5 malignant images, and fidelity needs 10"):
+        judge(others[:35], train, real[1])
+
+
+def test_too_few_patients_of_a_class(train):
+    with pytest.raises(InputError, match=r"malignant ROIs \(3 of 2 patients\)"):
+        assess_real(train[:47], EXTRACTOR, PARAMETERS)
+
+
+def test_small_classes_have_distances_but_no_precision(train):
+    rows, _ = assess_real(train[:50], EXTRACTOR, PARAMETERS, **SMALL)
+    assert np.isfinite(value(rows, "FD (toy)", "malignant", "floor"))
+    assert np.isnan(value(rows, "precision (toy)", "malignant", "floor"))
+
+
+def test_tidy_rows_say_where_they_are_from(real):
+    rows = tidy(real[0], "ultrasound", 0)
+    expected = ["modality", "fold", "generator", "seed", "pathology", "measure", "value", "low", "high"]
+    assert [*rows.columns] == [*expected, "n", "n_reference", "failures"]
+
+
+def test_the_real_thing_end_to_end(monkeypatch):
+    """With a shipped extractor and pyiqa's measures, on a few images, one of them flat."""
+    from mammosynth.quality.naturalness import naturalness
+
+    monkeypatch.setattr(module, "naturalness", naturalness)
+    parameters = {name: parameter_file(name) for name in ("niqe", "brisque", "squeezenet")}
+    train, synthetic = image_set(8, 8, seed=4, per_patient=1), image_set(8, 8, seed=5)
+    synthetic.images[0] = 100
+    _, reference = assess_real(train, ["squeezenet"], parameters, **SMALL)
+    judged = assess("gan", synthetic, train, reference, ["squeezenet"], parameters, **SMALL)
+    assert {"FD (SqueezeNet 1.1)", "NIQE", "BRISQUE", "PIQE"} <= set(judged["measure"])
+    for measure in ("NIQE", "BRISQUE", "PIQE"):
+        assert value(judged, measure, column="failures") == 1
+    assert judged["value"].notna().all()

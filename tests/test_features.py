@@ -1,0 +1,117 @@
+"""Features of one image are its own, on every extractor; files that are not weights are not run."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from quality_for_tests import parameter_file, textures
+
+from mammosynth.quality import features as module
+from mammosynth.quality.distances import frechet_distance, kernel_distance
+from mammosynth.quality.features import EXTRACTORS, features
+
+SHIPPED = ("efficientnet_lite0", "squeezenet")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("extractor", SHIPPED)
+def test_order_and_batch_do_not_matter(extractor):
+    images = textures(module.BATCH + 3)
+    weights = parameter_file(extractor)
+    found = features(images, extractor, weights)
+    assert found.shape == (len(images), EXTRACTORS[extractor].dimension)
+    assert found.dtype == np.float32
+    order = np.random.default_rng(0).permutation(len(images))[:5]
+    assert features(images[order], extractor, weights) == pytest.approx(found[order], abs=1e-4)
+
+
+def test_distances_rise_with_noise_and_blur_and_collapse():
+    real, other = textures(12, 1), textures(12, 2)
+    noise = np.random.default_rng(0).normal(size=other.shape)
+    changed = {
+        "none": other,
+        "little noise": np.clip(other + 8 * noise, 0, 255).astype(np.uint8),
+        "much noise": np.clip(other + 40 * noise, 0, 255).astype(np.uint8),
+        "little blur": _blurred(other, 2),
+        "much blur": _blurred(other, 6),
+        "collapse": np.repeat(other[:2], 6, axis=0),
+    }
+    weights = parameter_file("squeezenet")
+    reference = features(real, "squeezenet", weights)
+    for distance in (frechet_distance, kernel_distance):
+        value = {name: distance(reference, features(x, "squeezenet", weights)) for name, x in changed.items()}
+        assert value["none"] < value["little noise"] < value["much noise"], distance
+        assert value["none"] < value["little blur"] < value["much blur"], distance
+        assert value["none"] < value["collapse"], distance
+
+
+def _blurred(images, width):
+    from scipy.ndimage import uniform_filter
+
+    return np.stack([uniform_filter(image, width) for image in images])
+
+
+def test_folding_batch_normalisation_changes_nothing():
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
+            torch.nn.init.uniform_(layer.weight, 0.5, 2)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = network.eval().extract_features(images)
+        folded = module._folded(network)
+        assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
+        torch.testing.assert_close(folded.extract_features(images), before, rtol=1e-3, atol=1e-4)
+
+
+def test_inception_is_torch_fidelitys_own(tmp_path, monkeypatch):
+    """With random weights, as the real ones are in no package."""
+    import mammosynth.vision  # noqa: F401  isort: skip  (before torch_fidelity)
+    from torch_fidelity import feature_extractor_inceptionv3 as theirs
+
+    with monkeypatch.context() as patch:
+        patch.setattr(theirs, "load_state_dict_from_url", lambda *args, **kwargs: {})
+        patch.setattr(theirs.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = theirs.FeatureExtractorInceptionV3("any", ["2048"])
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    images = textures(2)
+    found = features(images, "inception", tmp_path / "weights.pth")
+    expected = network(torch.from_numpy(images)[:, None].expand(-1, 3, -1, -1))[0]
+    assert found == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_only_inception_gives_fid_and_kid():
+    names = {name: [EXTRACTORS[name].measure(m) for m in ("FD", "KD", "floor/FD", "recall")] for name in EXTRACTORS}
+    assert names["inception"] == ["FID", "KID", "floor/FID", "recall (Inception 2015-12-05)"]
+    assert names["squeezenet"][:2] == ["FD (SqueezeNet 1.1)", "KD (SqueezeNet 1.1)"]
+    assert names["efficientnet_lite0"][2] == "floor/FD (EfficientNet-Lite0)"
+
+
+class _Trap:
+    def __reduce__(self):
+        return print, ("a pickle ran code",)
+
+
+def test_a_pickle_that_holds_more_than_arrays_is_refused(tmp_path, capsys):
+    (tmp_path / "weights").write_bytes(pickle.dumps({"conv1": [_Trap()]}))
+    with pytest.raises(pickle.UnpicklingError, match="no part of a numpy array"):
+        features(textures(1), "squeezenet", tmp_path / "weights")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 128, 128)), np.zeros((2, 128, 128, 3), np.uint8)])
+def test_images_of_another_kind_are_refused(images, tmp_path):
+    with pytest.raises(ValueError, match="uint8"):
+        features(images, "squeezenet", tmp_path / "unread")
