@@ -122,7 +122,9 @@ def test_wall_times_are_gathered_by_rule(study):
 
 
 def test_an_interval_that_holds_zero_cannot_tell():
-    sentences = conclusions.answer("ultrasound", scores_of(real=0.8, hybrid=0.81, alone=0.79))
+    scores = scores_of(real=0.8, hybrid=0.81, alone=0.79)
+    assert "cannot be told" in conclusions.headline("ultrasound", scores)
+    sentences = conclusions.answer("ultrasound", scores)
     assert "cannot be told" in sentences[1]
     assert "cannot be told" in sentences[2]
     assert not re.search("raised|lowered", " ".join(sentences))
@@ -130,6 +132,10 @@ def test_an_interval_that_holds_zero_cannot_tell():
 
 def test_a_plain_gain_and_a_plain_loss_are_named_with_their_numbers():
     scores = scores_of(real=1.0, hybrid=4.0, alone=-1.0)
+    assert "helped in this one run (1 of 1 mixes; most with real + SNGAN, +0." in conclusions.headline(
+        "ultrasound", scores
+    )
+    assert "harmed in this one run" in conclusions.headline("ultrasound", scores_of(real=1.0, hybrid=-1.0))
     hybrid, alone = conclusions.answer("ultrasound", scores)[1:]
     assert "raised the AUROC with real + SNGAN (+0." in hybrid
     assert "lowered the AUROC with SNGAN (−0." in alone

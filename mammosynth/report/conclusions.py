@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mammosynth.report.names import gans_of_mix, measure_of, name_of, name_of_mix
+from mammosynth.report.names import gans_of_mix, holds_real, measure_of, name_of, name_of_mix
 from mammosynth.report.tables import decimals, number, p_value, summarise_quality
 
 SIGNIFICANCE = 0.05
@@ -41,6 +41,25 @@ def verdict(row: pd.Series) -> str:
     return "better" if low > 0 else "worse"
 
 
+def headline(modality: str, scores: pd.DataFrame) -> str:
+    """The answer for one modality in one line: do synthetic ROIs beside the real ones help?"""
+    auroc = _of(scores, modality)
+    hybrid = auroc[[bool(gans_of_mix(mix)) and holds_real(mix) for mix in auroc.index]]
+    if hybrid.empty:
+        return "No mix of real and synthetic ROIs was tried."
+    verdicts = hybrid.apply(verdict, axis=1)
+    once = " in this one run" if (hybrid["runs"] == 1).all() else ""
+    better, worse = hybrid[verdicts == "better"], hybrid[verdicts == "worse"]
+    if len(better):
+        best = better["difference"].idxmax()
+        share = f"{len(better)} of {len(hybrid)} mixes; most with {name_of_mix(best)}"
+        return f"Synthetic ROIs beside the real ones helped{once} ({share}, {_difference(better.loc[best])})."
+    if len(worse):
+        share = f"in {len(worse)} of {len(hybrid)} mixes; for none is it shown that they help"
+        return f"Synthetic ROIs beside the real ones harmed{once} ({share})."
+    return "It cannot be told whether synthetic ROIs beside the real ones help or harm."
+
+
 def answer(modality: str, scores: pd.DataFrame) -> list[str]:
     """Does GAN-made data help, with which GAN, by how much, how certainly: sentences for one modality."""
     auroc = _of(scores, modality)
@@ -50,9 +69,9 @@ def answer(modality: str, scores: pd.DataFrame) -> list[str]:
         f"({real['n']} ROIs of {real['n_patients']} patients)."
     ]
     synthetic = auroc[[bool(gans_of_mix(mix)) for mix in auroc.index]]
-    hybrid = synthetic[[mix.split("+")[0].partition("@")[0] == "real" for mix in synthetic.index]]
+    hybrid = synthetic[[holds_real(mix) for mix in synthetic.index]]
     if len(hybrid):
-        sentences.append(_compare(hybrid, "added to the real ones", f"In {modality}, synthetic ROIs"))
+        sentences.append(_compare(hybrid, "added to the real ones", "Synthetic ROIs"))
     alone = synthetic.drop(hybrid.index)
     if len(alone):
         sentences.append(_compare(alone, "in place of the real ones", "Synthetic ROIs"))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from mammosynth.classifiers.statistics import roc_curve
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, measure_of, name_of, name_of_mix
+from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, holds_real, measure_of, name_of, name_of_mix
 from mammosynth.report.tables import decimals, number, p_value, summarise_quality
 
 WIDTH = 7.6  # inches
@@ -210,7 +210,7 @@ def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
         colour = colours[gan] if gan else "#777777"
         if not np.isnan(row.difference_low):
             axis.plot([row.difference_low, row.difference_high], [y, y], color=colour, linewidth=2)
-        axis.plot(row.difference, y, "s" if "real" in row.mix.split("+")[0] else "o", color=colour, markersize=5.5)
+        axis.plot(row.difference, y, "s" if holds_real(row.mix) else "o", color=colour, markersize=5.5)
         shown = [decimals(v, plus=True) for v in (row.difference, row.difference_low, row.difference_high)]
         interval = f" [{shown[1]}, {shown[2]}]" if shown[1] != "–" else " (no interval)"
         axis.text(

@@ -80,6 +80,11 @@ def gans_of_mix(mix: str) -> list[str]:
     return [name for part in mix.split("+") if (name := part.partition("@")[0]) not in ("real", "classic")]
 
 
+def holds_real(mix: str) -> bool:
+    """Whether real images are in a mix."""
+    return "real" in [part.partition("@")[0] for part in mix.split("+")]
+
+
 def colours_of(generators: list[str]) -> dict[str, str]:
     """A colour for each GAN by its place in the study, and one for ``real``."""
     return {gan: COLOURS[i % len(COLOURS)] for i, gan in enumerate(generators)} | {"real": REAL_COLOUR}

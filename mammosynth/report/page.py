@@ -124,6 +124,7 @@ def render(study: Study) -> str:
         study=study,
         modalities=modalities,
         phantoms=phantoms,
+        headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
         answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
         nearest={modality: conclusions.nearest(modality, study.quality) for modality in modalities},
         caveats=conclusions.caveats(study.scores, phantoms),
