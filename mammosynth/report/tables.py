@@ -141,7 +141,7 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         row["p (Holm)"] = p_value(auroc["p_holm"])
         for measure in ("benign accuracy", "malignant accuracy"):
             value = reported.get((modality, mix, measure)) if database == "all" else None
-            row[f"{measure} %, {REPORTED}"] = NONE if value is None else f"{value:.1f}"
+            row[f"{measure} % {REPORTED}"] = NONE if value is None else f"{value:.1f}"
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.drop(columns="database") if set(table["database"]) == {"all"} else table
