@@ -46,7 +46,9 @@ def crop_rois(lesions: pd.DataFrame, size: int, margin: float, min_side: int) ->
         boxes = of_image[["x0", "y0", "x1", "y1"]].to_numpy(dtype=int)
         with problems.gathered():
             image = read_image(Path(path))
-            low, high = (0, 255) if is_ready_made(boxes[0], image.shape) else find_window(image, modality)
+            # the makers of a ready-made ROI of 8 bits have windowed it
+            windowed_already = is_ready_made(boxes[0], image.shape) and image.dtype == np.uint8
+            low, high = (0, 255) if windowed_already else find_window(image, modality)
             windowed = apply_window(image, low, high)
             for index, box in zip(of_image.index, boxes):
                 square = place_square(box, image.shape, margin)

@@ -140,6 +140,15 @@ def test_a_ready_made_roi_is_left_as_it_is(tmp_path, lesions):
     assert table.loc[0, ["scale", "padded", "window_low", "window_high"]].tolist() == [1, 0, 0, 255]
 
 
+def test_sixteen_bits_are_windowed(tmp_path, lesions):
+    pixels = np.random.default_rng(0).integers(1000, 3000, (200, 300)).astype(np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    header = b"P5\n300 200\n4095\n"
+    (tmp_path / "b.png").write_bytes(header + pixels.astype(">u2").tobytes())  # a PGM by its content
+    images, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert images.images[:2].mean(axis=(1, 2)) == pytest.approx(127, abs=12)
+
+
 def test_all_unreadable_images_are_named(lesions, tmp_path):
     for name in "ab":
         path = tmp_path / f"{name}.png"

@@ -155,7 +155,11 @@ def read_image(path: Path) -> np.ndarray:
     Raises InputError if the file is not an image, or is cut short.
     """
     with _readable(path), Image.open(path) as image:
-        return np.asarray(image if image.mode.startswith("I;16") else image.convert("L"))
+        if image.mode == "F":
+            raise ValueError("its greys are no whole numbers")
+        if image.mode.startswith("I"):  # 16 bits, in Pillow's names
+            return np.asarray(image).astype(np.uint16)
+        return np.asarray(image.convert("L"))
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:

@@ -31,6 +31,11 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "phantoms" in config["sources"][source]
         ],
+        exclusions=lambda wildcards: [
+            os.path.expandvars(config["sources"][source]["exclusions"])
+            for source in sources_of(wildcards.modality)
+            if "exclusions" in config["sources"][source]
+        ],
     output:
         "results/{modality}/lesions.csv",
     log:

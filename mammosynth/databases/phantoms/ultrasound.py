@@ -45,22 +45,18 @@ def write(counts: dict[str, int], seed: int, folder: Path) -> list[tuple[str, st
     scans: dict[str, list[tuple[Scan, str]]] = {"benign": [], "malignant": []}
     patient = 0
     copies = {label: max(1, round(n * NEAR_DUPLICATES)) for label, n in counts.items()}
-    copies["malignant"] += 1  # the label conflict
     for label, n in counts.items():
-        sizes = draw_patients(n - copies[label], IMAGES_A_PATIENT, rng)
-        for size in track(sizes, f"{label} patients"):
+        originals = n - copies[label] - (label == "malignant")  # that one is the label conflict
+        for size in track(draw_patients(originals, IMAGES_A_PATIENT, rng), f"{label} patients"):
             patient += 1
             cues = flip_cues(label == "malignant", CUES, rng)
-            for scan in scan_patient(cues, size, rng):
-                scans[label].append((scan, f"P{patient:03d}"))
-    for label in counts:
-        originals = rng.choice(len(scans[label]), copies[label], replace=False)
-        conflict = label == "malignant"
-        for i in originals[conflict:]:
-            patient += 1
-            scans[label].append((rescan(scans[label][i][0], rng), f"P{patient:03d}"))
-    original = scans["benign"][rng.integers(counts["benign"] - copies["benign"])][0]
-    scans["malignant"].append((rescan(original, rng), f"P{patient + 1:03d}"))
+            scans[label] += [(scan, f"P{patient:03d}") for scan in scan_patient(cues, size, rng)]
+    again = {label: list(rng.choice(len(scans[label]), copies[label] + 1, replace=False)) for label in counts}
+    copied = [("malignant", scans["benign"][again["benign"].pop()][0])]
+    copied += [(label, scans[label][i][0]) for label in counts for i in again[label][: copies[label]]]
+    for label, original in copied:
+        patient += 1
+        scans[label].append((rescan(original, rng), f"P{patient:03d}"))
 
     rows = []
     for label, found in scans.items():
@@ -79,7 +75,7 @@ def write(counts: dict[str, int], seed: int, folder: Path) -> list[tuple[str, st
 def scan_patient(cues: dict[str, bool], n: int, rng: np.random.Generator) -> list[Scan]:
     """*n* images of one patient's lesion: other slices, with the cues and the machine's settings in common."""
     machine = {
-        "pixel": rng.uniform(0.085, 0.105),  # mm
+        "pixel": rng.uniform(0.095, 0.12),  # mm
         "lateral": rng.uniform(0.25, 0.38),  # σ of the beam, mm
         "looks": int(rng.integers(2, 6)),
         "dynamic_range": rng.uniform(34, 48),  # dB
