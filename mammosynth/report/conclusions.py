@@ -93,8 +93,8 @@ def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
         rest = f"; for the other {unsure} of {len(mixes)} this test part cannot tell" if unsure else ""
         return f"{subject} {how} {_joined(parts)}{rest}."
     row = mixes.loc[mixes["difference"].idxmax()]
-    text = f"{subject} {how}: it cannot be told whether they help or harm; the largest difference in AUROC is that of "
-    text += shown[row.name]
+    text = f"{subject} {how}: it cannot be told whether they help or harm; the most favourable difference in AUROC is "
+    text += f"that of {shown[row.name]}"
     if not pd.isna(row["difference_low"]):
         loss, gain = decimals(max(0.0, -row["difference_low"])), decimals(max(0.0, row["difference_high"]))
         text += f", which fits a loss of up to {loss} as well as a gain of up to {gain}"

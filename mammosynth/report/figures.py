@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from mammosynth.classifiers.statistics import roc_curve
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, holds_real, measure_of, name_of, name_of_mix
-from mammosynth.report.tables import decimals, number, p_value, summarise_quality
+from mammosynth.report.tables import decimals, p_value, summarise_quality
 
 WIDTH = 7.6  # inches
 plt.rcParams.update(
@@ -252,11 +252,11 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
         for name, dash in (("real", "-"), ("floor", "--")):
             if (name, "all") in rows.index and not np.isnan(level := rows.loc[(name, "all"), "value"]):
                 axis.axhline(level, color=REAL_COLOUR, linestyle=dash, linewidth=1.2)
-        axis.set_title(f"{measure} {measure_of(measure).arrow}".strip())
+        axis.set_title(f"{measure} {measure_of(measure).arrow}".strip().replace(" (", "\n("))
         axis.set_xticks(range(len(gans)), [name_of(g) for g in gans], rotation=30, ha="right", rotation_mode="anchor")
         axis.grid(axis="x", visible=False)
         axis.margins(y=0.12)
-        axis.ticklabel_format(axis="y", scilimits=(-2, 4))
+        axis.ticklabel_format(axis="y", scilimits=(-3, 5))
     marks = [
         plt.Line2D([], [], color=REAL_COLOUR, linestyle="-", label="real set"),
         plt.Line2D([], [], color=REAL_COLOUR, linestyle="--", label="real vs real (floor)"),
@@ -266,7 +266,7 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=marks, loc="outside lower center", ncols=5)
     counts = summary[summary["generator"].isin(gans) & (summary["pathology"] == "all")]
-    sizes = f"{number(counts['n'].min(), 1)} synthetic, {number(counts['n_reference'].min(), 1)} real ROIs"
+    sizes = f"{counts['n'].max():.0f} synthetic and {counts['n_reference'].max():.0f} real ROIs at most"
     figure.suptitle(f"Quality of the synthetic ROIs: {modality} ({sizes}); ↓ lower is better")
     return figure
 

@@ -12,7 +12,8 @@ GENERATORS = {
     "floor": "real vs real",
 }
 # Okabe and Ito's colours, which colour-blind readers can tell apart (jfly.uni-koeln.de/color).
-COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+COLOURS = {"wgan_gp": "#E69F00", "cyclegan": "#009E73", "cgan": "#0072B2", "sngan": "#CC79A7"}
+MORE_COLOURS = ("#D55E00", "#56B4E9", "#F0E442")  # for generators of the user's own naming
 REAL_COLOUR = "#222222"
 
 
@@ -30,6 +31,11 @@ class Measure(NamedTuple):
 
 # By the start of a measure's name, the first that fits.
 MEASURES = (
+    (
+        "floor/F",
+        "higher",
+        "distance of real ROIs of other patients over that of the synthetic ones; 1 is as near as real ROIs",
+    ),
     ("FID", "lower", "Fréchet distance of Inception features of synthetic and real ROIs"),
     ("FD", "lower", "Fréchet distance of the named network's features of synthetic and real ROIs"),
     ("KID", "lower", "kernel distance of Inception features of synthetic and real ROIs, unbiased in their number"),
@@ -55,7 +61,7 @@ MEASURES = (
 def measure_of(name: str) -> Measure:
     """Direction and explanation of a quality measure; without direction if it is not known here."""
     for start, better, explanation in MEASURES:
-        if re.match(rf"{start}\b", name, re.IGNORECASE):
+        if re.match(rf"{start}(\b|(?<=/F))", name, re.IGNORECASE):
             return Measure(better, explanation)
     return Measure("", "")
 
@@ -86,5 +92,8 @@ def holds_real(mix: str) -> bool:
 
 
 def colours_of(generators: list[str]) -> dict[str, str]:
-    """A colour for each GAN by its place in the study, and one for ``real``."""
-    return {gan: COLOURS[i % len(COLOURS)] for i, gan in enumerate(generators)} | {"real": REAL_COLOUR}
+    """A colour for each GAN, the same in all figures, and one for ``real``."""
+    others = [generator for generator in generators if generator not in COLOURS]
+    return (
+        COLOURS | {name: MORE_COLOURS[i % len(MORE_COLOURS)] for i, name in enumerate(others)} | {"real": REAL_COLOUR}
+    )

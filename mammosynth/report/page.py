@@ -14,7 +14,7 @@ import yaml
 
 from mammosynth import __version__
 from mammosynth.report import conclusions
-from mammosynth.report.names import measure_of
+from mammosynth.report.names import Measure, measure_of
 
 PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
@@ -110,7 +110,6 @@ def render(study: Study) -> str:
     """The page as HTML."""
     modalities = list(dict.fromkeys(study.scores["modality"]))
     phantoms = phantoms_of(study.config)
-    measures = [name for name in dict.fromkeys(study.quality["measure"]) if measure_of(name).explanation]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -132,12 +131,20 @@ def render(study: Study) -> str:
         exclusions=count_exclusions(study.rois),
         pooled=_rows(study.quality_table, "class", ["all"]),
         by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
-        measures={name: measure_of(name) for name in measures},
+        measures=_explained(study.quality["measure"].unique()),
         sources=list(dict.fromkeys(source.rpartition(", ")[0] for source in study.paper["source"])),
         versions=versions(),
         machine=f"{platform.system()} {platform.machine()}",
         yaml=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
     )
+
+
+def _explained(names: Iterable[str]) -> list[tuple[str, Measure]]:
+    """Measures that share an explanation, joined, with it."""
+    groups: dict[Measure, list[str]] = {}
+    for name in names:
+        groups.setdefault(measure_of(name), []).append(name)
+    return [(", ".join(group), measure) for measure, group in groups.items() if measure.explanation]
 
 
 def _rows(table: pd.DataFrame, column: str, values: Iterable[str]) -> pd.DataFrame:
