@@ -1,5 +1,8 @@
 """Names and helper functions that the rules share."""
 
+import os
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 
 from mammosynth import gpu, study
@@ -10,6 +13,11 @@ try:
     study.check(config)
 except InputError as error:
     raise WorkflowError(str(error))
+
+# A list of exclusions lies in the working directory, or is one of those that come with the workflow.
+for source in config["sources"].values():
+    if "exclusions" in source and not Path(os.path.expandvars(source["exclusions"])).exists():
+        source["exclusions"] = str(Path(workflow.basedir, source["exclusions"]))
 
 MODALITIES = study.modalities(config)
 GANS, MIXES = config["gans"], config["mixes"]
