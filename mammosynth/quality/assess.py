@@ -217,19 +217,12 @@ def _fidelity(
 
     draws: by class, positions [HALVINGS, m] in *other*.
     """
-    values = []
+    real, values = reference.features[extractor], []
     for halving in range(HALVINGS):
-        x, y = (
-            source[np.concatenate([positions[name][halving] for name in _classes(pathology)])]
-            for source, positions in (
-                (reference.features[extractor], {name: value[:, 0] for name, value in reference.halves.items()}),
-                (other, draws),
-            )
-        )
-        enough = len(x) > NEIGHBOURS
-        values.append(
-            (frechet_distance(x, y), kernel_distance(x, y), *(precision_recall(x, y) if enough else (np.nan, np.nan)))
-        )
+        x = real[np.concatenate([reference.halves[name][halving, 0] for name in _classes(pathology)])]
+        y = other[np.concatenate([draws[name][halving] for name in _classes(pathology)])]
+        share = precision_recall(x, y) if len(x) > NEIGHBOURS else (np.nan, np.nan)
+        values.append((frechet_distance(x, y), kernel_distance(x, y), *share))
     names = (EXTRACTORS[extractor].measure(name) for name in ("FD", "KD", "precision", "recall"))
     return dict(zip(names, np.array(values).T))
 
