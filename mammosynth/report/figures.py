@@ -41,7 +41,10 @@ plt.rcParams.update(
     }
 )
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-MIX_DASHES = ("--", "-", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # as mixes come: of the GAN alone, with real, doses
+MIX_DASHES = {
+    True: ("-", ":", "-.", (0, (5, 1, 1, 1, 1, 1))),
+    False: ("--", (0, (1, 2)), (0, (6, 2, 1, 2))),
+}  # by holds_real
 LOSSES = {"d_loss": "critic", "g_loss": "generator"}
 LOSS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777")
 
@@ -134,8 +137,9 @@ def _line(mix: str, group: list[str], colour: str) -> dict:
     """Colour and dash of a mix within its panel; ``real`` looks the same in all panels."""
     if mix == "real":
         return {"color": REAL_COLOUR, "linestyle": "-", "linewidth": 1.6}
-    others = [m for m in group if m != "real"]
-    return {"color": colour, "linestyle": MIX_DASHES[others.index(mix) % len(MIX_DASHES)], "linewidth": 1.6}
+    alike = [m for m in group if m != "real" and holds_real(m) == holds_real(mix)]
+    dashes = MIX_DASHES[holds_real(mix)]
+    return {"color": colour, "linestyle": dashes[alike.index(mix) % len(dashes)], "linewidth": 1.6}
 
 
 def _panel_colours(groups: Mapping[str, list[str]]) -> dict[str, str]:
@@ -267,7 +271,7 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
     figure.legend(handles=marks, loc="outside lower center", ncols=5)
     counts = summary[summary["generator"].isin(gans) & (summary["pathology"] == "all")]
     sizes = f"{counts['n'].max():.0f} synthetic and {counts['n_reference'].max():.0f} real ROIs at most"
-    figure.suptitle(f"Quality of the synthetic ROIs: {modality} ({sizes}); ↓ lower is better")
+    figure.suptitle(f"Quality of the synthetic ROIs: {modality}\n{sizes}; ↓ lower is better", fontsize=9.5)
     return figure
 
 
