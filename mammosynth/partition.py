@@ -59,3 +59,18 @@ def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSe
     part = dict(zip(partition["lesion_id"], partition["part"]))
     parts = np.array([part[lesion] for lesion in images.ids])
     return {name: images[parts == name] for name in PARTS}
+
+
+def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
+    """ROIs of each class, and patients, of each part.
+
+    partitions: tables of `assign_parts`, one below the other, with columns *modality* and *fold* added. Returns
+    modality, fold, part, benign, malignant and patients, the parts in the order of PARTS.
+    """
+    counted = partitions.assign(part=pd.Categorical(partitions["part"], PARTS, ordered=True))
+    counts = counted.groupby(["modality", "fold", "part"], sort=True, observed=True).agg(
+        benign=("pathology", lambda values: (values == "benign").sum()),
+        malignant=("pathology", lambda values: (values == "malignant").sum()),
+        patients=("patient_id", "nunique"),
+    )
+    return counts.reset_index()

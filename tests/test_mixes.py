@@ -83,3 +83,4 @@ def test_what_must_be_made_is_exactly_what_the_largest_dose_draws():
     with pytest.raises(InputError, match=r"mix real\+sngan@1.7 needs 11 benign images of sngan and there are 10"):
         assemble(mixes[2], real, {"sngan": image_set(n - 1, n - 1, "s")}, 0)
     assert required_synthetic(mixes, "wgan_gp", 13) == 6
+    assert required_synthetic([parse_mix("real+sngan@0.25", GANS)], "sngan", 13) == 6

@@ -7,7 +7,7 @@ from databases_for_tests import phantom_lesions, real_busi
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
-from mammosynth.partition import assign_parts, split_images
+from mammosynth.partition import assign_parts, count_parts, split_images
 
 
 def lesions(benign=60, malignant=30, per_group=2, database="d", seed=0):
@@ -118,3 +118,17 @@ def test_image_sets_follow_the_table():
     for name, part in split.items():
         assert set(part.ids) == set(parts.loc[parts["part"] == name, "lesion_id"])
         assert list(table["lesion_id"].iloc[part.images.ravel()]) == list(part.ids)
+
+
+def test_parts_are_counted_by_images_and_patients():
+    rows = [
+        ("train", "benign", "p1"),
+        ("train", "malignant", "p1"),
+        ("train", "benign", "p2"),
+        ("test", "benign", "p3"),
+    ]
+    table = pd.DataFrame(rows, columns=["part", "pathology", "patient_id"]).assign(modality="ultrasound", fold=0)
+    counts = count_parts(table).set_index("part")[["benign", "malignant", "patients"]]
+    assert counts.loc["train"].tolist() == [2, 1, 2]
+    assert counts.loc["test"].tolist() == [1, 0, 1]
+    assert counts.index.tolist() == ["train", "test"]

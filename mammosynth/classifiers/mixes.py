@@ -84,8 +84,8 @@ def per_class(dose: float, n_real: int) -> int:
 
 
 def required_synthetic(mixes: Collection[Mix], gan: str, n_real: int) -> int:
-    """Synthetic images of each class that *gan* must make for all of *mixes*; enough for dose 1 if none uses it."""
-    return per_class(max([mix.doses[gan] for mix in mixes if gan in mix.doses], default=1.0), n_real)
+    """Synthetic images of each class that *gan* must make for all of *mixes*, and at least dose 1 to be assessed on."""
+    return per_class(max([1.0, *(mix.doses[gan] for mix in mixes if gan in mix.doses)]), n_real)
 
 
 def assemble(mix: Mix, real: ImageSet, synthetic: Mapping[str, ImageSet], seed: int) -> ImageSet:

@@ -4,6 +4,7 @@
 rule train_gan:
     input:
         real="results/{modality}/fold{fold}/train.npz",
+        whole_study_is_sound=ancient("results/tables/parts.csv"),
     output:
         generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
         history="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.csv",

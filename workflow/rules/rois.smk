@@ -81,3 +81,26 @@ rule partition:
         partition=config["partition"],
     script:
         "../scripts/partition.py"
+
+
+rule count_parts:
+    input:
+        expand("results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS),
+    output:
+        # Training waits for it, as `ancient` input: what is wrong with any database of the study comes to light before
+        # hours of training on another, and a database added later retrains nothing.
+        "results/tables/parts.csv",
+    log:
+        "logs/count_parts.log",
+    benchmark:
+        "benchmarks/count_parts.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
+    script:
+        "../scripts/count_parts.py"
