@@ -5,6 +5,7 @@ and ``scores.csv``, hold every number for machines.
 """
 
 import re
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -148,18 +149,27 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
-    """A LaTeX table that needs the package booktabs; a rule stands between modalities, each is named once."""
+    """A LaTeX table that needs the package booktabs and a landscape page; a rule stands between modalities, each is named once."""
     shown = table.astype(str)
     first = ~shown["modality"].duplicated()
     shown["modality"] = shown["modality"].where(first, "")
-    caption = re.sub(r"([%&#_])", r"\\\1", caption)
-    text = shown.to_latex(index=False, escape=True, caption=caption, label=label, position="tbp")
-    for character, command in TYPESET.items():
-        text = text.replace(character, command)
-    lines = text.replace(r"\begin{tabular}", "\\footnotesize\n\\begin{tabular}").splitlines()
+    shown = shown.map(_typeset)
+    shown.columns = [
+        r"\shortstack[l]{" + r"\\".join(map(_typeset, textwrap.wrap(name, 13))) + "}" for name in shown.columns
+    ]
+    text = shown.to_latex(index=False, escape=False, caption=_typeset(caption), label=label, position="tbp")
+    lines = text.replace(
+        r"\begin{tabular}", "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}"
+    ).splitlines()
     body = lines.index(r"\midrule") + 1
     for row in np.flatnonzero(first)[:0:-1]:
         lines.insert(body + int(row), r"\midrule")
-    return "% Needs \\usepackage{booktabs}; wide: \\usepackage{rotating} and sidewaystable, or a landscape page.\n" + (
-        "\n".join(lines) + "\n"
-    )
+    return "% Needs \\usepackage{booktabs}; wide: for a landscape page.\n" + ("\n".join(lines) + "\n")
+
+
+def _typeset(text: str) -> str:
+    """Text for LaTeX: its special characters escaped, ours as commands."""
+    text = re.sub(r"([%&#_$])", r"\\\1", text)
+    for character, command in TYPESET.items():
+        text = text.replace(character, command)
+    return text
