@@ -149,7 +149,10 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
-    """A LaTeX table that needs the package booktabs and a landscape page; a rule stands between modalities, each is named once."""
+    """A LaTeX table for a landscape page, with the package booktabs.
+
+    Each modality is named once, with a rule between them.
+    """
     shown = table.astype(str)
     first = ~shown["modality"].duplicated()
     shown["modality"] = shown["modality"].where(first, "")
