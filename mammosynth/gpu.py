@@ -75,6 +75,15 @@ def lease(count: int, poll: float = 0.2, folder: Path | None = None) -> list[IO[
         time.sleep(poll)
 
 
+def has_bfloat16(device: "torch.device") -> bool:
+    """Whether *device* has instructions for bfloat16, so that autocast saves time."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
 def device() -> "torch.device":
     """The device of this job: the leased GPU, or the CPU if none is visible.
 

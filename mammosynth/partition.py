@@ -73,4 +73,4 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
         malignant=("pathology", lambda values: (values == "malignant").sum()),
         patients=("patient_id", "nunique"),
     )
-    return counts.reset_index()
+    return counts.reset_index().astype({"part": str})

@@ -9,8 +9,9 @@ from test_scores import predictions
 from test_tables import PAPER, quality_rows
 
 from mammosynth.classifiers.scores import score
+from mammosynth.partition import count_parts
 from mammosynth.report import conclusions
-from mammosynth.report.page import Study, count_exclusions, count_parts, render, rule_times
+from mammosynth.report.page import Study, count_exclusions, render, rule_times
 from mammosynth.report.tables import table_accuracy, table_quality
 
 CONFIG = {
@@ -51,7 +52,7 @@ def study(tmp_path_factory):
     kinds = ("samples", "quality", "differences", "roc", "gan_training", "classifier_training", "contact_sheet")
     return Study(
         config=CONFIG,
-        partition=partition,
+        parts=count_parts(partition),
         rois=rois,
         scores=scores,
         quality=quality,
@@ -107,10 +108,10 @@ def test_phantoms_are_announced_in_every_section_and_only_where_there_are(study)
 
 
 def test_numbers_of_parts_and_exclusions(study):
-    parts = count_parts(study.partition)
-    assert parts["part"].tolist() == ["training", "validation", "test"]
-    assert (parts["benign"] + parts["malignant"]).tolist() == [30, 10, 20]
-    assert parts["patients"].tolist() == [15, 5, 10]
+    page = " ".join(render(study).split())
+    rows = [page.index(f"<td>{name}</td>") for name in ("training", "validation", "test")]
+    assert rows == sorted(rows)
+    assert study.parts["patients"].tolist() == [15, 5, 10]
     fates = count_exclusions(study.rois).set_index("fate")["lesions"]
     assert fates.to_dict() == {"label conflict <b>": 1, "used": 59}
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from mammosynth import __version__
 from mammosynth.classifiers.mixes import Mix
 from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.errors import InputError
+from mammosynth.gpu import has_bfloat16
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.vision import torchvision
 
@@ -174,7 +174,6 @@ def train(
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
     torch.manual_seed(seed)
     torch.backends.cudnn.deterministic = True
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     classifier = Classifier(
         build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),
         mean=float(training.images.mean() / 255),
@@ -197,7 +196,7 @@ def train(
         target = torch.from_numpy(training.labels[rows]).float().to(device)
         classifier.network.train()
         inputs = classifier.normalise(images).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
             logits = classifier.network(inputs)[:, 0]
         loss = functional.binary_cross_entropy_with_logits(logits.float(), target)
         optimiser.zero_grad(set_to_none=True)
@@ -251,13 +250,6 @@ def fingerprint(mix: Mix, training: ImageSet, validation: ImageSet, settings: Se
     for part in (training, validation):
         digest.update(part.images.tobytes() + part.labels.tobytes())
     return digest.hexdigest()[:16]
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32: on GPUs that have it, and on CPUs with matrix units for it (AMX)."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def describe(device: torch.device) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mammosynth.gpu import has_bfloat16
 from mammosynth.imageset import CLASSES, ImageSet
 
 Losses = dict[str, dict[str, Tensor]]
@@ -27,13 +28,6 @@ class Settings:
     conditioning: str = "projection"
     ema_half_life: float = 10_000
     precision: str = "auto"
-
-
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether *device* has instructions for bfloat16, so that autocast saves time."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 class Reals:
@@ -127,7 +121,7 @@ class Gan(nn.Module):
         self.device = device
         self.to(device, memory_format=self.memory_format)
         precision = self.settings.precision
-        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device))
+        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
         self.generator_adam = self._adam(self.generators)
         self.critic_adam = self._adam(self.critics)
 

@@ -159,7 +159,8 @@ def caveats(scores: pd.DataFrame, phantoms: list[str]) -> list[str]:
                 "apart."
             )
     sentences.append(
-        "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which no "
-        "public text states. Its reported values stand in columns of their own, for orientation and not for matching."
+        "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which we "
+        "found in no public text. Its reported values stand in columns of their own, for orientation and not for "
+        "matching."
     )
     return sentences

@@ -28,7 +28,7 @@ TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 class Study:
     """All that the page shows.
 
-    partition: ``partition.csv`` of every fold, columns modality and fold added; rois: ``rois.csv`` of every modality;
+    parts: what `mammosynth.partition.count_parts` returns; rois: ``rois.csv`` of every modality;
     scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
@@ -36,7 +36,7 @@ class Study:
     """
 
     config: Mapping[str, Any]
-    partition: pd.DataFrame
+    parts: pd.DataFrame
     rois: pd.DataFrame
     scores: pd.DataFrame
     quality: pd.DataFrame
@@ -58,18 +58,6 @@ def data_uri(path: str | Path) -> str:
 def phantoms_of(config: Mapping[str, Any]) -> list[str]:
     """Names of the selected databases that are phantoms."""
     return [name for name in config["databases"] if "phantoms" in config["sources"][name]]
-
-
-def count_parts(partition: pd.DataFrame) -> pd.DataFrame:
-    """ROIs of each class and patients, a row a modality, fold and part."""
-    groups = partition.groupby(["modality", "fold", "part"], sort=False)
-    counts = groups.agg(
-        benign=("pathology", lambda values: (values == "benign").sum()),
-        malignant=("pathology", lambda values: (values == "malignant").sum()),
-        patients=("patient_id", "nunique"),
-    ).reset_index()
-    counts["part"] = pd.Categorical(counts["part"], list(PARTS), ordered=True).rename_categories(PARTS)
-    return counts.sort_values(["modality", "fold", "part"], ascending=[False, True, True])
 
 
 def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +115,7 @@ def render(study: Study) -> str:
         answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
         nearest={modality: conclusions.nearest(modality, study.quality) for modality in modalities},
         caveats=conclusions.caveats(study.scores, phantoms),
-        parts=count_parts(study.partition),
+        parts=study.parts.replace({"part": PARTS}),
         exclusions=count_exclusions(study.rois),
         pooled=_rows(study.quality_table, "class", ["all"]),
         by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),

@@ -218,9 +218,7 @@ rule draw_rulegraph:
 rule write_report:
     input:
         rois=expand("results/{modality}/rois.csv", modality=MODALITIES),
-        partitions=expand(
-            "results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS
-        ),
+        parts="results/tables/parts.csv",
         histories=expand(
             "results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
             modality=MODALITIES,
@@ -263,7 +261,6 @@ rule write_report:
     params:
         config=config,
         modalities=MODALITIES,
-        folds=FOLDS,
         gans=GANS,
         # Not inputs: Snakemake writes them as it goes, and a run without them is whole.
         benchmarks="benchmarks",

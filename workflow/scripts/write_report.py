@@ -9,10 +9,7 @@ if __name__ == "__main__":
         from mammosynth.report import page
         from mammosynth.report.names import name_of
 
-        given, modalities, folds, gans = (
-            snakemake.input,
-            *(snakemake.params[k] for k in ("modalities", "folds", "gans")),
-        )
+        given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
         kinds = ("contact_sheet", "samples", "gan_training", "classifier_training", "differences", "roc")
         figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
         figures["quality"] = dict(zip(modalities, given["quality_bars"]))
@@ -20,13 +17,9 @@ if __name__ == "__main__":
             modality: dict(zip(map(name_of, gans), given.progress[i * len(gans) : (i + 1) * len(gans)]))
             for i, modality in enumerate(modalities)
         }
-        parts = [(modality, fold) for modality in modalities for fold in folds]
         study = page.Study(
             config=snakemake.params.config,
-            partition=pd.concat(
-                pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
-                for file, (modality, fold) in zip(given.partitions, parts)
-            ),
+            parts=pd.read_csv(given.parts),
             rois=pd.concat(pd.read_csv(file, dtype=str) for file in given.rois),
             scores=pd.read_csv(given.scores),
             quality=pd.read_csv(given.quality),
