@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from mammosynth import __version__
 from mammosynth.errors import InputError
@@ -135,17 +135,18 @@ def _write_history(rows: list[dict[str, float | str]], path: Path) -> None:
 
 def _draw_progress(pictures: dict[int, torch.Tensor], path: Path) -> None:
     """A grid with a row for each time and the same latents, or sources, in each column."""
-    left, top, gap = 88, 20, 4
+    left, top, gap = 170, 36, 4
     cells = {step: list(images.numpy()) for step, images in sorted(pictures.items())}
     size = cells[0][0].shape[0]
     columns = 2 * SNAPSHOT_IMAGES
     sheet = Image.new("L", (left + columns * (size + gap), top + len(cells) * (size + gap)), 255)
     draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=26)
     for position, name in ((0, "benign"), (SNAPSHOT_IMAGES, "malignant")):
-        draw.text((left + position * (size + gap), 4), name, fill=0)
+        draw.text((left + position * (size + gap), 4), name, fill=0, font=font)
     for row, (step, images) in enumerate(cells.items()):
         y = top + row * (size + gap)
-        draw.text((4, y + size // 2), f"step {step}", fill=0)
+        draw.text((4, y + size // 2), f"step {step}", fill=0, font=font, anchor="lm")
         for column, image in enumerate(images):
             sheet.paste(Image.fromarray(np.asarray(image)), (left + column * (size + gap), y))
     sheet.save(path, format="PNG")
