@@ -11,6 +11,7 @@ rule train_classifier:
     input:
         unpack(mix_inputs),
         validation="results/{modality}/fold{fold}/val.npz",
+        whole_study_is_sound=ancient("results/tables/parts.csv"),
     output:
         model="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
         history="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
