@@ -4,6 +4,7 @@ Checked before the workflow plans a job: Snakemake calls outputs whose inputs ca
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from mammosynth.classifiers.mixes import parse_mix
@@ -24,6 +25,10 @@ def check(config: Mapping[str, Any]) -> None:
         if fold >= config["partition"]["folds"]:
             count = config["partition"]["folds"]
             raise InputError(f"config: folds names fold {fold}, but partition.folds makes 0 to {count - 1}")
+    if (weights := config["classifier"].get("weights")) and not Path(weights).is_file():
+        raise InputError(
+            f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
+        )
     for mix in config["mixes"]:
         parse_mix(mix, config["gans"])
     if "real" not in config["mixes"]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mammosynth.classifiers.mixes import assemble, parse_mix, required_synthetic
+from mammosynth.classifiers.mixes import assemble, largest_dose, parse_mix, per_class
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 
@@ -77,10 +77,10 @@ def test_draws_depend_on_the_seed_and_nest():
 def test_what_must_be_made_is_exactly_what_the_largest_dose_draws():
     mixes = [parse_mix(name, GANS) for name in ("real", "sngan", "real+sngan@1.7")]
     real = image_set(8, 5)
-    n = required_synthetic(mixes, "sngan", len(real))
+    n = per_class(largest_dose(mixes, "sngan"), len(real))
     for mix in mixes:
         assemble(mix, real, {"sngan": image_set(n, n, "s")}, 0)
     with pytest.raises(InputError, match=r"mix real\+sngan@1.7 needs 11 benign images of sngan and there are 10"):
         assemble(mixes[2], real, {"sngan": image_set(n - 1, n - 1, "s")}, 0)
-    assert required_synthetic(mixes, "wgan_gp", 13) == 6
-    assert required_synthetic([parse_mix("real+sngan@0.25", GANS)], "sngan", 13) == 6
+    assert largest_dose(mixes, "wgan_gp") == 1
+    assert largest_dose([parse_mix("real+sngan@0.25", GANS)], "sngan") == 1

@@ -60,6 +60,7 @@ def test_the_papers_study_has_the_gans_own_settings(config):
         ({"databases": ["bussi"]}, "databases names bussi, not among sources: .*busi"),
         ({"gans": ["stylegan"]}, "gans names stylegan, not among generators: wgan_gp"),
         ({"mixes": ["real", "real+stylegan"]}, r"mix real\+stylegan: stylegan is neither"),
+        ({"classifier": {"weights": "/nowhere/resnet.pth"}}, "classifier.weights: /nowhere/resnet.pth does not exist"),
         ({"mixes": ["sngan"]}, "mixes lacks 'real'"),
         ({"folds": [5]}, "folds names fold 5, but partition.folds makes 0 to 4"),
         (

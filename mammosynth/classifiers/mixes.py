@@ -83,9 +83,9 @@ def per_class(dose: float, n_real: int) -> int:
     return max(1, round(dose * n_real / len(CLASSES)))
 
 
-def required_synthetic(mixes: Collection[Mix], gan: str, n_real: int) -> int:
-    """Synthetic images of each class that *gan* must make for all of *mixes*, and at least dose 1 to be assessed on."""
-    return per_class(max([1.0, *(mix.doses[gan] for mix in mixes if gan in mix.doses)]), n_real)
+def largest_dose(mixes: Collection[Mix], gan: str) -> float:
+    """Images per real training image that *gan* must make: for its largest dose in *mixes*, and 1 to be assessed on."""
+    return max([1.0, *(mix.doses[gan] for mix in mixes if gan in mix.doses)])
 
 
 def assemble(mix: Mix, real: ImageSet, synthetic: Mapping[str, ImageSet], seed: int) -> ImageSet:

@@ -51,7 +51,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            state = torch.load(self.path, weights_only=True)
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
         except Exception as error:  # torch raises many kinds for a damaged file
             self._set_aside("damaged", f"cannot be read ({error})")
             return None

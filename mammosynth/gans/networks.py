@@ -156,10 +156,12 @@ class ResNetCritic(nn.Module):
             maps = F.one_hot(labels, CLASS_COUNT).to(images.dtype)[:, :, None, None]
             images = torch.cat([images, maps.expand(-1, -1, *images.shape[2:])], 1)
         h = F.relu(self.blocks(images)).float()
-        h = h.sum((2, 3)) if self.pooling == "sum" else h.mean((2, 3))
-        score = self.last(h).squeeze(1)
-        if self.conditioning == "projection":
-            score = score + (self.embedding(labels) * h).sum(1)
+        # In bfloat16 the scores, sums over many features, would keep 8 bits.
+        with torch.autocast(h.device.type, enabled=False):
+            h = h.sum((2, 3)) if self.pooling == "sum" else h.mean((2, 3))
+            score = self.last(h).squeeze(1)
+            if self.conditioning == "projection":
+                score = score + (self.embedding(labels) * h).sum(1)
         return score
 
 

@@ -113,7 +113,10 @@ def _random_state() -> dict[str, torch.Tensor | list[torch.Tensor]]:
 
 def _set_random_state(state: dict) -> None:
     torch.set_rng_state(state["cpu"])
-    torch.cuda.set_rng_state_all(state["cuda"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    else:
+        log.warning("the checkpoint is of another kind of device: what follows is not what one device would have made")
 
 
 def _records(step: int, images: int, seconds: float, losses: Losses) -> Iterable[dict[str, float | str]]:
@@ -167,7 +170,7 @@ def _save_generator(gan: Gan, seed: int, key: str, rows: list, path: Path) -> No
 
 
 def _fingerprint_of(generator: Path) -> str:
-    return torch.load(generator, weights_only=True)["fingerprint"]
+    return torch.load(generator, weights_only=True, map_location="cpu")["fingerprint"]
 
 
 def load_generator(path: Path) -> Gan:

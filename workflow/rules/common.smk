@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 
 from mammosynth import gpu, study
-from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.errors import InputError
 
 try:
@@ -17,7 +18,8 @@ except InputError as error:
 # A list of exclusions lies in the working directory, or is one of those that come with the workflow.
 for source in config["sources"].values():
     if "exclusions" in source and not Path(os.path.expandvars(source["exclusions"])).exists():
-        source["exclusions"] = str(Path(workflow.basedir, source["exclusions"]))
+        if (shipped := Path(workflow.basedir, source["exclusions"])).exists():
+            source["exclusions"] = str(shipped)
 
 MODALITIES = study.modalities(config)
 GANS, MIXES = config["gans"], config["mixes"]
@@ -26,6 +28,19 @@ FOLDS, SEEDS = config["folds"], config["seeds"]
 # One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
 # profile says gpu=1 for its nodes.
 GPU = 1 if gpu.visible() else 0
+
+with open(f"{workflow.basedir}/resources/parameters.yaml") as file:
+    PARAMETERS = yaml.safe_load(file)
+
+# Weights laid beside the others are wish enough for FID and KID.
+EXTRACTORS = config["quality"]["extractors"]
+if "inception" not in EXTRACTORS and config["parameters"]:
+    if Path(config["parameters"], PARAMETERS["inception"]["file"]).exists():
+        EXTRACTORS = ["inception", *EXTRACTORS]
+
+QUALITY_PARAMETERS = {
+    name: f"results/parameters/{name}" for name in ["niqe", "brisque", *EXTRACTORS]
+}
 
 
 def sources_of(modality):

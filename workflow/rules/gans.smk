@@ -55,6 +55,6 @@ rule synthesise:
         mem_mb=4000,
         runtime=60,
     params:
-        mixes=MIXES,
+        dose=lambda wildcards: largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan),
     script:
         "../scripts/synthesise.py"

@@ -5,16 +5,6 @@ Out: results/parameters/{name}: parameter files, checked; results/{modality}/fol
      quality/real.csv: tidy rows; quality/reference.npz: what all generators of a fold are judged against.
 """
 
-import yaml
-
-with open(f"{workflow.basedir}/resources/parameters.yaml") as file:
-    PARAMETERS = yaml.safe_load(file)
-
-QUALITY_PARAMETERS = {
-    name: f"results/parameters/{name}"
-    for name in ["niqe", "brisque", *config["quality"]["extractors"]]
-}
-
 
 rule get_parameters:
     output:
@@ -57,7 +47,7 @@ rule assess_real:
         mem_mb=3000,
         runtime=60,
     params:
-        extractors=config["quality"]["extractors"],
+        extractors=EXTRACTORS,
         statistics=config["statistics"],
     script:
         "../scripts/assess_real.py"
@@ -83,7 +73,7 @@ rule assess:
         mem_mb=3000,
         runtime=60,
     params:
-        extractors=config["quality"]["extractors"],
+        extractors=EXTRACTORS,
         statistics=config["statistics"],
     script:
         "../scripts/assess.py"

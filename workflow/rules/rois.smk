@@ -85,10 +85,13 @@ rule partition:
 
 rule count_parts:
     input:
-        expand("results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS),
+        partitions=expand(
+            "results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS
+        ),
+        parameters=QUALITY_PARAMETERS.values(),
     output:
-        # Training waits for it, as `ancient` input: what is wrong with any database of the study comes to light before
-        # hours of training on another, and a database added later retrains nothing.
+        # Training waits for it, as `ancient` input: what is wrong with any database or parameter file of the study
+        # comes to light before hours of training, and a database added later retrains nothing.
         "results/tables/parts.csv",
     log:
         "logs/count_parts.log",

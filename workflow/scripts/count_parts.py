@@ -9,6 +9,6 @@ if __name__ == "__main__":
     with started(snakemake):
         tables = [
             pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
-            for file, (modality, fold) in zip(snakemake.input, snakemake.params.study)
+            for file, (modality, fold) in zip(snakemake.input.partitions, snakemake.params.study)
         ]
         count_parts(pd.concat(tables)).to_csv(snakemake.output[0], index=False)

@@ -4,12 +4,11 @@ if __name__ == "__main__":
     from mammosynth.job import started
 
     with started(snakemake):
-        from mammosynth.classifiers.mixes import parse_mix, required_synthetic
+        from mammosynth.classifiers.mixes import per_class
         from mammosynth.gans.training import load_generator
         from mammosynth.imageset import ImageSet
 
         real = ImageSet.load(snakemake.input.real)
-        mixes = [parse_mix(mix, snakemake.config["gans"]) for mix in snakemake.params.mixes]
-        count = required_synthetic(mixes, snakemake.wildcards.gan, len(real))
+        count = per_class(snakemake.params.dose, len(real))
         gan = load_generator(snakemake.input.generator)
         gan.synthesise(count, real, int(snakemake.wildcards.seed)).save(snakemake.output.images)
