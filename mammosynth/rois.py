@@ -54,7 +54,7 @@ def crop_rois(lesions: pd.DataFrame, size: int, margin: float, min_side: int) ->
                 square = place_square(box, image.shape, margin)
                 side = square[2] - square[0]
                 if side < min_side:
-                    found[index] = {"excluded": f"ROI of fewer than {min_side} pixels"}
+                    found[index] = {"excluded": f"ROI side below {min_side} source pixels"}
                     continue
                 patch, padded = cut(windowed, square, PADDING[modality])
                 rois[index] = resize(patch, size)

@@ -1,6 +1,9 @@
 """The readers: what they find in phantoms and in real data, and what they refuse, by name and with a mend."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from mammosynth.curation import read_lesions
 from mammosynth.databases import busi, mini_mias, open_source, read_database
 from mammosynth.databases.lesion import read_image
 from mammosynth.errors import InputError
+from mammosynth.fingerprint import fingerprint
 
 
 def read(reader, root, **more):
@@ -179,6 +183,37 @@ def test_a_busi_file_of_another_name_is_refused(small_busi, name):
         read("busi", small_busi)
 
 
+def test_busi_suffixes_may_be_capitals(small_busi):
+    before = read("busi", small_busi)
+    for name in ("benign (1).png", "benign (2)_mask.png"):
+        (small_busi / "benign" / name).rename(small_busi / "benign" / name.replace(".png", ".PNG"))
+    (small_busi / "normal/normal (1).png").rename(small_busi / "normal/normal (1).PNG")
+    after = read("busi", small_busi)
+    assert [(x.lesion_id, x.x0, x.y1) for x in after.lesions] == [(x.lesion_id, x.x0, x.y1) for x in before.lesions]
+    assert [path.name for path in after.normals] == ["normal (1).PNG"]
+    shutil.copy(small_busi / "benign/benign (1).PNG", small_busi / "benign/benign (1).png")
+    with pytest.raises(InputError, match=r"benign \(1\)\.png and .*benign \(1\)\.PNG share one name"):
+        read("busi", small_busi)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".bmp", ".tif", ".dcm"])
+def test_busi_images_of_another_format_are_refused(small_busi, suffix):
+    for number in (3, 4):
+        (small_busi / f"benign/benign ({number}){suffix}").write_bytes(b"")
+    (small_busi / "benign/notes.txt").write_text("no image")
+    with pytest.raises(InputError, match=rf"benign \(3\)\{suffix} and 1 more would not be read, .* convert to PNG"):
+        read("busi", small_busi)
+
+
+@pytest.mark.parametrize("what", ["sidecar", "exclusions"])
+def test_a_list_that_is_not_utf_8_is_refused(small_busi, tmp_path, what):
+    name, header = ("patients.csv", "image,patient_id") if what == "sidecar" else ("list.csv", "image,reason")
+    path = small_busi / name
+    path.write_bytes(f"{header}\nbenign/benign (1).png,Mü\n".encode("latin-1"))
+    with pytest.raises(InputError, match=rf"{name} is not UTF-8 \(line 2\): save it as CSV in UTF-8"):
+        read("busi", small_busi, **({} if what == "sidecar" else {"exclusions": str(path)}))
+
+
 def test_a_truncated_image_is_refused_before_any_roi(small_busi):
     path = small_busi / "benign/benign (1).png"
     path.write_bytes(path.read_bytes()[:-1500])
@@ -276,6 +311,21 @@ def test_rois_are_whole_images_with_patients(small_rois):
 def test_rois_refuse(small_rois, change, message):
     with pytest.raises(InputError, match=message):
         read("rois", small_rois, **{**ROIS, **change})
+
+
+@pytest.mark.parametrize("suffix", [".PNG", ".jpg", ".JPEG", ".bmp", ".TIF", ".tiff", ".pgm"])
+def test_rois_may_be_of_any_common_format(small_rois, suffix):
+    save(np.zeros((30, 20), dtype=np.uint8), small_rois / f"val/b/x_P_vb_2{suffix}")
+    assert {(x.lesion_id, x.x1, x.y1) for x in read("rois", small_rois, **ROIS).lesions} >= {
+        ("db/val/b/x_P_vb_2", 20, 30)
+    }
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ".gif", ".WEBP"])
+def test_rois_of_a_format_that_is_not_read_are_refused(small_rois, suffix):
+    (small_rois / f"val/b/x_P_vb_2{suffix}").write_bytes(b"")
+    with pytest.raises(InputError, match=rf"x_P_vb_2\{suffix} would not be read, .* convert to PNG, or take out"):
+        read("rois", small_rois, **ROIS)
 
 
 def test_two_rois_of_one_name_are_refused(small_rois):
@@ -380,3 +430,67 @@ def test_circles_land_on_the_masses(database):
         wrong.append(contrast(image, x, y, radius) > 0)
     assert np.mean(right) > 0.9
     assert np.mean(right) > np.mean(wrong) + 0.2
+
+
+def add(root):
+    (root / "a/new.png").write_bytes(b"")
+
+
+def remove(root):
+    (root / "a/one.png").unlink()
+
+
+def rename(root):
+    (root / "a/one.png").rename(root / "a/other.png")
+
+
+def touch(root):
+    os.utime(root / "a/one.png", ns=(0, 1))
+
+
+def lengthen(root):
+    (root / "a/one.png").write_bytes(b"12")
+    os.utime(root / "a/one.png", ns=(0, 0))
+
+
+def change_behind_a_link(root):
+    (root.parent / "elsewhere/two.png").write_bytes(b"12")
+
+
+@pytest.mark.parametrize("change", [add, remove, rename, touch, lengthen, change_behind_a_link])
+def test_a_change_below_a_root_changes_its_fingerprint(tmp_path, monkeypatch, change):
+    root = tmp_path / "root"
+    for path in (root / "a/one.png", tmp_path / "elsewhere/two.png"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"1")
+        os.utime(path, ns=(0, 0))
+    (root / "b").symlink_to(tmp_path / "elsewhere")
+    (root / "circle").symlink_to(root)
+    (root / "dead").symlink_to(root / "nowhere")
+    monkeypatch.setenv("SOME_PLACE", str(tmp_path))
+    before = fingerprint("$SOME_PLACE/root")
+    assert before == fingerprint("${SOME_PLACE}/root") == fingerprint(str(root)) != ""
+    change(root)
+    assert fingerprint("$SOME_PLACE/root") != before
+
+
+def test_data_that_moved_have_another_fingerprint(tmp_path, monkeypatch):
+    (tmp_path / "one/busi").mkdir(parents=True)
+    (tmp_path / "one/busi/a.png").write_bytes(b"")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")  # times of change too: only the paths differ
+    found = []
+    for name in ("one", "two"):
+        monkeypatch.setenv("SOME_PLACE", str(tmp_path / name))
+        found.append(fingerprint("$SOME_PLACE/busi"))
+    assert found[0] != found[1]
+
+
+def test_a_root_that_is_missing_has_an_empty_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.delenv("SOME_PLACE", raising=False)
+    assert fingerprint(str(tmp_path / "nowhere")) == fingerprint("$SOME_PLACE/busi") == ""
+
+
+def test_a_fingerprint_needs_no_heavy_import():
+    code = "import sys, mammosynth.fingerprint; print(*{'numpy', 'pandas', 'PIL', 'scipy'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == ""

@@ -199,6 +199,89 @@ def test_order_of_updates(method, expected, reals):
     assert order == expected
 
 
+@pytest.mark.parametrize(
+    ("method", "betas", "decay", "generator_batches"),
+    [
+        ("sngan", (0.0, 0.9), 1 / 9, 2),
+        ("cgan", (0.0, 0.9), 1 / 9, 2),
+        ("wgan_gp", (0.0, 0.9), 0.0, 1),
+        ("cyclegan", (0.5, 0.999), 0.5, None),
+    ],
+)
+def test_optimisation_is_the_papers(method, betas, decay, generator_batches, reals):
+    gan = gan_class(method)(settings(method))
+    gan.start(torch.device("cpu"))
+    assert [adam.defaults["betas"] for adam in (gan.generator_adam, gan.critic_adam)] == [betas, betas]
+    assert gan.decay == pytest.approx(decay)
+    if generator_batches:
+        seen = []
+        critic = next(iter(gan.critics.values()))
+        critic.register_forward_pre_hook(lambda _, inputs: seen.append((len(inputs[0]), inputs[0].requires_grad)))
+        gan.step(Reals(reals, gan.device))
+        assert next(count for count, through_generator in seen if through_generator) == 2 * generator_batches
+
+
+def test_loss_of_the_wasserstein_critic_by_hand():
+    """A critic of slope a in every pixel: its gradient's norm is a·√pixels everywhere."""
+
+    class Linear(nn.Module):
+        def forward(self, images, labels):
+            return 0.25 * images.sum((1, 2, 3))
+
+    gan = gan_class("wgan_gp")(settings("wgan_gp"))
+    gan.start(torch.device("cpu"))
+    gan.critics["benign"] = Linear()
+    real, fake = torch.full((3, 1, 4, 4), 0.5), torch.full((3, 1, 4, 4), -0.5)
+    loss = gan.critic_loss("benign", real, fake, torch.zeros(3, dtype=torch.int64))
+    assert loss.item() == pytest.approx(0.25 * 16 * (-0.5 - 0.5) + 10 * (0.25 * 4 - 1) ** 2)
+    real = torch.full((3, 1, 8, 8), 0.5)
+    loss = gan.critic_loss("benign", real, real, torch.zeros(3, dtype=torch.int64))
+    assert loss.item() == pytest.approx(10 * (0.25 * 8 - 1) ** 2)
+
+
+def test_losses_of_cyclegan_by_hand(reals):
+    """Generators that halve and that negate, critics that give the mean grey value."""
+
+    class Times(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(factor))
+
+        def forward(self, images):
+            return self.factor * images
+
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, images):
+            return self.weight * images.mean((1, 2, 3))
+
+    grey = ImageSet(np.array([255, 0])[:, None, None] * np.ones((2, 128, 128)), [0, 1], ["b", "m"])
+    gan = gan_class("cyclegan")(settings("cyclegan", batch=1, learning_rate=0.0))
+    gan.generators["malignant"], gan.generators["benign"] = Times(0.5), Times(-1.0)
+    gan.critics["malignant"], gan.critics["benign"] = Mean(), Mean()
+    gan.start(torch.device("cpu"))
+    losses = {key: value.item() for key, value in gan.step(Reals(grey, gan.device))["all"].items()}
+    # benign is 1, malignant −1 everywhere; so malignant′ = ½, its way back −½; benign′ = 1, its way back ½.
+    cycle = abs(-0.5 - 1) + abs(0.5 - -1)
+    identity = abs(-0.5 - -1) + abs(-1 - 1)
+    adversarial = (0.5 - 1) ** 2 + (1 - 1) ** 2
+    assert losses["cycle_loss"] == pytest.approx(cycle)
+    assert losses["identity_loss"] == pytest.approx(identity)
+    assert losses["g_loss"] == pytest.approx(adversarial + 10 * cycle + 5 * identity)
+    critic_of_malignant = 0.5 * ((-1 - 1) ** 2 + 0.5**2)
+    critic_of_benign = 0.5 * ((1 - 1) ** 2 + 1**2)
+    assert losses["d_loss"] == pytest.approx(critic_of_malignant + critic_of_benign)
+
+
+def test_scores_keep_float32_under_autocast():
+    critic = ResNetCritic(4, spectral=True, pooling="sum", conditioning="projection")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert critic(torch.randn(2, 1, 128, 128), torch.tensor([0, 1])).dtype == torch.float32
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_each_update_moves_its_own_networks_only(method, reals):
     gan = gan_class(method)(settings(method))

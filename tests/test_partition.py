@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from databases_for_tests import phantom_lesions, real_busi
 
+from mammosynth import partition
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.partition import assign_parts, count_parts, split_images
@@ -88,14 +89,17 @@ def test_fewer_groups_than_folds_are_refused():
         assign_parts(lesions(malignant=8), folds=5, fold=0, seed=0)
 
 
-def test_a_part_without_a_class_is_refused():
-    table = lesions(benign=40, malignant=12, per_group=1)
-    table.loc[table["pathology"] == "malignant", "group"] = ["one"] * 8 + [f"m{i}" for i in range(4)]
-    table.loc[table["lesion_id"].isin(["d/0", "d/1", "d/2", "d/3"]), "group"] = "one"
-    table = pd.concat([table[table["pathology"] == "benign"], table[table["group"] == "one"]], ignore_index=True)
-    table = table.assign(pathology=np.where(table["group"] == "one", "malignant", table["pathology"]))
-    with pytest.raises(InputError, match="malignant"):
-        assign_parts(table, folds=3, fold=0, seed=0)
+@pytest.mark.parametrize(("folds", "part"), [([0, 2], "val"), ([1, 2], "test"), ([0, 1], "train")])
+def test_a_part_without_a_class_is_refused(monkeypatch, folds, part):
+    def spread(table, n, seed):
+        """Benign lesions over all folds, malignant ones over *folds* only."""
+        order = np.arange(len(table))
+        return np.where(table["pathology"] == "malignant", np.array(folds)[order % 2], order % n)
+
+    monkeypatch.setattr(partition, "spread_groups", spread)
+    message = f"ultrasound: the {part} part of fold 0 has no malignant lesion: lower partition: folds"
+    with pytest.raises(InputError, match=message):
+        assign_parts(lesions(), folds=3, fold=0, seed=0)
 
 
 def test_a_fold_that_is_none_is_refused():

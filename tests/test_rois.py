@@ -107,7 +107,7 @@ def test_rois_and_what_is_recorded(lesions):
     assert list(images.patients) == ["g1", "g2", "g1"]
     assert images.images.shape == (3, 128, 128)
     assert list(table["lesion_id"]) == list(lesions["lesion_id"])
-    assert list(table["excluded"]) == ["", "", "ROI of fewer than 16 pixels", "", "no coordinates"]
+    assert list(table["excluded"]) == ["", "", "ROI side below 16 source pixels", "", "no coordinates"]
     assert table["scale"][0] == pytest.approx(90 / 128)  # 64 × 1.4 = 89.6
     assert table["scale"][1] == pytest.approx(140 / 128)
     assert table["padded"][3] == pytest.approx(1 - 200 * 300 / 308**2)

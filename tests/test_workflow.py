@@ -1,8 +1,8 @@
 """The workflow as a whole, on a toy study: phantoms, two GANs, a few steps."""
 
 import csv
-import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from mammosynth.imageset import ImageSet
+from mammosynth.report.names import name_of_mix
 
 ROOT = Path(__file__).parents[1]
 TOY = {
@@ -61,7 +62,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_report_is_whole_and_says_that_phantoms_are_not_clinical(finished):
     page = (finished / "results/report/report.html").read_text()
     assert "not clinical" in page
-    assert all(mix in page for mix in TOY["mixes"])
+    accuracy = page[page.index("Scores on the test part") :]
+    assert all(f"<td>{name_of_mix(mix)}</td>" in " ".join(accuracy.split()) for mix in TOY["mixes"])
     assert 'src="http' not in page
     assert page.count("data:image/") >= 6
 
@@ -84,6 +86,14 @@ def test_one_changed_learning_rate_reruns_one_branch(finished):
     assert "gans/cyclegan" not in "".join(line for line in jobs.splitlines() if "output:" in line)
     assert "classifiers/real@2" not in "".join(line for line in jobs.splitlines() if "output:" in line)
     assert "rule crop_rois" not in jobs
+
+
+def test_an_added_mix_makes_no_new_images(finished):
+    added = configured(finished, mixes=[*TOY["mixes"], "real+sngan@0.5"])
+    jobs = snakemake(finished, "--configfile", added, "--dry-run").stdout
+    assert "classifiers/real+sngan@0.5" in jobs
+    assert "rule synthesise" not in jobs
+    assert "rule train_gan" not in jobs
 
 
 @pytest.mark.parametrize("modality", ["ultrasound", "mammography"])
@@ -117,13 +127,15 @@ def test_scores_follow_from_the_predictions(finished):
 def test_no_rule_that_fits_takes_the_test_part(finished):
     plan = snakemake(finished, "--configfile", finished / "study0.yaml", "--forceall", "--dry-run").stdout
     rule = ""
-    readers = set()
+    readers = {"test.npz": set(), "rois.npz": set()}
     for line in plan.splitlines():
         if line.startswith(("rule ", "localrule ")):
             rule = line.split()[1].rstrip(":")
-        elif "input:" in line and "/test.npz" in line:
-            readers.add(rule)
-    assert readers == {"predict"}
+        elif "input:" in line:
+            for name in readers:
+                if f"/{name}" in line:
+                    readers[name].add(rule)
+    assert readers == {"test.npz": {"predict"}, "rois.npz": {"partition", "plot_contact_sheet"}}
 
 
 def test_a_report_of_snakemake_can_be_made(finished):
@@ -186,6 +198,26 @@ def test_the_conda_environment_has_the_same_pins():
     assert {"pip": [line for line in lines if line]} in environment["dependencies"]
 
 
-def test_the_default_profile_is_valid():
-    profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
-    assert json.dumps(profile["resources"]) == '{"gpu": 1}'
+def test_the_profiles_name_rules_that_exist():
+    rules = set()
+    for file in (ROOT / "workflow/rules").glob("*.smk"):
+        rules |= {line.split()[1].rstrip(":") for line in file.read_text().splitlines() if line.startswith("rule ")}
+    for name in ("default", "slurm"):
+        profile = yaml.safe_load((ROOT / f"profiles/{name}/profile.yaml").read_text())
+        named = {*profile.get("set-resources", {}), *profile.get("set-threads", {})}
+        assert named <= rules
+    assert {"train_gan", "synthesise", "assess_real", "assess", "train_classifier", "predict"} <= named
+
+
+def test_a_broken_image_is_one_clear_error_before_any_training(finished, tmp_path):
+    folder = tmp_path / "busi"
+    shutil.copytree(finished / "results/phantoms/phantom_ultrasound", folder)
+    image = next(folder.rglob("malignant (3).png"))
+    image.write_bytes(image.read_bytes()[:2000])
+    sources = TOY["sources"] | {"broken": {"reader": "busi", "modality": "ultrasound", "root": str(folder)}}
+    study = configured(tmp_path, sources=sources, databases=["broken"])
+    run = snakemake(tmp_path, "--configfile", study)
+    assert run.returncode != 0
+    assert f"{image} cannot be read as an image" in run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (tmp_path / "logs/train_gan").exists()

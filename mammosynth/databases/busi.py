@@ -26,26 +26,29 @@ from mammosynth.databases.lesion import (
     read_mask,
     read_sidecar,
     read_size,
+    refuse_other_images,
 )
 from mammosynth.errors import InputError
 
 FOLDER = "Dataset_BUSI_with_GT"
 LABELS = ("benign", "malignant", "normal")
 PATIENTS = "patients.csv"
+SUFFIX = ".png"
 
 # About a fifth of the images are near-duplicates of others (Pawłowska et al., Data in Brief 48:109247, 2023). On the
 # 437 benign, 210 malignant and 12 of the normal images, 32 of 256 bits gives 106 groups of 229 images, the largest of
 # 4; up to 8 bits more joins hardly any more (114 groups), and random pairs lie at 126 (0.1 % of them below 92).
 NEAR_DUPLICATES = 32
 
-_NAME = re.compile(r"(?P<stem>(?:benign|malignant|normal) \(\d+\))(?P<mask>_mask(?:_\d+)?)?\.png")
+_NAME = re.compile(r"(?P<stem>(?:benign|malignant|normal) \(\d+\))(?P<mask>_mask(?:_\d+)?)?\.(?i:png)")
 
 
 def read(source: Source) -> Reading:
     """The lesions of BUSI, or of phantoms in its layout.
 
     Raises InputError, one for all files at fault, if there is no image, a mask is missing, empty, unreadable, of
-    another size than its image or for no image, or a sidecar and the folders disagree.
+    another size than its image or for no image, two images share a number, an image is no PNG, or a sidecar and the
+    folders disagree.
     """
     folder = source.root / FOLDER if (source.root / FOLDER).is_dir() else source.root
     images, masks = _list_files(folder)
@@ -59,9 +62,9 @@ def read(source: Source) -> Reading:
     patients = _read_patients(source, keys)
     problems = Problems()
     reading = Reading([])
-    for image in sorted(set(masks) - set(images)):
+    for stem in sorted(set(masks) - {image.with_suffix("") for image in images}):
         with problems.gathered():
-            raise InputError(f"{masks[image][0]} is a mask for no image: add {image.name}, or remove the mask")
+            raise InputError(f"{masks[stem][0]} is a mask for no image: add {stem.name}{SUFFIX}, or remove the mask")
     for image in images:
         key = image.relative_to(folder).as_posix()
         excluded = source.exclusions.get(key, "")
@@ -70,7 +73,8 @@ def read(source: Source) -> Reading:
                 reading.normals.append(image)
             continue
         with problems.gathered():
-            box = (None,) * 4 if excluded else _box(image, masks[image])
+            of_image = masks[image.with_suffix("")]
+            box = (None,) * 4 if excluded else _box(image, of_image)
             reading.lesions.append(
                 Lesion(
                     lesion_id=f"{source.name}/{image.stem}",
@@ -78,7 +82,7 @@ def read(source: Source) -> Reading:
                     database=source.name,
                     modality=source.modality,
                     image=str(image),
-                    mask=";".join(map(str, masks[image])),
+                    mask=";".join(map(str, of_image)),
                     **dict(zip(("x0", "y0", "x1", "y1"), box)),
                     pathology=image.parent.name,
                     excluded=excluded,
@@ -89,11 +93,16 @@ def read(source: Source) -> Reading:
 
 
 def _list_files(folder: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
-    """All images, in order of class and number, and the masks of each."""
-    images, masks = [], defaultdict(list)
+    """All images, in order of class and number, and the masks of each by its path without suffix."""
+    images, masks = {}, defaultdict(list)
     problems = Problems()
     for label in LABELS:
-        for path in sorted((folder / label).glob("*.png")):
+        paths = sorted((folder / label).glob("*"))
+        with problems.gathered():
+            refuse_other_images(paths, [SUFFIX])
+        for path in paths:
+            if path.suffix.lower() != SUFFIX:
+                continue
             name = _NAME.fullmatch(path.name)
             with problems.gathered():
                 if name is None or not path.name.startswith(label):
@@ -101,14 +110,16 @@ def _list_files(folder: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
                         f'{path} is not named as BUSI names its files: call it "{label} (n).png" or '
                         f'"{label} (n)_mask.png", or take it out of the folder'
                     )
+                stem = path.with_name(name["stem"])
                 if name["mask"]:
-                    masks[path.with_name(f"{name['stem']}.png")].append(path)
+                    masks[stem].append(path)
+                elif stem in images:
+                    raise InputError(f"{path} and {images[stem]} share one name: rename or remove one of them")
                 else:
-                    images.append(path)
+                    images[stem] = path
     problems.refuse()
     number = re.compile(r"\d+")
-    images.sort(key=lambda path: (path.parent.name, int(number.search(path.name)[0])))
-    return images, masks
+    return sorted(images.values(), key=lambda path: (path.parent.name, int(number.search(path.name)[0]))), masks
 
 
 def _read_patients(source: Source, keys: set[str]) -> dict[str, str]:

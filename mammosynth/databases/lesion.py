@@ -1,11 +1,12 @@
 """What every reader is given and gives: a source, its lesions, and how its image files are opened."""
 
 import csv
+import io
 import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,11 @@ from PIL import Image
 from mammosynth.errors import InputError
 
 NO_COORDINATES = "no coordinates"
+
+# By these names a file is taken for an image: where a reader does not read it, it is refused and not passed over.
+IMAGE_SUFFIXES = frozenset(
+    ".png .apng .pgm .ppm .pbm .pnm .jpg .jpeg .jpe .jfif .jp2 .bmp .dib .tif .tiff .gif .webp .dcm .dicom".split()
+)
 
 
 @dataclass(frozen=True)
@@ -126,21 +132,36 @@ def expand(path: str, key: str) -> Path:
 def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, str]:
     """A two-column CSV, such as ``image,patient_id``, as a dictionary.
 
-    Raises InputError if the file is missing, lacks a column, or names an image twice.
+    Raises InputError if the file is missing, is not UTF-8, lacks a column, or names an image twice.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist: mend the path in the config, or make the file")
     key, value = columns
     found: dict[str, str] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := set(columns) - set(reader.fieldnames or ()):
-            raise InputError(f"{path} has no column {min(missing)}: its first line must be {','.join(columns)}")
-        for row in reader:
-            if row[key] in found:
-                raise InputError(f'{path} names "{row[key]}" twice (line {reader.line_num}): keep one of the rows')
-            found[row[key]] = (row[value] or "").strip()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path} is not UTF-8 (line {line}): save it as CSV in UTF-8") from error
+    reader = csv.DictReader(io.StringIO(text))
+    if missing := set(columns) - set(reader.fieldnames or ()):
+        raise InputError(f"{path} has no column {min(missing)}: its first line must be {','.join(columns)}")
+    for row in reader:
+        if row[key] in found:
+            raise InputError(f'{path} names "{row[key]}" twice (line {reader.line_num}): keep one of the rows')
+        found[row[key]] = (row[value] or "").strip()
     return found
+
+
+def refuse_other_images(paths: Iterable[Path], read: Iterable[str]) -> None:
+    """Raise InputError if some *paths* are images, by their suffix, but of none of the suffixes *read*."""
+    others = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES - set(read)]
+    if others:
+        raise InputError(
+            f"{min(others)}"
+            + (f" and {len(others) - 1} more" if len(others) > 1 else "")
+            + f" would not be read, as only {', '.join(read)} is: convert to PNG, or take out of the folder"
+        )
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ Licence and citation: those of the images' makers.
 import re
 from pathlib import Path
 
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_size
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_size, refuse_other_images
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
 
@@ -25,8 +25,8 @@ NEAR_DUPLICATES = 32
 def read(source: Source) -> Reading:
     """One lesion a file.
 
-    Raises InputError, one for all files at fault, if a glob finds no image, both classes claim a file, a header is
-    unreadable, two files share an id, or a name gives no patient.
+    Raises InputError, one for all files at fault, if a glob finds no image or one of another format, both classes
+    claim a file, a header is unreadable, two files share an id, or a name gives no patient.
     """
     pattern = _compile(source)
     files = {label: _find(source, label) for label in CLASSES}
@@ -69,13 +69,10 @@ def read(source: Source) -> Reading:
 def _find(source: Source, label: str) -> dict[Path, None]:
     """The images of a class in order; a dictionary, for it is asked for membership."""
     pattern = source.settings[label]
-    found = {
-        path: None
-        for folder in sorted(source.root.glob(pattern))
-        if folder.is_dir()
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES
-    }
+    folders = [folder for folder in sorted(source.root.glob(pattern)) if folder.is_dir()]
+    paths = [path for folder in folders for path in sorted(folder.iterdir())]
+    refuse_other_images(paths, SUFFIXES)
+    found = {path: None for path in paths if path.suffix.lower() in SUFFIXES}
     if not found:
         raise InputError(
             f'{source.root} holds no {label} image in a folder like "{pattern}": mend root or {label} of {source.name}'

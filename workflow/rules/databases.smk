@@ -3,6 +3,8 @@
 In: the roots of the selected sources. Out: results/{modality}/lesions.csv, with near-duplicates and conflicts found.
 """
 
+from mammosynth.fingerprint import fingerprint
+
 
 rule make_phantoms:
     output:
@@ -51,6 +53,12 @@ rule read_lesions:
     params:
         sources=lambda wildcards: {
             source: config["sources"][source] for source in sources_of(wildcards.modality)
+        },
+        # real databases are no inputs, as their files are theirs to name; so a change below a root is noticed here
+        fingerprints=lambda wildcards: {
+            source: fingerprint(config["sources"][source]["root"])
+            for source in sources_of(wildcards.modality)
+            if "root" in config["sources"][source]
         },
     script:
         "../scripts/read_lesions.py"

@@ -145,6 +145,7 @@ def draw_mass(cues: dict[str, bool], radius: float, rng: np.random.Generator) ->
     dx, dy = offset[None] / np.float32(radius), offset[:, None] / np.float32(radius)
     rho2 = (dx**2 + dy**2) / radius_at(contour, dx, dy) ** 2
     power = rng.uniform(1.3, 2.2) if cues["profile"] else rng.uniform(0.5, 0.9)
+    # chosen so that a classifier on HOG features finds the phantoms' ROIs about as hard as real ones
     amplitude = rng.uniform(28, 75)
     patch = amplitude * np.clip(1 - rho2, 0, 1) ** np.float32(power)
     patch *= 1 + 0.12 * power_law(patch.shape, 2.9, rng, fine=0.2)
