@@ -20,9 +20,10 @@ from mammosynth.errors import InputError
 NO_COORDINATES = "no coordinates"
 
 # By these names a file is taken for an image: where a reader does not read it, it is refused and not passed over.
-IMAGE_SUFFIXES = frozenset(
-    ".png .apng .pgm .ppm .pbm .pnm .jpg .jpeg .jpe .jfif .jp2 .bmp .dib .tif .tiff .gif .webp .dcm .dicom".split()
-)
+IMAGE_SUFFIXES = {
+    ".png", ".apng", ".pgm", ".ppm", ".pbm", ".pnm", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".tif",
+    ".tiff", ".gif", ".webp", ".dcm", ".dicom",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

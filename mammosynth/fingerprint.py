@@ -1,0 +1,42 @@
+"""Whether raw data changed since they were last read; light, for the workflow asks each time it plans."""
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def fingerprint(root: str) -> str:
+    """A digest of all files below *root* and of where they lie, without opening one; "" if there is no such folder.
+
+    *root* is as in the config, its variables not yet replaced; of each file path, size and time of change count. The
+    folder itself counts too, as tables of lesions hold paths below it. A root that is missing, or whose variable is
+    not set, is refused by the job that reads it and not here.
+    """
+    folder = Path(os.path.expandvars(root)).expanduser()
+    if not folder.is_dir():
+        return ""
+    digest = hashlib.sha256(repr(str(folder)).encode())
+    for file in sorted(_files(str(folder), "", set())):
+        digest.update(repr(file).encode())
+    return digest.hexdigest()
+
+
+def _files(folder: str, below: str, seen: set[tuple[int, int]]) -> list[tuple[str, int, int]]:
+    """Path below the root, size and time of change of each file. Links are followed, as readers do, but no circle."""
+    place = os.stat(folder)
+    if (place.st_dev, place.st_ino) in seen:
+        return []
+    seen = seen | {(place.st_dev, place.st_ino)}  # the folders above only: a folder linked twice counts twice
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = below + entry.name
+            if entry.is_dir():
+                found += _files(entry.path, f"{path}/", seen)
+            else:
+                status = entry.stat(follow_symlinks=os.path.exists(entry.path))  # of a dead link its own
+                found.append((path, status.st_size, status.st_mtime_ns))
+    return found
+
+
+__all__ = ["fingerprint"]
