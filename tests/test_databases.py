@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from databases_for_tests import COUNTS, phantoms, real, settings
 from PIL import Image
 
@@ -494,3 +495,26 @@ def test_a_fingerprint_needs_no_heavy_import():
     code = "import sys, mammosynth.fingerprint; print(*{'numpy', 'pandas', 'PIL', 'scipy'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
+
+
+def test_the_workflow_reads_changed_data_again(small_busi, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    lesions = "results/ultrasound/lesions.csv"
+    source = {"reader": "busi", "modality": "ultrasound", "root": "$SOME_PLACE"}
+    (folder / "study.yaml").write_text(yaml.safe_dump({"sources": {"here": source}, "databases": ["here"]}))
+
+    def snakemake(*arguments):
+        command = [sys.executable, "-m", "snakemake", "-s", Path(__file__).parents[1] / "Snakefile", "-d", folder]
+        command += [lesions, "--cores", "1", *arguments, "--configfile", folder / "study.yaml"]
+        run = subprocess.run(
+            command, env=os.environ | {"SOME_PLACE": str(small_busi)}, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout + run.stderr
+
+    snakemake()
+    assert "Nothing to be done" in snakemake("--dry-run")
+    shutil.copy(small_busi / "normal/normal (1).png", small_busi / "normal/normal (2).png")
+    plan = snakemake("--dry-run")
+    assert "rule read_lesions" in plan
+    assert "Params have changed" in plan
