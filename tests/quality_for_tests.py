@@ -1,6 +1,9 @@
-"""What the tests of the quality stage share: parameter files, obtained once a session, and images to judge."""
+"""What the tests of the quality stage share: parameter files, obtained once a run, and images to judge."""
 
 import functools
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,11 +30,26 @@ def _obtained(name: str) -> Path | InputError:
     return path
 
 
+@functools.cache
+def index_answers() -> bool:
+    """Whether the package index that pip is set up with can be reached: it has pip itself."""
+    command = [sys.executable, "-m", "pip", "index", "versions", "pip", "--retries", "1", "--timeout", "15"]
+    environment = os.environ | {"PIP_FIND_LINKS": ""}  # a folder of wheels is no index
+    return subprocess.run(command, capture_output=True, env=environment).returncode == 0
+
+
+def skip_without_index(error: InputError) -> None:
+    """Skip the test if the error may be due to the package index being out of reach; else raise the error."""
+    if index_answers():
+        raise error
+    pytest.skip(f"no package index can be reached: {error}")
+
+
 def parameter_file(name: str) -> Path:
-    """The parameter file *name*; the test is skipped where it cannot be had (no package index, no network)."""
+    """The parameter file *name*; the test is skipped where no package index can be reached."""
     result = _obtained(name)
     if isinstance(result, InputError):
-        pytest.skip(f"parameter file {name} cannot be had here: {result}")
+        skip_without_index(result)
     return result
 
 

@@ -9,7 +9,7 @@ from quality_for_tests import image_set, parameter_file
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality import assess as module
-from mammosynth.quality.assess import ALL, NEAREST, WITHIN, Reference, assess, assess_real, halves, tidy
+from mammosynth.quality.assess import ALL, NEAREST, SOURCE, WITHIN, Reference, assess, assess_real, halves, tidy
 from mammosynth.quality.features import EXTRACTORS, Extractor
 
 
@@ -165,9 +165,81 @@ def test_another_image_of_the_same_patient_is_no_neighbour():
 
 def test_translations_belong_to_the_patients_of_their_sources(train):
     synthetic = ImageSet(train.images[:3], train.labels[:3], np.array(["a", "b", "c"]), None, [*train.ids[:2], ""])
-    units = module._units(synthetic, train)
+    units = module._units("gan", synthetic, train)
     assert units[:2].tolist() == train.patients[:2].tolist()
     assert units[2] not in train.patients
+
+
+def test_a_source_that_is_not_in_the_training_part(train, others, real):
+    stray = ImageSet(others.images, others.labels, others.ids, None, np.full(60, "elsewhere"))
+    with pytest.raises(InputError, match="gan has translations of elsewhere"):
+        judge(stray, train, real[1])
+
+
+def identity(train):
+    """What a translator gives that changes nothing: real images as of the other class; each comes again, mirrored."""
+    names = np.concatenate([np.char.add(f"{turn} ", train.ids) for turn in ("plain", "mirrored")])
+    images = np.concatenate([train.images, train.images[:, :, ::-1]])
+    return ImageSet(images, 1 - np.tile(train.labels, 2), names, None, np.tile(train.ids, 2))
+
+
+def test_a_copy_of_its_source_shows(train, others, real, judged):
+    rows = judge(identity(train), train, real[1])
+    for pathology in ("benign", "malignant", ALL):
+        assert value(rows, SOURCE, pathology) == pytest.approx(1)
+    assert value(rows, NEAREST) < 0.9
+    assert SOURCE not in set(judged["measure"]) | set(real[0]["measure"])
+
+
+def test_likeness_to_the_source_varies_by_its_patients(train, real):
+    copies = identity(train)
+    noise = np.random.default_rng(0).normal(size=copies.images.shape)
+    units = module._units("gan", copies, train)
+    far = np.array([unit[-1] in "13579" for unit in units])
+    copies.images = np.clip(copies.images + np.where(far, 60, 20)[:, None, None] * noise, 0, 255).astype(np.uint8)
+    rows = judge(copies, train, real[1])
+    low, high = (value(rows, SOURCE, "malignant", column=column) for column in ("low", "high"))
+    assert low < value(rows, SOURCE, "malignant") < high < 0.99
+    sample = module._source_samples(copies, units, train)["malignant"]
+    alone = module._Sample(sample.values, np.arange(len(sample.values))[:, None], 0, 0)
+    spreads = [np.std(s.replicates(1000, np.random.default_rng(0))) for s in (sample, alone)]
+    assert spreads[0] > 1.5 * spreads[1], "four images of each patient are not four patients"
+
+
+def test_a_translator_that_changes_nothing_is_not_nearer_than_other_patients():
+    """Pooled, its images are the training part's own, in part those that the reference half holds."""
+    train = image_set(32, 32, seed=6, per_patient=2)
+    rows, reference = assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    judged = judge(identity(train), train, reference)
+    assert value(judged, "floor/FD (toy)") < 1.1
+    assert value(judged, "FD (toy)") > 0.9 * value(rows, "FD (toy)", generator="floor")
+    unnamed = identity(train)
+    unnamed.sources[:] = ""
+    assert value(judge(unnamed, train, reference), "floor/FD (toy)") > 1.25
+
+
+def test_no_translation_meets_the_patient_of_its_source(train, real):
+    plain = identity(train)[:64]
+    units = module._units("gan", plain, train)
+    draws = module._draws("gan", plain, units, train, real[1], np.random.default_rng(0))
+    for halving in range(module.HALVINGS):
+        half = np.concatenate([positions[halving, 0] for positions in real[1].halves.values()])
+        for pathology, label in (("benign", 0), ("malignant", 1)):
+            drawn = draws[pathology][halving]
+            assert (plain.labels[drawn] == label).all()
+            assert not set(units[drawn]) & set(train.patients[half])
+            assert len(drawn) <= real[1].halves[pathology].shape[2]
+
+
+def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few():
+    train = image_set(40, 24, seed=7, per_patient=2)
+    _, reference = assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    few = identity(train)[:64]  # of each malignant source one benign image: 24, and half of them free
+    rows = judge(few, train, reference)
+    assert value(rows, "FD (toy)", "benign", column="n_reference") == 20
+    assert value(rows, "FD (toy)", "benign", column="n") <= 12
+    assert value(rows, "floor/FD (toy)", "benign") == pytest.approx(1, abs=0.1)
+    assert value(rows, "FD (toy)", "benign") > 1.1 * reference.floors["toy", "benign"].mean()
 
 
 def test_pooled_values_have_the_class_proportions_of_the_training_part(train, real, judged):

@@ -6,7 +6,8 @@ import tarfile
 import zipfile
 
 import pytest
-from quality_for_tests import DECLARATIONS, parameter_file
+import quality_for_tests
+from quality_for_tests import DECLARATIONS, skip_without_index
 
 from mammosynth.errors import InputError
 from mammosynth.parameters import obtain
@@ -114,5 +115,18 @@ def test_nothing_obtainable_is_one_error_that_says_what_to_do(tmp_path, index, a
 
 
 @pytest.mark.parametrize("name", ["niqe", "brisque", "efficientnet_lite0", "squeezenet"])
-def test_what_the_default_study_needs_is_to_be_had_from_packages(name):
-    assert hashlib.sha256(parameter_file(name).read_bytes()).hexdigest() == DECLARATIONS[name]["sha256"]
+def test_what_the_default_study_needs_is_to_be_had_from_packages(name, tmp_path):
+    packages = [source for source in DECLARATIONS[name]["sources"] if "package" in source]
+    try:
+        obtain(name, DECLARATIONS[name] | {"sources": packages}, tmp_path / "out")
+    except InputError as error:
+        skip_without_index(error)
+    assert hashlib.sha256((tmp_path / "out").read_bytes()).hexdigest() == DECLARATIONS[name]["sha256"]
+
+
+@pytest.mark.parametrize(("answers", "outcome"), [(True, InputError), (False, pytest.skip.Exception)])
+def test_a_broken_declaration_is_skipped_only_without_an_index(monkeypatch, address, answers, outcome):
+    monkeypatch.setattr(quality_for_tests, "index_answers", lambda: answers)
+    monkeypatch.setitem(DECLARATIONS, f"broken {answers}", declare(address, sha256="f" * 64))
+    with pytest.raises(outcome, match="its sha256 is"):
+        quality_for_tests.parameter_file(f"broken {answers}")

@@ -8,15 +8,26 @@ drawn without replacement vary a statistic about as much as new samples of full 
 bootstrap they repeat no image, which a distance would take for want of variety. floor/FD is the ratio of the means: 1
 is as near as other patients. All generators of a fold meet the same halves.
 
+A translation of a real image is drawn only for halvings whose reference half does not hold its source's patient, as the
+floor's two halves share none. Where fewer are left than the floor has images, all of them are drawn: n is then the
+fewest of any halving, and floor/FD takes a floor of as few, since a distance rises as n falls.
+
+The generators were trained on these very images, reference halves included, and the floor's images are of patients
+whom its reference does not hold. So these distances reward copying: floor/FD above 1 can be memorising.
+
 **The other measures** are means over images, or over pairs of images, of one class, with an interval by bootstrap of
 the units that the images belong to: patients for real images and translations of real images, else the image itself.
-Of a generator as many images of a class are taken as the training part has, if there are as many.
+Of a generator as many images of a class are taken as the training part has, if there are as many. Nearest and random
+real images are of the image's own class and of other patients than its own. So what a translation owes to the image
+that it was made from shows only in its similarity with that source (`SOURCE`), which is of the other class: 1 would be
+a copy. The source may have been mirrored before, hence the larger of two: with it, and with its mirror image.
 
 **Pooled** (pathology "all") is in the class proportions of the training part.
 
 Only the training part is looked at. What all generators of a fold share is made once: a `Reference`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,9 +47,11 @@ HALVINGS = 40
 PAIRS = 150  # of a class, for MS-SSIM within a set
 ALL = "all"
 WITHIN, NEAREST, RANDOM = "MS-SSIM, within set", "SSIM, nearest real", "SSIM, random real"
+SOURCE = "SSIM, source"
 COLUMNS = ["generator", "pathology", "measure", "value", "low", "high", "n", "n_reference", "failures"]
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
+Draws = dict[str, Sequence[np.ndarray]]  # by class, for each halving the positions of the images drawn
 
 
 @dataclass
@@ -97,7 +110,8 @@ def assess_real(
         for pathology in (*CLASSES, ALL):
             values = _fidelity(extractor, pathology, reference, real, others)
             reference.floors[extractor, pathology] = values[EXTRACTORS[extractor].measure("FD")]
-            rows += _fidelity_rows("floor", pathology, values, _size(others, pathology))
+            size = _size(others, pathology)
+            rows += _fidelity_rows("floor", pathology, values, size, size)
     samples = _samples(train, train.patients, reference.features[extractors[0]], train, reference, extractors[0], rng)
     samples |= _naturalness_samples(train, train.patients, parameters, device)
     rows += _mean_rows("real", samples, train, resamples, rng)
@@ -119,24 +133,26 @@ def assess(
 
     generator: its name; synthetic: its images; the others as for `assess_real`, which gave *reference*.
 
-    Raises InputError if it has fewer images of a class than half of the training part.
+    Raises InputError if it has fewer images of a class than half of the training part, if a source is not in that, or
+    if too few of its translations are of patients outside a reference half.
     """
     rng = np.random.default_rng(seed)
-    synthetic = _as_many(generator, synthetic, train, reference, rng)
-    of_class = {pathology: np.flatnonzero(synthetic.labels == label) for label, pathology in enumerate(CLASSES)}
-    draws = {
-        pathology: np.stack([rng.permutation(of_class[pathology])[:m] for _ in range(HALVINGS)])
-        for pathology, m in ((pathology, positions.shape[2]) for pathology, positions in reference.halves.items())
-    }
+    units = _units(generator, synthetic, train)
+    kept = _as_many(generator, synthetic, train, reference, rng)
+    draws = _draws(generator, synthetic, units, train, reference, rng)
     rows, found = [], {}
     for extractor in extractors:
         found[extractor] = features(synthetic.images, extractor, parameters[extractor], device)
         for pathology in (*CLASSES, ALL):
             values = _fidelity(extractor, pathology, reference, found[extractor], draws)
-            rows += _fidelity_rows(generator, pathology, values, _size(draws, pathology))
-            rows.append(_ratio_row(generator, extractor, pathology, reference, values, _size(draws, pathology)))
-    units = _units(synthetic, train)
-    samples = _samples(synthetic, units, found[extractors[0]], train, reference, extractors[0], rng)
+            sizes = _size(draws, pathology), sum(reference.halves[name].shape[2] for name in _classes(pathology))
+            rows += _fidelity_rows(generator, pathology, values, *sizes)
+            floor = _floor(extractor, pathology, reference, draws)
+            rows.append(_ratio_row(generator, extractor, pathology, floor, values, *sizes))
+    synthetic, units, near = synthetic[kept], units[kept], found[extractors[0]][kept]
+    samples = _samples(synthetic, units, near, train, reference, extractors[0], rng)
+    if (synthetic.sources != "").any():
+        samples[SOURCE] = _source_samples(synthetic, units, train)
     samples |= _naturalness_samples(synthetic, units, parameters, device)
     rows += _mean_rows(generator, samples, train, resamples, rng)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -180,8 +196,8 @@ def halves(train: ImageSet, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def _as_many(
     generator: str, synthetic: ImageSet, train: ImageSet, reference: Reference, rng: np.random.Generator
-) -> ImageSet:
-    """As many images of each class as the training part has, or all if there are fewer; drawn at random."""
+) -> np.ndarray:
+    """Positions of as many images of each class as the training part has, or all if there are fewer; at random."""
     chosen = []
     for label, pathology in enumerate(CLASSES):
         positions = np.flatnonzero(synthetic.labels == label)
@@ -192,12 +208,44 @@ def _as_many(
                 "the training part has: synthesise more"
             )
         chosen.append(rng.permutation(positions)[: np.sum(train.labels == label)])
-    return synthetic[np.sort(np.concatenate(chosen))]
+    return np.sort(np.concatenate(chosen))
 
 
-def _units(synthetic: ImageSet, train: ImageSet) -> np.ndarray:
+def _draws(
+    generator: str,
+    synthetic: ImageSet,
+    units: np.ndarray,
+    train: ImageSet,
+    reference: Reference,
+    rng: np.random.Generator,
+) -> Draws:
+    """By class and halving, as many images as the floor has, or all if there are fewer, of no patient of the reference.
+
+    units: what each image belongs to, see `_units`.
+    """
+    draws: Draws = {pathology: [] for pathology in CLASSES}
+    for halving in range(HALVINGS):
+        half = np.concatenate([positions[halving, 0] for positions in reference.halves.values()])
+        free = ~np.isin(units, train.patients[half])
+        for label, pathology in enumerate(CLASSES):
+            drawn = rng.permutation(np.flatnonzero(free & (synthetic.labels == label)))
+            if len(drawn) < 2:
+                raise InputError(
+                    f"{generator} has {len(drawn)} {pathology} images of patients outside a half of the training part, "
+                    "and fidelity needs 2: synthesise more, or add more patients to the study"
+                )
+            draws[pathology].append(drawn[: reference.halves[pathology].shape[2]])
+    return draws
+
+
+def _units(generator: str, synthetic: ImageSet, train: ImageSet) -> np.ndarray:
     """What each synthetic image belongs to: the patient of the real image that it translates, else itself."""
     patients = dict(zip(train.ids.tolist(), train.patients.tolist()))
+    unknown = sorted(set(synthetic.sources.tolist()) - {"", *patients})
+    if unknown:
+        raise InputError(
+            f"{generator} has translations of {unknown[0]}, which is not in the training part: synthesise again"
+        )
     pairs = zip(synthetic.sources.tolist(), synthetic.ids.tolist())
     return np.array([patients.get(source, f"synthetic {name}") for source, name in pairs])
 
@@ -206,39 +254,59 @@ def _classes(pathology: str) -> tuple[str, ...]:
     return CLASSES if pathology == ALL else (pathology,)
 
 
-def _size(draws: dict[str, np.ndarray], pathology: str) -> int:
-    return sum(draws[name].shape[1] for name in _classes(pathology))
+def _size(draws: Draws, pathology: str) -> int:
+    """How many images are drawn: the fewest of any halving."""
+    return min(sum(map(len, of_classes)) for of_classes in zip(*(draws[name] for name in _classes(pathology))))
 
 
 def _fidelity(
-    extractor: str, pathology: str, reference: Reference, other: np.ndarray, draws: dict[str, np.ndarray]
+    extractor: str, pathology: str, reference: Reference, other: np.ndarray, draws: Draws
 ) -> dict[str, np.ndarray]:
     """By measure, the values [HALVINGS] of other features [N, d] against the reference halves.
 
-    draws: by class, positions [HALVINGS, m] in *other*.
+    draws: positions in *other*.
     """
     real, values = reference.features[extractor], []
     for halving in range(HALVINGS):
         x = real[np.concatenate([reference.halves[name][halving, 0] for name in _classes(pathology)])]
         y = other[np.concatenate([draws[name][halving] for name in _classes(pathology)])]
-        share = precision_recall(x, y) if len(x) > NEIGHBOURS else (np.nan, np.nan)
+        share = precision_recall(x, y) if min(len(x), len(y)) > NEIGHBOURS else (np.nan, np.nan)
         values.append((frechet_distance(x, y), kernel_distance(x, y), *share))
     names = (EXTRACTORS[extractor].measure(name) for name in ("FD", "KD", "precision", "recall"))
     return dict(zip(names, np.array(values).T))
 
 
-def _fidelity_rows(generator: str, pathology: str, values: dict[str, np.ndarray], n: int) -> list[tuple[Any, ...]]:
+def _floor(extractor: str, pathology: str, reference: Reference, draws: Draws) -> np.ndarray:
+    """The floor's Fréchet distances [HALVINGS], with as many images in each halving as were drawn of the generator."""
+    others = {name: positions[:, 1] for name, positions in reference.halves.items()}
+    if _size(draws, pathology) == _size(others, pathology):
+        return reference.floors[extractor, pathology]
+    fewer = {name: [half[: len(drawn)] for half, drawn in zip(others[name], draws[name])] for name in others}
+    values = _fidelity(extractor, pathology, reference, reference.features[extractor], fewer)
+    return values[EXTRACTORS[extractor].measure("FD")]
+
+
+def _fidelity_rows(
+    generator: str, pathology: str, values: dict[str, np.ndarray], n: int, n_reference: int
+) -> list[tuple[Any, ...]]:
     return [
-        (generator, pathology, measure, value.mean(), *_interval(value), n, n, 0) for measure, value in values.items()
+        (generator, pathology, measure, value.mean(), *_interval(value), n, n_reference, 0)
+        for measure, value in values.items()
     ]
 
 
 def _ratio_row(
-    generator: str, extractor: str, pathology: str, reference: Reference, values: dict[str, np.ndarray], n: int
+    generator: str,
+    extractor: str,
+    pathology: str,
+    floor: np.ndarray,
+    values: dict[str, np.ndarray],
+    n: int,
+    n_reference: int,
 ) -> tuple[Any, ...]:
-    floor, distance = reference.floors[extractor, pathology], values[EXTRACTORS[extractor].measure("FD")]
-    measure = EXTRACTORS[extractor].measure("floor/FD")
-    return (generator, pathology, measure, floor.mean() / distance.mean(), *_interval(floor / distance), n, n, 0)
+    distance, measure = values[EXTRACTORS[extractor].measure("FD")], EXTRACTORS[extractor].measure("floor/FD")
+    ratio = floor.mean() / distance.mean()
+    return (generator, pathology, measure, ratio, *_interval(floor / distance), n, n_reference, 0)
 
 
 @dataclass
@@ -292,6 +360,18 @@ def _samples(
             values = ssim(images.images[own], train.images[real[cost.argmin(axis=1)]])
             samples[measure][pathology] = _Sample(values, units[own][:, None], len(own), len(real))
     return samples
+
+
+def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dict[str, _Sample]:
+    """By class, similarity of translations with the real images that they were made from, or with their mirrors."""
+    position, result = {name: i for i, name in enumerate(train.ids.tolist())}, {}
+    for label, pathology in enumerate(CLASSES):
+        own = np.flatnonzero((images.labels == label) & (images.sources != ""))
+        source = np.array([position[name] for name in images.sources[own].tolist()], int)
+        plain, mirrored = train.images[source], train.images[source][:, :, ::-1]
+        values = np.maximum(ssim(images.images[own], plain), ssim(images.images[own], mirrored))
+        result[pathology] = _Sample(values, units[own][:, None], len(own), len(set(source.tolist())))
+    return result
 
 
 def _naturalness_samples(

@@ -2,7 +2,7 @@
 
 MS-SSIM of random pairs within a set tells how little variety it has (Odena et al. 2017): low is diverse, and the real
 set's own value is the mark. SSIM between a synthetic and a real image is a matter of the pair: with the real image that
-is nearest in features, or with a random one.
+is nearest in features, with a random one, or with the one that it is a translation of.
 """
 
 import numpy as np

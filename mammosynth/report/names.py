@@ -34,10 +34,21 @@ MEASURES = (
     (
         "floor/F",
         "higher",
-        "distance of real ROIs of other patients over that of the synthetic ones; 1 is as near as real ROIs",
+        "distance of real ROIs of other patients over that of the synthetic ones; 1 is as near as real ROIs, and more "
+        "can be memorising, for the GANs were trained on the ROIs compared with",
     ),
-    ("FID", "lower", "Fréchet distance of Inception features of synthetic and real ROIs"),
-    ("FD", "lower", "Fréchet distance of the named network's features of synthetic and real ROIs"),
+    (
+        "FID",
+        "lower",
+        "Fréchet distance of Inception features of synthetic ROIs and the real ones that the GANs were trained on, so "
+        "that copies lower it",
+    ),
+    (
+        "FD",
+        "lower",
+        "Fréchet distance of the named network's features of synthetic ROIs and the real ones that the GANs were "
+        "trained on, so that copies lower it",
+    ),
     ("KID", "lower", "kernel distance of Inception features of synthetic and real ROIs, unbiased in their number"),
     (
         "KD",
@@ -51,7 +62,19 @@ MEASURES = (
         "",
         "structural similarity over several scales; within a set, low means diverse, and the real set is the mark",
     ),
-    ("SSIM", "", "structural similarity of a synthetic and a real ROI; near 1 would be a copy"),
+    (
+        "SSIM, source",
+        "",
+        "structural similarity of a translation and the real ROI of the other class that it was made from; 1 would be "
+        "a copy of the image that was translated",
+    ),
+    (
+        "SSIM, nearest real",
+        "",
+        "structural similarity of a synthetic and the nearest real ROI of its class; near 1 would be a copy, but a "
+        "translation is not compared with its source's patient, and its source is of the other class",
+    ),
+    ("SSIM", "", "structural similarity of a synthetic and a real ROI of its class"),
     ("BRISQUE", "lower", "distortion by natural-scene statistics learnt from photographs; the real set is the mark"),
     ("NIQE", "lower", "distance from natural-scene statistics of undistorted pictures; the real set is the mark"),
     ("PIQE", "lower", "extent of distorted blocks; the real set is the mark"),
