@@ -119,6 +119,30 @@ def test_imagenet_weights_see_a_grey_image_as_three_equal_channels(tmp_path):
         build_network("resnet50", tmp_path / "resnet18.pth")
 
 
+def test_weights_of_older_torchvision_lack_counts_of_batches(tmp_path):
+    from mammosynth.vision import torchvision
+
+    state = torchvision.models.resnet18().state_dict()
+    older = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    torch.save(older, tmp_path / "older.pth")
+    network = build_network("resnet18", tmp_path / "older.pth")
+    assert torch.equal(network.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
+
+
+def test_weights_that_cannot_be_read_are_refused(tmp_path):
+    from mammosynth.vision import torchvision
+
+    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "whole.pth")
+    content = (tmp_path / "whole.pth").read_bytes()
+    for name, damaged in (("cut", content[: len(content) // 2]), ("empty", b""), ("page", b"<html>404</html>")):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(InputError, match=rf"classifier.weights: .*{name} is no whole file of weights; download"):
+            build_network("resnet18", tmp_path / name)
+    torch.save({"state_dict": {}, "epoch": 3}, tmp_path / "wrapped.pth")
+    with pytest.raises(InputError, match="holds no torchvision resnet18"):
+        build_network("resnet18", tmp_path / "wrapped.pth")
+
+
 def test_what_is_not_there_is_refused():
     with pytest.raises(InputError, match="does not exist"):
         build_network("resnet18", "nowhere.pth")

@@ -36,11 +36,18 @@ def image_set(n, seed):
 
 def test_samples_show_each_class_of_each_set_as_it_is():
     real, synthetic = image_set(20, 0), image_set(4, 1)  # fewer than fit
-    figure = figures.plot_samples("ultrasound", real, {"sngan": synthetic}, columns=3)
+    figure = figures.plot_samples("ultrasound", real, {"sngan": synthetic}, ["busi"], columns=3)
     shown = [image.get_array() for axis in figure.axes for image in axis.images]
     assert len(shown) == 2 * 3 + 2 * 2
     members = {image.tobytes() for image in np.concatenate([real.images, synthetic.images])}
     assert all(np.asarray(image, np.uint8).tobytes() in members for image in shown)
+
+
+def test_samples_of_phantoms_say_so_and_others_do_not():
+    sets = image_set(4, 0), {"sngan": image_set(4, 1)}
+    for phantoms, shown in ((["made"], "busi, made (phantoms, not clinical data)"), ([], "busi, made")):
+        figure = figures.plot_samples("ultrasound", *sets, ["busi", "made"], phantoms)
+        assert figure.get_suptitle().splitlines()[1] == shown
 
 
 def test_mixes_stand_in_the_panels_of_their_gans_beside_real():

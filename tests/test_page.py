@@ -24,10 +24,18 @@ CONFIG = {
     "folds": [0],
     "seeds": [0],
     "gans": ["sngan"],
+    "generators": {"sngan": {"method": "sngan"}, "turned": {"method": "cyclegan"}},
     "mixes": ["real", "sngan", "real+sngan", "real@2"],
     "classifier": {"architecture": "resnet18", "steps": 20, "batch": 16},
     "statistics": {"resamples": 100, "seed": 0},
 }
+
+
+NO_QUALITY = quality_rows(())[:0].reindex(columns=quality_rows().columns)
+
+
+def caveats_of(scores, quality=NO_QUALITY, **changes):
+    return " ".join(conclusions.caveats(scores, quality, {**CONFIG, "databases": ["busi"], **changes}))
 
 
 def scores_of(**skills):
@@ -40,7 +48,8 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     (folder / "figure.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (folder / "benchmarks" / "partition" / "ultrasound").mkdir(parents=True)
-    (folder / "benchmarks" / "partition" / "ultrasound" / "fold0.tsv").write_text("s\tmax_rss\n2.5\t-\n")
+    for fold in (0, 4):  # 4 of an earlier study
+        (folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv").write_text("s\tmax_rss\n2.5\t-\n")
     test = predictions(1.0)
     partition = test[["modality", "fold", "lesion_id", "patient_id", "database", "pathology"]].assign(
         part=["train"] * 30 + ["val"] * 10 + ["test"] * 20
@@ -60,7 +69,9 @@ def study(tmp_path_factory):
         quality_table=table_quality(quality, PAPER),
         paper=PAPER,
         devices=["CPU (test)"],
-        times=rule_times(folder / "benchmarks"),
+        times=rule_times(
+            {"partition": [folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv" for fold in (0, 1)]}
+        ),
         figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
         | {"progress": {"ultrasound": {"SNGAN": folder / "figure.svg"}}},
         rulegraph=folder / "figure.svg",
@@ -116,10 +127,10 @@ def test_numbers_of_parts_and_exclusions(study):
     assert fates.to_dict() == {"label conflict <b>": 1, "used": 59}
 
 
-def test_wall_times_are_gathered_by_rule(study):
+def test_wall_times_are_gathered_by_rule_from_the_jobs_of_this_study(study):
     row = study.times.iloc[0]
     assert (row["rule"], row["jobs"], row["total"]) == ("partition", 1, 2.5)
-    assert rule_times("no/such/folder").empty
+    assert rule_times({"partition": ["no/such/file.tsv"]}).empty
 
 
 def test_an_interval_that_holds_zero_cannot_tell():
@@ -145,17 +156,17 @@ def test_a_plain_gain_and_a_plain_loss_are_named_with_their_numbers():
 def test_a_perfect_score_is_not_sold_as_certain():
     scores = scores_of(real=40, hybrid=40)
     assert "cannot be told" in conclusions.answer("ultrasound", scores)[1]
-    text = " ".join(conclusions.caveats(scores, []))
+    text = caveats_of(scores)
     assert "separate the test part without error" in text
 
 
 def test_what_an_interval_does_not_cover_is_said():
-    once = " ".join(conclusions.caveats(scores_of(real=1, doubled=1.2), ["phantom_ultrasound"]))
+    once = caveats_of(scores_of(real=1, doubled=1.2), databases=["phantom_ultrasound"])
     assert "trained once" in once
     assert "phantoms: drawn by a program" in once
     assert "Doubling the real ROIs" in once
     frame = pd.concat([predictions(1), predictions(1, seed=1, noise=1)])
-    twice = " ".join(conclusions.caveats(score(frame, 50, 0), []))
+    twice = caveats_of(score(frame, 50, 0))
     assert "means over 2 runs" in twice
     assert "phantom" not in twice
 
@@ -163,3 +174,66 @@ def test_what_an_interval_does_not_cover_is_said():
 def test_the_nearest_gan_is_named_beside_what_real_rois_reach():
     text = conclusions.nearest("ultrasound", quality_rows())
     assert "SNGAN 10.0, CGAN 20.0; real ROIs of other patients reach 40.0" in text
+
+
+def test_phantoms_beside_real_databases_are_told_apart_by_modality():
+    scores = scores_of(real=1, hybrid=1.2)
+    assert "No number of ultrasound on this page" in caveats_of(scores, databases=["phantom_ultrasound"])
+    sources = {**CONFIG["sources"], "inbreast": {"modality": "mammography", "root": "inbreast"}}
+    beside = caveats_of(scores, sources=sources, databases=["phantom_ultrasound", "inbreast"])
+    assert "No number of ultrasound on this page" in beside
+    assert "mammography" not in beside
+    mixed = caveats_of(scores, databases=["phantom_ultrasound", "busi"])
+    assert "No number" not in mixed
+    assert "In ultrasound they stand beside busi" in mixed
+
+
+def test_guessing_and_worse_than_guessing_are_told_apart():
+    scores = scores_of(real=3.0, hybrid=0.3, alone=-1.0)
+    auroc = scores[scores["measure"] == "AUROC"].set_index("mix")
+    assert auroc.loc["real+sngan", "low"] < 0.5 < auroc.loc["real+sngan", "high"]
+    assert auroc.loc["sngan", "high"] < 0.5
+    text = caveats_of(scores)
+    assert "1 of 3 classifiers (real + SNGAN) are not distinguishable from guessing" in text
+    assert "1 of 3 classifiers (SNGAN) are worse than guessing" in text
+    assert "guessing" not in caveats_of(scores_of(real=3.0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (-0.575, 0.1, "fits a loss of up to 0.575 as well as a gain of up to 0.100"),
+        (-0.575, 0.0, "fits no difference as well as a loss of up to 0.575"),
+        (0.0004, 0.2, "fits no difference as well as a gain of up to 0.200"),
+        (-0.3, -0.1, "fits a loss of 0.100 to 0.300, but its p, adjusted for the number of mixes, is not below 0.05"),
+        (0.1, 0.3, "fits a gain of 0.100 to 0.300, but its p, adjusted"),
+    ],
+)
+def test_what_an_unsure_interval_allows(low, high, text):
+    scores = scores_of(real=0.8, hybrid=0.9)
+    mix = (scores["mix"] == "real+sngan") & (scores["measure"] == "AUROC")
+    scores.loc[mix, ["difference_low", "difference_high", "p_holm"]] = low, high, 0.2
+    assert text in conclusions.answer("ultrasound", scores)[1]
+    assert "0.000 " not in conclusions.answer("ultrasound", scores)[1].partition("fits")[2]
+
+
+def test_too_few_resamples_for_any_mix_to_differ_are_named():
+    scores = scores_of(real=0.8, hybrid=0.9, alone=0.2)
+    # Of two mixes compared, p times two is 4 / (resamples + 1), and below 0.05 from 80 on.
+    for resamples, too_few in ((20, True), (79, True), (80, False)):
+        text = caveats_of(scores, statistics={"resamples": resamples, "seed": 0})
+        assert ("Set statistics.resamples to 80 or more" in text) == too_few
+    assert "resamples" not in caveats_of(scores_of(real=0.8), statistics={"resamples": 1, "seed": 0})
+
+
+def test_translations_of_real_rois_are_said_to_be_such():
+    scores = scores_of(real=0.8)
+    rows = quality_rows(("turned", "sngan"), ["SSIM, source"])
+    rows = rows[(rows["modality"] == "ultrasound")]
+    assert "translation" not in caveats_of(scores)
+    plain = caveats_of(scores, gans=["turned"])  # by its method, whatever its name
+    assert "Each synthetic ROI of turned is a translation of a real training ROI of the other class" in plain
+    assert "SSIM" not in plain
+    rows = rows[rows["generator"] == "turned"]
+    measured = caveats_of(scores, rows, gans=["turned"])
+    assert "resembles it: SSIM of the two 10.0 [9.00, 60.0] in ultrasound (n = 40)" in measured

@@ -7,7 +7,16 @@ from test_scores import predictions
 
 from mammosynth.classifiers.scores import score
 from mammosynth.report.names import measure_of, name_of_mix
-from mammosynth.report.tables import NONE, REPORTED, number, summarise_quality, table_accuracy, table_quality, to_latex
+from mammosynth.report.tables import (
+    NONE,
+    REPORTED,
+    SIZES,
+    number,
+    summarise_quality,
+    table_accuracy,
+    table_quality,
+    to_latex,
+)
 
 PAPER = pd.DataFrame(
     [
@@ -50,7 +59,7 @@ def test_reported_values_stand_in_their_own_column_even_where_we_have_none():
     assert (fid[["SNGAN", "CGAN", "real set", "real vs real"]] == NONE).all(axis=None)
     ours = table[table["measure"] == "FD EfficientNet-Lite0 ↓"]
     assert (ours[REPORTED] == NONE).all()
-    assert list(table.columns[3:]) == ["SNGAN", "CGAN", "real set", "real vs real", REPORTED]
+    assert list(table.columns[3:]) == [SIZES, "SNGAN", "CGAN", "real set", "real vs real", REPORTED]
     assert ours["SNGAN"].iloc[0] == "10.0 [9.00, 60.0]"
 
 
@@ -61,6 +70,21 @@ def test_several_runs_are_averaged_and_show_their_spread():
     assert summary["runs"].unique().tolist() == [2]
     assert summary["sd"].iloc[0] == pytest.approx(np.sqrt(2))
     assert table_quality(rows, PAPER)["SNGAN"].iloc[0] == "11.0 ± 1.4"
+
+
+def test_every_measure_says_how_many_rois_it_looks_at_and_on_how_many_it_failed():
+    rows = quality_rows(("sngan", "cgan", "real"))
+    ssim = (rows["measure"] == "SSIM") & (rows["pathology"] == "all")
+    table = table_quality(rows, PAPER)
+    assert table.loc[table["measure"].str.startswith("SSIM"), SIZES].eq("40 / 80").all()
+    assert table.loc[table["measure"] == "FID ↓", SIZES].eq(NONE).all()  # the paper's alone
+    rows.loc[ssim & (rows["generator"] == "cgan"), ["n", "failures"]] = 38, 2
+    # A measure of single images compares with none: the real ones are those of the real set.
+    rows.loc[ssim, "n_reference"] = 0
+    rows.loc[ssim & (rows["generator"] == "real"), "n"] = 70
+    table = table_quality(rows, PAPER).set_index(["measure", "class"])[SIZES]
+    assert table["SSIM", "all"].eq("38–40 / 70; failed: CGAN 2").all()
+    assert table["SSIM", "benign"].eq("40 / 80").all()
 
 
 def test_accuracies_are_percentages_with_intervals_beside_the_reported_ones(scores):

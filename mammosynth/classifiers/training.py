@@ -100,17 +100,27 @@ def build_network(architecture: str, weights: str | Path | None = None) -> nn.Mo
             raise InputError(
                 f"classifier.weights: {weights} does not exist; name a file, or null to train from scratch"
             )
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise InputError(
+                f"classifier.weights: {weights} is no whole file of weights; download it again, or name another"
+            ) from error
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         if "conv1.weight" in state:
             state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)
-        expected = {name for name in network.state_dict() if not name.startswith("fc.")}
-        if set(state) != expected:
+        if _shapes(state) != _shapes(network.state_dict()):
             raise InputError(
                 f"classifier.weights: {weights} holds no torchvision {architecture}; take the file made for it"
             )
         network.load_state_dict(state, strict=False)
     return network
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, torch.Size | None]:
+    """Shapes by name of what weights must bring: not the last layer, nor counts of batches, which older files lack."""
+    kept = (name for name in state if not name.startswith("fc.") and not name.endswith("num_batches_tracked"))
+    return {name: getattr(state[name], "shape", None) for name in kept}
 
 
 def balanced_batches(labels: np.ndarray, batch: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -1,15 +1,20 @@
 """Sentences that a study's numbers support, and no others."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
+from mammosynth import study
 from mammosynth.report.names import gans_of_mix, holds_real, measure_of, name_of, name_of_mix
-from mammosynth.report.tables import decimals, number, p_value, summarise_quality
+from mammosynth.report.tables import decimals, number, p_value, quality_cell, summarise_quality
 
 SIGNIFICANCE = 0.05
+TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates
 
 
 def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _auroc(row: pd.Series) -> str:
@@ -96,9 +101,23 @@ def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
     text = f"{subject} {how}: it cannot be told whether they help or harm; the most favourable difference in AUROC is "
     text += f"that of {shown[row.name]}"
     if not pd.isna(row["difference_low"]):
-        loss, gain = decimals(max(0.0, -row["difference_low"])), decimals(max(0.0, row["difference_high"]))
-        text += f", which fits a loss of up to {loss} as well as a gain of up to {gain}"
+        text += _reach(row["difference_low"], row["difference_high"])
     return f"{text}."
+
+
+def _reach(low: float, high: float) -> str:
+    """What the interval of a difference that is not called better or worse still allows, as shown: to three digits."""
+    low, high = round(low, 3), round(high, 3)
+    if low < 0 < high:
+        return f", which fits a loss of up to {decimals(-low)} as well as a gain of up to {decimals(high)}"
+    kind = "gain" if high > 0 else "loss"
+    near, far = sorted((abs(low), abs(high)))
+    if far == 0:
+        return ", and no resample of the patients shows another"
+    if near == 0:
+        return f", which fits no difference as well as a {kind} of up to {decimals(far)}"
+    reason = "its p, adjusted for the number of mixes, is not below 0.05"
+    return f", which fits a {kind} of {decimals(near)} to {decimals(far)}, but {reason}"
 
 
 def nearest(modality: str, quality: pd.DataFrame) -> str:
@@ -117,15 +136,80 @@ def nearest(modality: str, quality: pd.DataFrame) -> str:
     return f"{text}. {measure_of(distances[0]).better.capitalize()} is better; it says nothing of use for a classifier."
 
 
-def caveats(scores: pd.DataFrame, phantoms: list[str]) -> list[str]:
-    """What the study cannot conclude, from how it was run and what came out."""
-    auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")]
+def phantoms_of(config: Mapping[str, Any], modality: str | None = None) -> list[str]:
+    """Names of the selected databases, of all modalities or of one, that are phantoms."""
+    names = config["databases"] if modality is None else study.sources_of(config, modality)
+    return [name for name in names if "phantoms" in config["sources"][name]]
+
+
+def _on_phantoms(config: Mapping[str, Any]) -> list[str]:
+    """What numbers from phantoms say nothing about: modalities of phantoms alone, then those with real ROIs too."""
+    alone = [m for m in study.modalities(config) if phantoms_of(config, m) == study.sources_of(config, m)]
     sentences = []
-    if phantoms:
+    if alone:
+        drawn = [name for modality in alone for name in phantoms_of(config, modality)]
         sentences.append(
-            f"{_joined(phantoms)} are phantoms: drawn by a program, not taken of patients. No number on this page "
-            "says anything about mammography or ultrasound in the clinic."
+            f"{_are_phantoms(drawn)}. No number of {_joined(alone)} on this page says anything about the clinic."
         )
+    for modality in study.modalities(config):
+        if modality not in alone and (drawn := phantoms_of(config, modality)):
+            others = [name for name in study.sources_of(config, modality) if name not in drawn]
+            sentences.append(
+                f"{_are_phantoms(drawn)}. In {modality} they stand beside {_joined(others)}: its GANs and classifiers "
+                "learn from both, and its pooled numbers are none of the clinic."
+            )
+    return sentences
+
+
+def _are_phantoms(names: list[str]) -> str:
+    return f"{_joined(names)} {'is' if len(names) == 1 else 'are'} phantoms: drawn by a program, not taken of patients"
+
+
+def _on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+    """How near the images of GANs that translate real ones are to their sources, a sentence a GAN."""
+    rows = summarise_quality(quality[(quality["measure"] == TRANSLATED) & (quality["pathology"] == "all")])
+    sentences = []
+    for gan in config["gans"]:
+        measured = rows[rows["generator"] == gan]
+        if config["generators"][gan]["method"] != "cyclegan" and measured.empty:
+            continue
+        values = _joined(
+            [f"{quality_cell(row)} in {row['modality']} (n = {row['n']})" for _, row in measured.iterrows()]
+        )
+        sentences.append(
+            f"Each synthetic ROI of {name_of(gan)} is a translation of a real training ROI of the other class and "
+            f"resembles it{f': SSIM of the two {values}' if values else ''}. It shows no new patient, and its "
+            "nearness to real ROIs is partly that of its source."
+        )
+    return sentences
+
+
+def _on_resamples(compared: pd.Series, resamples: int) -> list[str]:
+    """Where the least p that so few resamples can give is not below SIGNIFICANCE once adjusted.
+
+    compared: by modality, the number of mixes that are compared with real ROIs alone.
+    """
+    mixes = int(compared.max())
+    needed = round(2 * mixes / SIGNIFICANCE)
+    if resamples >= needed:
+        return []
+    least = 2 / (resamples + 1)
+    where = _joined(list(compared.index[compared * 2 / SIGNIFICANCE > resamples]))
+    return [
+        f"In {where}, no mix can be called better or worse, whatever the truth: with {resamples} resamples the "
+        f"smallest p is {p_value(least)}, and adjusted for {mixes} mixes (Holm) {p_value(min(1.0, mixes * least))}. "
+        f"Set statistics.resamples to {needed} or more."
+    ]
+
+
+def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+    """What the study cannot conclude, from how it was run and what came out.
+
+    scores, quality: the tidy tables; config: as resolved for the study.
+    """
+    auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")]
+    compared = auroc.groupby("modality", sort=False)["p_holm"].count()
+    sentences = [*_on_phantoms(config), *_on_resamples(compared, config["statistics"]["resamples"])]
     if (auroc["runs"] == 1).all():
         sentences.append(
             "Each classifier and GAN was trained once (one fold, one seed). The intervals cover the choice of test "
@@ -151,13 +235,20 @@ def caveats(scores: pd.DataFrame, phantoms: list[str]) -> list[str]:
                 f"error. With {perfect['n_patients'].iloc[0]} patients that bounds no error rate tightly, resampling "
                 "gives no interval, and better classifiers could not be told apart."
             )
-        if (chance := rows[rows["low"] <= 0.5]).shape[0]:
+        if (chance := rows[(rows["low"] <= 0.5) & (rows["high"] >= 0.5)]).shape[0]:
             sentences.append(
                 f"In {modality}, {len(chance)} of {len(rows)} classifiers "
                 f"({', '.join(map(name_of_mix, chance['mix']))}) are not distinguishable from guessing (their interval "
                 "holds 0.5): they were trained too briefly, on too little, or on images that do not tell the classes "
                 "apart."
             )
+        if (wrong := rows[rows["high"] < 0.5]).shape[0]:
+            sentences.append(
+                f"In {modality}, {len(wrong)} of {len(rows)} classifiers "
+                f"({', '.join(map(name_of_mix, wrong['mix']))}) are worse than guessing (their interval lies below "
+                "0.5): they rank benign ROIs above malignant ones more often than not."
+            )
+    sentences += _on_translations(quality, config)
     sentences.append(
         "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which we "
         "found in no public text. Its reported values stand in columns of their own, for orientation and not for "

@@ -69,12 +69,22 @@ def read_histories(files: Iterable[str | Path], column: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def plot_samples(modality: str, real: ImageSet, synthetic: Mapping[str, ImageSet], columns: int = 5) -> Figure:
-    """Real ROIs above those of every GAN, *columns* of each class; evenly spaced ones, not chosen by eye."""
+def plot_samples(
+    modality: str,
+    real: ImageSet,
+    synthetic: Mapping[str, ImageSet],
+    databases: Iterable[str],
+    phantoms: Iterable[str] = (),
+    columns: int = 5,
+) -> Figure:
+    """Real ROIs above those of every GAN, *columns* of each class; evenly spaced ones, not chosen by eye.
+
+    phantoms: those of *databases* that are no clinical data; the title says so, as the file travels alone.
+    """
     sets = {"real": real, **synthetic}
     ratio = 1.16 * len(sets) / (2 * columns)
     figure, axes = plt.subplots(
-        len(sets), 2 * columns + 1, figsize=(WIDTH, WIDTH * ratio * 0.86 + 0.6), squeeze=False,
+        len(sets), 2 * columns + 1, figsize=(WIDTH, WIDTH * ratio * 0.86 + 0.75), squeeze=False,
         gridspec_kw={"width_ratios": [1] * columns + [0.12] + [1] * columns, "wspace": 0.03, "hspace": 0.03},
     )  # fmt: skip
     for axis in axes.flat:
@@ -92,7 +102,8 @@ def plot_samples(modality: str, real: ImageSet, synthetic: Mapping[str, ImageSet
         axes[row, 0].text(
             -0.08, 0.5, label, transform=axes[row, 0].transAxes, rotation=90, ha="right", va="center", fontsize=8.5
         )
-    figure.suptitle(f"Real and synthetic ROIs: {modality}, training part")
+    names = [f"{name} (phantoms, not clinical data)" if name in phantoms else name for name in databases]
+    figure.suptitle(f"Real and synthetic ROIs: {modality}, training part\n{', '.join(names)}")
     return figure
 
 

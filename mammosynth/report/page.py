@@ -55,11 +55,6 @@ def data_uri(path: str | Path) -> str:
     return f"data:{TYPES[Path(path).suffix]};base64,{content}"
 
 
-def phantoms_of(config: Mapping[str, Any]) -> list[str]:
-    """Names of the selected databases that are phantoms."""
-    return [name for name in config["databases"] if "phantoms" in config["sources"][name]]
-
-
 def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
     """Lesions by database and fate: used, or the reason of exclusion."""
     fate = rois["excluded"].fillna("").astype(str).replace("", "used")
@@ -67,13 +62,16 @@ def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
     return counts.rename("lesions").reset_index()
 
 
-def rule_times(folder: str | Path) -> pd.DataFrame:
-    """Jobs, wall time (sum and longest, s) and peak memory (MB) of each rule, from the benchmark files in *folder*."""
+def rule_times(benchmarks: Mapping[str, Iterable[str | Path]]) -> pd.DataFrame:
+    """Jobs, wall time (sum and longest, s) and peak memory (MB) of each rule.
+
+    benchmarks: the benchmark files of this study's jobs by rule; those that are not there are left out.
+    """
     rows = []
-    for file in sorted(Path(folder).rglob("*.tsv")):
-        job = pd.read_csv(file, sep="\t", na_values=["-", "NA"]).iloc[-1]
-        rule = file.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows.append({"rule": rule, "seconds": job["s"], "memory": job["max_rss"]})
+    for rule, files in benchmarks.items():
+        for file in filter(Path.exists, map(Path, files)):
+            job = pd.read_csv(file, sep="\t", na_values=["-", "NA"]).iloc[-1]
+            rows.append({"rule": rule, "seconds": job["s"], "memory": job["max_rss"]})
     jobs = pd.DataFrame(rows, columns=["rule", "seconds", "memory"])
     times = jobs.groupby("rule").agg(
         jobs=("seconds", "size"), total=("seconds", "sum"), longest=("seconds", "max"), memory=("memory", "max")
@@ -97,7 +95,7 @@ def write(study: Study, path: str | Path) -> None:
 def render(study: Study) -> str:
     """The page as HTML."""
     modalities = list(dict.fromkeys(study.scores["modality"]))
-    phantoms = phantoms_of(study.config)
+    phantoms = conclusions.phantoms_of(study.config)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -114,7 +112,7 @@ def render(study: Study) -> str:
         headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
         answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
         nearest={modality: conclusions.nearest(modality, study.quality) for modality in modalities},
-        caveats=conclusions.caveats(study.scores, phantoms),
+        caveats=conclusions.caveats(study.scores, study.quality, study.config),
         parts=study.parts.replace({"part": PARTS}),
         exclusions=count_exclusions(study.rois),
         pooled=_rows(study.quality_table, "class", ["all"]),

@@ -6,6 +6,7 @@ and ``scores.csv``, hold every number for machines.
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from mammosynth.report.names import measure_of, name_of, name_of_mix
 
 REPORTED = "reported by the paper"
+SIZES = "n synthetic / n real"
 NONE = "–"
 BASELINES = ("real", "floor")
 TYPESET = {
@@ -70,10 +72,29 @@ def quality_cell(row: pd.Series) -> str:
     return _with_interval(*(number(row[column]) for column in ("value", "low", "high")))
 
 
-def table_quality(quality: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Modality, class and measure by generator, with what the paper reports in the last column.
+def _sizes(cells: pd.DataFrame) -> str:
+    """Synthetic and real ROIs behind a measure, and failures: ``58 / 70; failed: CGAN 2``; a dash for none.
 
-    quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``.  The generators ``real`` and
+    cells: rows of :func:`summarise_quality` by generator.  A measure of single images compares with none; the real ROIs
+    are then those of the real set, whose value stands beside.
+    """
+    synthetic, baselines = cells.drop(index=[*BASELINES], errors="ignore"), cells[cells.index.isin(BASELINES)]
+    real = [n for n in cells["n_reference"] if n > 0] or list(baselines["n"])
+    text = f"{_range(synthetic['n'])} / {_range(real)}" if len(cells) else NONE
+    failed = cells[cells["failures"] > 0]["failures"]
+    return text + ("; failed: " + ", ".join(f"{name_of(g)} {n}" for g, n in failed.items()) if len(failed) else "")
+
+
+def _range(counts: Sequence[int]) -> str:
+    """The one count, or the smallest and the largest."""
+    return "–".join(str(int(n)) for n in sorted({min(counts), max(counts)})) if len(counts) else NONE
+
+
+def table_quality(quality: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Modality, class, measure and n by generator, with what the paper reports in the last column.
+
+    quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``.  n is of one run, the smallest
+    where they differ; the images on which a measure failed stand beside it.  The generators ``real`` and
     ``floor`` (two halves of the real set against each other) close the row: what synthetic images would have to reach.
     """
     summary = summarise_quality(quality)
@@ -92,6 +113,7 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
                     "modality": modality,
                     "class": pathology,
                     "measure": f"{measure} {measure_of(measure).arrow}".strip(),
+                    SIZES: _sizes(cells),
                 }
                 for generator in generators:
                     row[name_of(generator)] = quality_cell(cells.loc[generator]) if generator in cells.index else NONE

@@ -78,6 +78,12 @@ rule plot_samples:
         runtime=10,
     params:
         gans=GANS,
+        databases=lambda wildcards: sources_of(wildcards.modality),
+        phantoms=lambda wildcards: [
+            source
+            for source in sources_of(wildcards.modality)
+            if "phantoms" in config["sources"][source]
+        ],
     script:
         "../scripts/plot_samples.py"
 
@@ -262,7 +268,21 @@ rule write_report:
         config=config,
         modalities=MODALITIES,
         gans=GANS,
-        # Not inputs: Snakemake writes them as it goes, and a run without them is whole.
-        benchmarks="benchmarks",
+        # Not inputs: Snakemake writes them as it goes, and a run without them is whole. Of this study's jobs alone,
+        # as the folder may hold those of earlier ones.
+        benchmarks={
+            rule.name: expand(
+                getattr(rules, rule.name).benchmark,
+                source=config["databases"],
+                name=QUALITY_PARAMETERS,
+                modality=MODALITIES,
+                fold=FOLDS,
+                gan=GANS,
+                mix=MIXES,
+                seed=SEEDS,
+            )
+            for rule in workflow.rules
+            if rule.benchmark
+        },
     script:
         "../scripts/write_report.py"

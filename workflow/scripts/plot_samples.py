@@ -7,6 +7,12 @@ if __name__ == "__main__":
         from mammosynth.imageset import ImageSet
         from mammosynth.report import figures
 
-        synthetic = {gan: ImageSet.load(file) for gan, file in zip(snakemake.params.gans, snakemake.input.synthetic)}
-        figure = figures.plot_samples(snakemake.wildcards.modality, ImageSet.load(snakemake.input.real), synthetic)
+        params = snakemake.params
+        figure = figures.plot_samples(
+            snakemake.wildcards.modality,
+            ImageSet.load(snakemake.input.real),
+            {gan: ImageSet.load(file) for gan, file in zip(params.gans, snakemake.input.synthetic)},
+            params.databases,
+            params.phantoms,
+        )
         figures.save(figure, snakemake.output[0])

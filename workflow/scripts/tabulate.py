@@ -16,7 +16,10 @@ if __name__ == "__main__":
         table = table_quality(quality, paper)
         table.to_csv(snakemake.output.table_quality, index=False)
         pooled = table[table["class"] == "all"].drop(columns="class")
-        caption = "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals."
+        caption = (
+            "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals; ±: standard deviation over "
+            "several runs; n: ROIs that a measure looks at in a run."
+        )
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"))
         table = table_accuracy(pd.read_csv(snakemake.input.scores), paper)
         table.to_csv(snakemake.output.table_accuracy, index=False)
