@@ -203,8 +203,8 @@ def test_guessing_and_worse_than_guessing_are_told_apart():
     ("low", "high", "text"),
     [
         (-0.575, 0.1, "fits a loss of up to 0.575 as well as a gain of up to 0.100"),
-        (-0.575, 0.0, "fits no difference as well as a loss of up to 0.575"),
-        (0.0004, 0.2, "fits no difference as well as a gain of up to 0.200"),
+        (-0.575, 0.0, "fits a loss of up to 0.575 as well as no difference"),
+        (0.0004, 0.2, "fits a gain of up to 0.200 as well as no difference"),
         (-0.3, -0.1, "fits a loss of 0.100 to 0.300, but its p, adjusted for the number of mixes, is not below 0.05"),
         (0.1, 0.3, "fits a gain of 0.100 to 0.300, but its p, adjusted"),
     ],

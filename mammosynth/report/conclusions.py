@@ -115,7 +115,7 @@ def _reach(low: float, high: float) -> str:
     if far == 0:
         return ", and no resample of the patients shows another"
     if near == 0:
-        return f", which fits no difference as well as a {kind} of up to {decimals(far)}"
+        return f", which fits a {kind} of up to {decimals(far)} as well as no difference"
     reason = "its p, adjusted for the number of mixes, is not below 0.05"
     return f", which fits a {kind} of {decimals(near)} to {decimals(far)}, but {reason}"
 
