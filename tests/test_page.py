@@ -171,9 +171,11 @@ def test_what_an_interval_does_not_cover_is_said():
     assert "phantom" not in twice
 
 
-def test_the_nearest_gan_is_named_beside_what_real_rois_reach():
-    text = conclusions.nearest("ultrasound", quality_rows())
-    assert "SNGAN 10.0, CGAN 20.0; real ROIs of other patients reach 40.0" in text
+def test_the_nearest_gan_is_the_one_whose_ratio_to_the_floor_is_largest():
+    rows = quality_rows(generators=("sngan", "cgan"), measures=("FD EfficientNet-Lite0", "floor/FD EfficientNet-Lite0"))
+    text = conclusions.nearest("ultrasound", rows)
+    assert "In order of floor/FD EfficientNet-Lite0, from near to far: CGAN 20.0, SNGAN 10.0. 1 is" in text
+    assert conclusions.nearest("ultrasound", quality_rows()) == ""
 
 
 def test_phantoms_beside_real_databases_are_told_apart_by_modality():

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mammosynth import study
-from mammosynth.report.names import gans_of_mix, holds_real, measure_of, name_of, name_of_mix
+from mammosynth.report.names import gans_of_mix, holds_real, name_of, name_of_mix
 from mammosynth.report.tables import decimals, number, p_value, quality_cell, summarise_quality
 
 SIGNIFICANCE = 0.05
@@ -121,19 +121,17 @@ def _reach(low: float, high: float) -> str:
 
 
 def nearest(modality: str, quality: pd.DataFrame) -> str:
-    """Which GAN's ROIs are nearest to the real ones by the first distance measured, beside what real ROIs reach."""
+    """Which GAN's ROIs are nearest to the real ones by floor/FD, the one distance that no unequal n tilts."""
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
-    distances = [m for m in rows["measure"].unique() if m.startswith(("FID", "FD", "KID", "KD")) and "/" not in m]
-    if not distances:
+    ratios = [measure for measure in rows["measure"].unique() if measure.startswith("floor/")]
+    if not ratios:
         return ""
-    rows = rows[rows["measure"] == distances[0]].set_index("generator")
-    gans = rows.drop(index=["real", "floor"], errors="ignore").sort_values("value")
-    text = "In order of {}, from near to far: {}".format(
-        distances[0], ", ".join(f"{name_of(gan)} {number(row['value'])}" for gan, row in gans.iterrows())
+    gans = rows[rows["measure"] == ratios[0]].set_index("generator").sort_values("value", ascending=False)
+    listed = ", ".join(f"{name_of(gan)} {number(row['value'])}" for gan, row in gans.iterrows())
+    return (
+        f"In order of {ratios[0]}, from near to far: {listed}. 1 is as near as real ROIs of other patients. "
+        "It says nothing of use for a classifier."
     )
-    if "floor" in rows.index and not pd.isna(rows.loc["floor", "value"]):
-        text += f"; real ROIs of other patients reach {number(rows.loc['floor', 'value'])}"
-    return f"{text}. {measure_of(distances[0]).better.capitalize()} is better; it says nothing of use for a classifier."
 
 
 def phantoms_of(config: Mapping[str, Any], modality: str | None = None) -> list[str]:
