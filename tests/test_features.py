@@ -34,15 +34,15 @@ def test_order_and_batch_do_not_matter(extractor):
 
 
 def test_distances_rise_with_noise_and_blur_and_collapse():
-    real, other = textures(12, 1), textures(12, 2)
+    real, other = textures(24, 1), textures(24, 2)
     noise = np.random.default_rng(0).normal(size=other.shape)
     changed = {
         "none": other,
         "little noise": np.clip(other + 8 * noise, 0, 255).astype(np.uint8),
         "much noise": np.clip(other + 40 * noise, 0, 255).astype(np.uint8),
-        "little blur": _blurred(other, 2),
+        "little blur": _blurred(other, 3),
         "much blur": _blurred(other, 6),
-        "collapse": np.repeat(other[:2], 6, axis=0),
+        "collapse": np.repeat(other[:4], 6, axis=0),
     }
     weights = parameter_file("squeezenet")
     reference = features(real, "squeezenet", weights)
