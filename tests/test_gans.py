@@ -8,7 +8,7 @@ from torch import nn
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS, gan_class
 from mammosynth.gans.cyclegan import ImagePool
-from mammosynth.gans.gan import Reals, Settings
+from mammosynth.gans.gan import Reals
 from mammosynth.gans.networks import PatchCritic, ResNetCritic, ResNetGenerator, TranslationGenerator
 from mammosynth.gans.objectives import (
     gradient_penalty,
@@ -18,6 +18,7 @@ from mammosynth.gans.objectives import (
     linear_generator,
     wasserstein_critic,
 )
+from mammosynth.gans.settings import Settings
 from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import ImageSet
 

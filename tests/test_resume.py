@@ -13,7 +13,7 @@ import torch
 
 from mammosynth.gans import METHODS
 from mammosynth.gans.checkpoint import Checkpoint, fingerprint
-from mammosynth.gans.gan import Settings
+from mammosynth.gans.settings import Settings
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
 
@@ -22,7 +22,7 @@ STEPS = 5
 CHILD = """
 import sys
 from pathlib import Path
-from mammosynth.gans.gan import Settings
+from mammosynth.gans.settings import Settings
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
 folder = Path(sys.argv[1])

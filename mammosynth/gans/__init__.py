@@ -1,17 +1,31 @@
 """GANs: one small file each, one training loop for all."""
 
 from importlib import import_module
+from typing import NamedTuple
+
+
+class Method(NamedTuple):
+    """A GAN.
+
+    place: ``module:Class``; sees: the feature network that it is trained against, on whose features it is not ranked;
+    refuses: settings that it has no use for.
+    """
+
+    place: str
+    sees: str | None = None
+    refuses: tuple[str, ...] = ()
+
 
 # Adding a GAN: its file with one class, and one line here.
 METHODS = {
-    "wgan_gp": "mammosynth.gans.wgan_gp:WganGp",
-    "cyclegan": "mammosynth.gans.cyclegan:CycleGan",
-    "cgan": "mammosynth.gans.cgan:Cgan",
-    "sngan": "mammosynth.gans.sngan:Sngan",
+    "wgan_gp": Method("mammosynth.gans.wgan_gp:WganGp", refuses=("conditioning", "r1")),
+    "cyclegan": Method("mammosynth.gans.cyclegan:CycleGan", refuses=("conditioning", "critic_steps")),
+    "cgan": Method("mammosynth.gans.cgan:Cgan"),
+    "sngan": Method("mammosynth.gans.sngan:Sngan", refuses=("conditioning",)),
 }
 
 
 def gan_class(method: str) -> type:
     """The class of a GAN by its method's name; torch is imported here and not before."""
-    module, name = METHODS[method].split(":")
+    module, name = METHODS[method].place.split(":")
     return getattr(import_module(module), name)

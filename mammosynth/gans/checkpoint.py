@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mammosynth.gans.gan import Settings
+from mammosynth.gans.settings import Settings
 from mammosynth.imageset import ImageSet
 
 log = logging.getLogger("mammosynth")

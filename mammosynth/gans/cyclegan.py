@@ -9,6 +9,7 @@ source gives one translation: when more are wanted than there are sources, the s
 repeatedly.
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -75,7 +76,7 @@ class CycleGan(Gan):
                 # Instance normalisation keeps images apart, so that one pass serves translation and identity.
                 made = self.generators[target](torch.cat([real[source], real[target]]))
                 fake, same = made.split(len(real[source]))
-                score = self.critics[target](fake)
+                score = self.critics[target](self.augment(fake))
                 back = self.generators[source](fake)
             adversarial.append(least_squares_generator(score.float()))
             cycle.append(F.l1_loss(back.float(), real[source]))
@@ -84,12 +85,17 @@ class CycleGan(Gan):
         sums = {"adversarial": sum(adversarial), "cycle_loss": sum(cycle), "identity_loss": sum(identity)}
         return sums, fakes
 
+    def critic_blocks(self, critic: nn.Module) -> list[nn.Module]:
+        return [layer for layer in critic if isinstance(layer, nn.Conv2d)]
+
+    def _score(self, name: str, images: Tensor) -> Tensor:
+        with self.autocast():
+            return self.critics[name](images).float()
+
     def step(self, reals: Reals) -> Losses:
         real = {}
         for label, name in enumerate(CLASSES):
-            images = reals.draw(torch.full((self.settings.batch,), label))
-            flips = torch.rand(len(images), 1, 1, 1).to(self.device) < 0.5
-            real[name] = torch.where(flips, images.flip(3), images)
+            real[name] = reals.draw(torch.full((self.settings.batch,), label))
 
         self.generator_adam.zero_grad(set_to_none=True)
         with frozen(self.critics):
@@ -103,10 +109,10 @@ class CycleGan(Gan):
         self.critic_adam.zero_grad(set_to_none=True)
         d_losses = []
         for name in CLASSES:
-            old = self.pools[name].exchange(fakes[name])
-            with self.autocast():
-                scores = self.critics[name](torch.cat([real[name], old])).float().split(len(old))
-            d_losses.append(least_squares_critic(*scores))
+            seen, old = self.augment(real[name]), self.augment(self.pools[name].exchange(fakes[name]))
+            scores = self._score(name, torch.cat([seen, old])).split(len(old))
+            penalty = self.lecam(name, *scores) + self.r1(functools.partial(self._score, name), seen)
+            d_losses.append(least_squares_critic(*scores) + penalty)
         d_loss = sum(d_losses)
         d_loss.backward()
         self.critic_adam.step()

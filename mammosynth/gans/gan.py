@@ -1,33 +1,22 @@
-"""What all GANs share: their settings, their networks, and what the training loop and the synthesis ask of them."""
+"""What all GANs share: their networks, and what the training loop and the synthesis ask of them."""
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mammosynth.gans.augment import augment
+from mammosynth.gans.objectives import LeCam, r1_penalty
+from mammosynth.gans.settings import Settings
 from mammosynth.gpu import has_bfloat16
 from mammosynth.imageset import CLASSES, ImageSet
 
 Losses = dict[str, dict[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of one GAN; the keys of ``generators`` in the configuration, whose schema describes them."""
-
-    method: str
-    width: int
-    steps: int
-    batch: int
-    learning_rate: float
-    critic_steps: int = 1
-    conditioning: str = "projection"
-    ema_half_life: float = 10_000
-    precision: str = "auto"
+R1_EVERY = 16  # critic updates of one with R1, which then weighs as much more (Karras et al. 2020, lazy regularisation)
 
 
 class Reals:
@@ -37,7 +26,9 @@ class Reals:
     batch larger than the class holds images repeatedly.
     """
 
-    def __init__(self, images: ImageSet, device: torch.device) -> None:
+    def __init__(self, images: ImageSet, device: torch.device, flips: bool = False) -> None:
+        """flips: whether to mirror each drawn image, left to right, with probability ½."""
+        self.flips = flips
         self.images = torch.from_numpy(images.images)[:, None].to(device)
         self.members = [torch.from_numpy(np.flatnonzero(images.labels == label)) for label in range(len(CLASSES))]
         self.queues = [members[:0] for members in self.members]
@@ -52,7 +43,11 @@ class Reals:
                 order = torch.randperm(len(self.members[label]))
                 self.queues[label] = torch.cat([self.queues[label], self.members[label][order]])
             index[wanted], self.queues[label] = self.queues[label][:count], self.queues[label][count:]
-        return self.images[index.to(self.images.device)].float() / 127.5 - 1
+        images = self.images[index.to(self.images.device)].float() / 127.5 - 1
+        if self.flips:
+            flipped = torch.rand(len(images), 1, 1, 1).to(images.device) < 0.5
+            images = torch.where(flipped, images.flip(3), images)
+        return images
 
     def state(self) -> list[Tensor]:
         """What is still to come of each class's pass."""
@@ -66,13 +61,14 @@ class Reals:
 @contextlib.contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
     """Without gradients for the weights of *networks*, which then cost nothing in the backward pass."""
-    for network in networks:
-        network.requires_grad_(False)
+    weights = [weight for network in networks for weight in network.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
-        for network in networks:
-            network.requires_grad_(True)
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -87,6 +83,7 @@ class Gan(nn.Module):
     ``average`` holds the moving average of the generators: what is saved, and what synthesises.
     """
 
+    conditional = True  # whether one pair of networks makes both classes, or each class has its own
     betas: tuple[float, float]
     memory_format = torch.contiguous_format
     decay: float = 0.0  # the share of training, at its end, over which the learning rate falls to 0
@@ -96,6 +93,8 @@ class Gan(nn.Module):
         self.settings = settings
         self.generators, self.critics = nn.ModuleDict(), nn.ModuleDict()
         self.make_networks()
+        self.anchors = nn.ModuleDict({name: LeCam() for name in self.critics} if settings.lecam else {})
+        self.now = 0
         self.average = copy.deepcopy(self.generators).eval().requires_grad_(False)
 
     def make_networks(self) -> None:
@@ -116,8 +115,18 @@ class Gan(nn.Module):
         """
         raise NotImplementedError
 
-    def start(self, device: torch.device) -> None:
-        """Move to *device* and make the optimisers."""
+    def names(self) -> Iterator[tuple[str, list[int]]]:
+        """What is trained apart from the rest: its name in losses and history, and the classes that it makes."""
+        if self.conditional:
+            yield "all", list(range(len(CLASSES)))
+        else:
+            yield from ((name, [label]) for label, name in enumerate(CLASSES))
+
+    def start(self, device: torch.device, weights: Path | None = None) -> None:
+        """Move to *device* and make the optimisers.
+
+        weights: file of the feature network that the method is trained against; only training needs it.
+        """
         self.device = device
         self.to(device, memory_format=self.memory_format)
         precision = self.settings.precision
@@ -126,11 +135,44 @@ class Gan(nn.Module):
         self.critic_adam = self._adam(self.critics)
 
     def _adam(self, networks: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(networks.parameters(), self.settings.learning_rate, self.betas, fused=True)
+        weights = [weight for weight in networks.parameters() if weight.requires_grad]
+        return torch.optim.Adam(weights, self.settings.learning_rate, self.betas, fused=True)
 
     def autocast(self) -> torch.autocast:
         """The precision of the forward passes."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def augment(self, images: Tensor) -> Tensor:
+        """What a critic sees of *images* [N, 1, H, W], real or synthetic."""
+        return augment(images, self.settings.diffaugment)
+
+    def lecam(self, name: str, real: Tensor, fake: Tensor) -> Tensor | float:
+        """The weighted LeCam term of critic *name*, whose scores these are; 0 where it is switched off."""
+        if not self.settings.lecam:
+            return 0.0
+        return self.settings.lecam * self.anchors[name](real, fake, self.now, self.settings.steps)
+
+    def r1(self, critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor | float:
+        """The weighted R1 penalty of a critic at the images *real* that it saw; 0 where or while it is switched off."""
+        if not self.settings.r1 or self.now % R1_EVERY:
+            return 0.0
+        return self.settings.r1 / 2 * R1_EVERY * r1_penalty(critic, real)
+
+    def critic_blocks(self, critic: nn.Module) -> list[nn.Module]:
+        """The blocks of a critic from the image on, as ``freeze_critic`` counts them."""
+        return list(critic.blocks)
+
+    def start_from(self, weights: dict[str, Tensor], critics: dict[str, Tensor]) -> None:
+        """Begin at another training's generators and critics; freeze the critics' first blocks (Mo et al. 2020).
+
+        Raises RuntimeError if the networks differ.
+        """
+        self.generators.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+        self.critics.load_state_dict(critics)
+        for critic in self.critics.values():
+            for block in self.critic_blocks(critic)[: self.settings.freeze_critic]:
+                block.requires_grad_(False)
 
     def images_a_step(self) -> int:
         """Real images that the critic of one class sees in a step."""
@@ -138,6 +180,7 @@ class Gan(nn.Module):
 
     def set_rate(self, step: int) -> None:
         """Set the learning rate of step *step* of 0 … steps − 1: constant, then linear; the last step is not at 0."""
+        self.now = step
         steps = self.settings.steps
         share = min(1.0, (steps - step) / (self.decay * steps)) if self.decay else 1.0
         for adam in (self.generator_adam, self.critic_adam):

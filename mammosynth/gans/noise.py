@@ -1,13 +1,11 @@
 """GANs that make images from noise: WGAN-GP, SNGAN and CGAN differ in little more than their losses."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from mammosynth.gans.gan import Gan, Losses, Reals, frozen, synthetic_set, to_uint8
 from mammosynth.gans.networks import LATENT
-from mammosynth.gans.objectives import linear_generator
+from mammosynth.gans.objectives import hinge_critic, linear_generator
 from mammosynth.imageset import CLASSES, ImageSet
 
 SYNTHESIS_BATCH = 32
@@ -16,27 +14,28 @@ SYNTHESIS_BATCH = 32
 class NoiseGan(Gan):
     """A generator of noise and a critic of images, for both classes or, if not ``conditional``, one pair for each."""
 
-    memory_format = torch.channels_last
     conditional = False
+    memory_format = torch.channels_last
     generator_first = True  # whether the generator's update comes before its critic's
     generator_batches = 1  # the generator's batch, in batches of the critic
 
+    critic_objective = staticmethod(hinge_critic)
+
     def critic_loss(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
         """The loss of critic *name* on real and fake images [N, 1, H, W] of the classes *labels* [N]."""
-        raise NotImplementedError
-
-    def scores(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The critic's scores [N] of real and of fake images, in one pass."""
         with self.autocast():
             scores = self.critics[name](torch.cat([real, fake]), labels.repeat(2))
-        return scores.float().split(len(real))
+        scores = scores.float().split(len(real))
+        return self.critic_objective(*scores) + self.lecam(name, *scores) + self.penalty(name, real, fake, labels)
 
-    def names(self) -> Iterator[tuple[str, list[int]]]:
-        """Name and classes of each pair of networks."""
-        if self.conditional:
-            yield "all", list(range(len(CLASSES)))
-        else:
-            yield from ((name, [label]) for label, name in enumerate(CLASSES))
+    def penalty(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor | float:
+        """What is added to the critic's loss for its slope."""
+        return self.r1(lambda images: self.score(name, images, labels), real)
+
+    def score(self, name: str, images: Tensor, labels: Tensor) -> Tensor:
+        """The scores of critic *name*, float32 [N]."""
+        with self.autocast():
+            return self.critics[name](images, labels).float()
 
     def _labels(self, classes: list[int], count: int) -> Tensor:
         return torch.tensor(classes).repeat(-(-count // len(classes)))[:count]
@@ -49,9 +48,7 @@ class NoiseGan(Gan):
     def _update_generator(self, name: str, classes: list[int]) -> Tensor:
         labels = self._labels(classes, self.generator_batches * self.settings.batch).to(self.device)
         fake = self._fakes(name, labels)
-        with self.autocast():
-            scores = self.critics[name](fake, labels).float()
-        loss = linear_generator(scores)
+        loss = linear_generator(self.score(name, self.augment(fake), labels))
         loss.backward()
         return loss.detach()
 
@@ -60,7 +57,7 @@ class NoiseGan(Gan):
         real, labels = reals.draw(labels), labels.to(self.device)
         with torch.no_grad():
             fake = self._fakes(name, labels)
-        loss = self.critic_loss(name, real, fake, labels)
+        loss = self.critic_loss(name, self.augment(real), self.augment(fake), labels)
         loss.backward()
         return loss.detach()
 

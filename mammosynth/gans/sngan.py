@@ -5,11 +5,8 @@ which the last ninth decays linearly, a generator's batch twice the critic's.  U
 a class.
 """
 
-from torch import Tensor
-
 from mammosynth.gans.networks import ResNetCritic, ResNetGenerator
 from mammosynth.gans.noise import NoiseGan
-from mammosynth.gans.objectives import hinge_critic
 
 
 class Sngan(NoiseGan):
@@ -23,6 +20,3 @@ class Sngan(NoiseGan):
         for name, _ in self.names():
             self.generators[name] = ResNetGenerator(self.settings.width)
             self.critics[name] = ResNetCritic(self.settings.width, spectral=True, pooling="sum")
-
-    def critic_loss(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-        return hinge_critic(*self.scores(name, real, fake, labels))

@@ -17,7 +17,8 @@ from mammosynth import __version__
 from mammosynth.errors import InputError
 from mammosynth.gans import gan_class
 from mammosynth.gans.checkpoint import Checkpoint, fingerprint
-from mammosynth.gans.gan import Gan, Losses, Reals, Settings
+from mammosynth.gans.gan import Gan, Losses, Reals
+from mammosynth.gans.settings import Settings
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track
@@ -59,7 +60,7 @@ def train(
     torch.manual_seed(seed)
     gan = gan_class(settings.method)(settings)
     gan.start(device())
-    reals = Reals(images, gan.device)
+    reals = Reals(images, gan.device, settings.flips)
     rows: list[dict[str, float | str]] = []
     pictures: dict[int, torch.Tensor] = {}
     first, seconds = 0, 0.0

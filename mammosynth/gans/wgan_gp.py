@@ -19,16 +19,12 @@ class WganGp(NoiseGan):
 
     betas = (0.0, 0.9)
     generator_first = False
+    critic_objective = staticmethod(wasserstein_critic)
 
     def make_networks(self) -> None:
         for name, _ in self.names():
             self.generators[name] = ResNetGenerator(self.settings.width)
             self.critics[name] = ResNetCritic(self.settings.width, spectral=False, pooling="mean")
 
-    def critic_loss(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-        def critic(images: Tensor) -> Tensor:
-            with self.autocast():
-                return self.critics[name](images, labels).float()
-
-        loss = wasserstein_critic(*self.scores(name, real, fake, labels))
-        return loss + PENALTY_WEIGHT * gradient_penalty(critic, real, fake)
+    def penalty(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+        return PENALTY_WEIGHT * gradient_penalty(lambda images: self.score(name, images, labels), real, fake)

@@ -6,7 +6,7 @@ if __name__ == "__main__":
     from mammosynth.job import started
 
     with started(snakemake):
-        from mammosynth.gans.gan import Settings
+        from mammosynth.gans.settings import Settings
         from mammosynth.gans.training import train
         from mammosynth.imageset import ImageSet
 

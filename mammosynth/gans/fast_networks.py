@@ -1,0 +1,71 @@
+"""The generator of Liu et al. 2021 ("Towards faster and stabilized GAN training for high-fidelity few-shot image
+synthesis", FastGAN) at 128 px, for FastGAN itself and for the projected GAN, whose authors took it over.
+
+Images are float [N, 1, 128, 128] in [−1, 1], latents float [N, 128], labels int64 [N] (0 benign, 1 malignant).
+
+Ours, not the paper's: both classes in one network, by an embedding beside the latent (as in StyleGAN2-ADA), and
+bilinear upsampling, as nearest neighbours leave a grid in dark areas.
+"""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mammosynth.gans.networks import CLASS_COUNT, LATENT
+
+
+class FastBlock(nn.Module):
+    """Doubles height and width: bilinear upsampling, 3×3 convolution, batch normalisation, gated linear unit."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, 2 * outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return F.glu(self.norm(self.conv(x)), 1)
+
+
+class SkipExcitation(nn.Module):
+    """Gates the channels of a high resolution by what a low resolution holds (skip-layer excitation)."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4), nn.Conv2d(low, high, 4), nn.SiLU(), nn.Conv2d(high, high, 1), nn.Sigmoid()
+        )
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        return high * self.gate(low)
+
+
+class FastGenerator(nn.Module):
+    """Latents [N, 128] and labels [N] to images [N, 1, 128, 128].
+
+    Channels at 4, 8, … 128 px: 16, 16, 8, 4, 2, 1 times the width; the map of 4 px gates that of 64 px, the map of 8 px
+    that of 128 px.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        channels = [16 * width, 16 * width, 8 * width, 4 * width, 2 * width, width]
+        self.embedding = nn.Embedding(CLASS_COUNT, LATENT)
+        self.first = nn.Linear(2 * LATENT, 2 * channels[0] * 4 * 4, bias=False)
+        self.norm = nn.BatchNorm2d(2 * channels[0])
+        self.blocks = nn.ModuleList(FastBlock(a, b) for a, b in itertools.pairwise(channels))
+        self.gates = nn.ModuleList([SkipExcitation(channels[0], channels[4]), SkipExcitation(channels[1], channels[5])])
+        self.last = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        # Both halves have length √128, so that neither drowns the other.
+        halves = [F.normalize(half, dim=1) * LATENT**0.5 for half in (latents, self.embedding(labels))]
+        h = self.first(torch.cat(halves, 1)).view(len(latents), -1, 4, 4)
+        h4 = F.glu(self.norm(h.contiguous(memory_format=torch.channels_last)), 1)
+        h8 = self.blocks[0](h4)
+        h = self.blocks[2](self.blocks[1](h8))
+        h = self.gates[0](h4, self.blocks[3](h))
+        h = self.gates[1](h8, self.blocks[4](h))
+        return torch.tanh(self.last(h))

@@ -1,0 +1,173 @@
+"""Projected GAN (Sauer et al. 2021): a critic of frozen ImageNet features instead of pixels.
+
+Features of EfficientNet-Lite0, the paper's default, at strides 4, 8, 16 and 32; a fixed random 1×1 convolution mixes
+the channels of each and fixed random 3×3 convolutions mix the scales; a small spectrally normalised critic of patches
+judges each scale; hinge loss, one update of the critic for one of the generator, the generator of FastGAN.
+
+Ours, not the paper's: grey images at their own 128 px, both classes in one network with a projection critic (Miyato &
+Koyama 2018), and one batch of synthetic images for both updates. The critic learns from its features without a
+gradient; the updated critic then judges the same features for the generator. The backbone, which does not change, sees
+each image once.
+"""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mammosynth.gans.fast_networks import FastGenerator
+from mammosynth.gans.gan import Losses, Reals, frozen
+from mammosynth.gans.networks import CLASS_COUNT
+from mammosynth.gans.noise import NoiseGan
+from mammosynth.gans.objectives import hinge_critic, linear_generator
+
+# EfficientNet-Lite0's blocks whose results are used, their channels, and the channels after mixing.
+BLOCKS = (2, 4, 10, 15)
+CHANNELS = (24, 40, 112, 320)
+MIXED = (32, 32, 64, 64)
+
+Backbone = Callable[[Tensor], list[Tensor]]
+
+
+def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> Backbone:
+    """EfficientNet-Lite0 without gradients for its weights: images [N, 1, H, W] in [−1, 1] to features, fine to coarse.
+
+    Batch normalisation is folded into the convolutions, and padding into those where it is symmetric.
+    """
+    from efficientnet_lite_pytorch import EfficientNet
+
+    from mammosynth.quality.features import _folded
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    network = _folded(network.eval()).requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, nn.ReLU6):
+            module.inplace = True
+        elif isinstance(module, nn.Conv2d) and isinstance(module.static_padding, nn.ZeroPad2d):
+            left, right, top, bottom = module.static_padding.padding
+            if left == right and top == bottom:
+                module.padding, module.static_padding = (top, left), nn.Identity()
+    network.to(device, dtype, memory_format=torch.channels_last)
+
+    def features(images: Tensor) -> list[Tensor]:
+        x = (images * (127.5 / 128) + 0.5 / 128).to(dtype)  # (grey − 127) / 128, as trained
+        x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        found = []
+        for index, block in enumerate(network._blocks):
+            x = block(x)
+            if index in BLOCKS:
+                found.append(x)
+        return found
+
+    return features
+
+
+class RandomProjections(nn.Module):
+    """Mixes the channels of each scale and adds the coarser scales to the finer ones, at random and for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels = nn.ModuleList(nn.Conv2d(a, b, 1, bias=False) for a, b in zip(CHANNELS, MIXED))
+        self.scales = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 3, padding=1, bias=False) for fine, coarse in itertools.pairwise(MIXED)
+        )
+        for conv in (*self.channels, *self.scales):
+            nn.init.kaiming_normal_(conv.weight)
+        self.requires_grad_(False)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        mixed = [conv(x) for conv, x in zip(self.channels, features)]
+        for index in reversed(range(len(self.scales))):
+            coarse = F.interpolate(mixed[index + 1], scale_factor=2, mode="bilinear", align_corners=False)
+            mixed[index] = mixed[index] + self.scales[index](coarse)
+        return mixed
+
+
+class PatchHead(nn.Module):
+    """Critic of one scale: features to one score for each position of a map *downs* times halved.
+
+    A score is the sum of one for all classes and of the inner product with the class's embedding.
+    """
+
+    def __init__(self, channels: int, downs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(downs):
+            outputs = min(128, 2 * channels)
+            layers += [spectral_norm(nn.Conv2d(channels, outputs, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
+            channels = outputs
+        self.layers = nn.Sequential(*layers)
+        self.last = spectral_norm(nn.Conv2d(channels, 1 + CLASS_COUNT, 3, padding=1))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        maps = self.last(self.layers(x)).float().flatten(2)
+        return maps[:, 0] + maps[torch.arange(len(maps)), 1 + labels]
+
+
+class ProjectedCritic(nn.Module):
+    """Fixed projections and the heads; the frozen backbone is no part of it, as it is in its own file.
+
+    ``project`` takes the backbone's features, ``forward`` projected ones; scores [N, positions of all scales].
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = RandomProjections()
+        downs = reversed(range(len(MIXED)))
+        self.heads = nn.ModuleList(PatchHead(channels, down) for channels, down in zip(MIXED, downs))
+
+    def forward(self, projected: list[Tensor], labels: Tensor) -> Tensor:
+        return torch.cat([head(x, labels) for head, x in zip(self.heads, projected)], 1)
+
+
+class ProjectedGan(NoiseGan):
+    """Projected GAN, one conditional pair of networks."""
+
+    betas = (0.0, 0.99)
+    conditional = True
+
+    def make_networks(self) -> None:
+        self.generators["all"] = FastGenerator(self.settings.width)
+        self.critics["all"] = ProjectedCritic()
+
+    def start(self, device: torch.device, weights: Path | None = None) -> None:
+        """As ``Gan.start``; *weights*: file of EfficientNet-Lite0, needed to train."""
+        super().start(device, weights)
+        if weights is not None:
+            self.backbone = lite0_backbone(weights, device, torch.bfloat16 if self.bfloat16 else torch.float32)
+
+    def projected(self, images: Tensor) -> list[Tensor]:
+        """Projected features of augmented images, fine to coarse."""
+        images = self.augment(images)
+        with self.autocast():
+            return self.critics["all"].project(self.backbone(images))
+
+    def step(self, reals: Reals) -> Losses:
+        critic = self.critics["all"]
+        labels = self._labels(list(range(CLASS_COUNT)), self.settings.batch)
+        with torch.no_grad():
+            real = self.projected(reals.draw(labels))
+        labels = labels.to(self.device)
+        fake = self.projected(self._fakes("all", labels))
+
+        self.critic_adam.zero_grad(set_to_none=True)
+        with self.autocast():
+            both = [torch.cat([a, b.detach()]) for a, b in zip(real, fake)]
+            real_scores, fake_scores = critic(both, labels.repeat(2)).chunk(2)
+        critic_loss = hinge_critic(real_scores, fake_scores)
+        critic_loss.backward()
+        self.critic_adam.step()
+
+        self.generator_adam.zero_grad(set_to_none=True)
+        with frozen(critic):
+            with self.autocast():
+                generator_loss = linear_generator(critic(fake, labels))
+            generator_loss.backward()
+        self.generator_adam.step()
+        return {"all": {"d_loss": critic_loss.detach(), "g_loss": generator_loss.detach()}}
