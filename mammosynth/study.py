@@ -9,6 +9,8 @@ from typing import Any
 
 from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.errors import InputError
+from mammosynth.gans import METHODS
+from mammosynth.gans.settings import resolve
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -29,10 +31,39 @@ def check(config: Mapping[str, Any]) -> None:
         raise InputError(
             f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
         )
+    rank_extractors(config)
     for mix in config["mixes"]:
         parse_mix(mix, config["gans"])
     if "real" not in config["mixes"]:
         raise InputError("config: mixes lacks 'real', which every other mix is compared with: add it")
+
+
+def resolve_generators(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of each selected generator, with those of its preset filled in.
+
+    Raises InputError naming the key, if settings are missing, of no use or contradict each other.
+    """
+    _check_known("gans", config["gans"], config["generators"], "generators")
+    return {name: resolve(name, config["generators"][name]) for name in config["gans"]}
+
+
+def features_seen(config: Mapping[str, Any]) -> set[str]:
+    """The feature networks that a GAN of this study is trained against."""
+    return {METHODS[config["generators"][name]["method"]].sees for name in config["gans"]} - {None}
+
+
+def rank_extractors(config: Mapping[str, Any]) -> list[str]:
+    """The study's extractors, those first that no GAN of it is trained against: generators are ranked on the first.
+
+    Raises InputError if there is none such.
+    """
+    chosen, seen = config["quality"]["extractors"], features_seen(config)
+    if not set(chosen) - seen:
+        raise InputError(
+            f"config: quality.extractors names only {', '.join(chosen)}, which a GAN of this study is trained against; "
+            "no GAN can be ranked or its best step chosen: add squeezenet"
+        )
+    return sorted(chosen, key=lambda extractor: extractor in seen)
 
 
 def modalities(config: Mapping[str, Any]) -> list[str]:

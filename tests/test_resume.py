@@ -82,12 +82,12 @@ def test_killed_and_resumed_is_the_same_to_the_bit(method, reals, tmp_path):
 
 
 def test_other_settings_images_or_seed_have_another_fingerprint(reals):
-    base = fingerprint(reals, settings("sngan"), 0)
-    assert fingerprint(reals, settings("sngan"), 0) == base
+    base = fingerprint(settings("sngan"), 0, reals)
+    assert fingerprint(settings("sngan"), 0, reals) == base
     others = [
-        fingerprint(reals, replace(settings("sngan"), learning_rate=1e-4), 0),
-        fingerprint(reals[:-1], settings("sngan"), 0),
-        fingerprint(reals, settings("sngan"), 1),
+        fingerprint(replace(settings("sngan"), learning_rate=1e-4), 0, reals),
+        fingerprint(settings("sngan"), 0, reals[:-1]),
+        fingerprint(settings("sngan"), 1, reals),
     ]
     assert len({base, *others}) == 4
 

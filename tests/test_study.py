@@ -9,7 +9,7 @@ import yaml
 
 from mammosynth import study
 from mammosynth.errors import InputError
-from mammosynth.gans import METHODS
+from mammosynth.gans import METHODS, settings
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -47,10 +47,11 @@ def test_the_default_study_has_every_kind_of_mix_and_every_gan(config):
 def test_the_papers_study_has_the_gans_own_settings(config):
     config = merge(config, yaml.safe_load((ROOT / "studies/paper.yaml").read_text()))
     keys = ("width", "steps", "batch", "critic_steps", "learning_rate")
-    settings = {name: tuple(config["generators"][name].get(key) for key in keys) for name in config["gans"]}
-    assert settings["sngan"] == settings["cgan"] == (64, 450_000, 64, 5, 2e-4)
-    assert settings["wgan_gp"] == (64, 200_000, 64, 5, 1e-4)
-    assert settings["cyclegan"] == (64, 100_000, 1, None, 2e-4)
+    found = study.resolve_generators(config)
+    used = {name: tuple(found[name].get(key) for key in keys) for name in config["gans"]}
+    assert used["sngan"] == used["cgan"] == (64, 450_000, 64, 5, 2e-4)
+    assert used["wgan_gp"] == (64, 200_000, 64, 5, 1e-4)
+    assert used["cyclegan"] == (64, 100_000, 1, None, 2e-4)
     assert (len(config["folds"]), len(config["seeds"])) == (5, 3)
 
 
@@ -75,13 +76,49 @@ def test_references_to_what_is_not_there_are_refused(config, change, message):
 
 
 @pytest.mark.parametrize(
+    ("method", "given", "message"),
+    [
+        ("stylegan", {}, r"generators\.mine\.method: stylegan is not one of wgan_gp, "),
+        ("sngan", {"preset": "best"}, r"preset: sngan has no preset best; it has reference, few-images"),
+        ("sngan", {"width": 8, "steps": 5, "batch": 4}, r"generators\.mine has no learning_rate: give it, or a preset"),
+        ("cyclegan", {"preset": "reference", "critic_steps": 5}, "critic_steps: cyclegan has no use for it"),
+        ("sngan", {"preset": "reference", "conditioning": "concat"}, "conditioning: sngan has no use for it"),
+        ("wgan_gp", {"preset": "reference", "r1": 0.1}, "r1: wgan_gp has no use for it"),
+        ("projected_gan", {"preset": "few-images", "freeze_critic": 1}, "freeze_critic: projected_gan has no use"),
+        ("sngan", {"preset": "reference", "patience": 3}, "patience counts evaluations, and there are none"),
+        ("sngan", {"preset": "few-images", "steps": 9}, "evaluate_every: [0-9]+ is more than its 9 steps"),
+        ("sngan", {"preset": "reference", "freeze_critic": 2}, "freeze_critic would freeze random weights"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(method, given, message):
+    with pytest.raises(InputError, match=message):
+        settings.resolve("mine", {"method": method, **given})
+
+
+@pytest.mark.parametrize(
+    ("preset", "method"), [(p, m) for p, of_methods in settings.presets().items() for m in of_methods]
+)
+def test_presets_are_whole_and_without_contradiction(preset, method):
+    found = settings.resolve("mine", {"method": method, "preset": preset, "width": 4})
+    assert found["width"] == 4
+    assert settings.Settings(**found).method == method
+    assert set(settings.presets()["few-images"]) == set(METHODS)
+
+
+def test_a_study_whose_only_features_a_gan_is_trained_against_is_refused(config):
+    assert study.rank_extractors(config) == ["squeezenet", "efficientnet_lite0"]
+    with pytest.raises(InputError, match="names only efficientnet_lite0, which a GAN of this study is trained against"):
+        study.check(merge(config, {"quality": {"extractors": ["efficientnet_lite0"]}}))
+    paper = merge(config, {"gans": ["sngan"], "mixes": ["real"]})
+    assert study.rank_extractors(paper) == ["efficientnet_lite0", "squeezenet"]
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"gan": ["sngan"]}, "'gan' was unexpected"),
         ({"generators": {"sngan": {"step": 5}}}, "'step' was unexpected"),
         ({"generators": {"sngan": {"width": 1}}}, "1 is less than the minimum of 4"),
-        ({"generators": {"cyclegan": {"critic_steps": 5}}}, "should not be valid under"),
-        ({"generators": {"sngan": {"conditioning": "concat"}}}, "should not be valid under"),
         ({"sources": {"busi": {"patient": "x"}}}, "should not be valid under"),
         ({"generators": {"real": {}}}, "'real' does not match"),
         ({"rois": {"size": 64}}, "128 was expected"),

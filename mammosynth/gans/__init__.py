@@ -22,6 +22,11 @@ METHODS = {
     "cyclegan": Method("mammosynth.gans.cyclegan:CycleGan", refuses=("conditioning", "critic_steps")),
     "cgan": Method("mammosynth.gans.cgan:Cgan"),
     "sngan": Method("mammosynth.gans.sngan:Sngan", refuses=("conditioning",)),
+    "projected_gan": Method(
+        "mammosynth.gans.projected_gan:ProjectedGan",
+        sees="efficientnet_lite0",
+        refuses=("conditioning", "critic_steps", "r1", "freeze_critic"),
+    ),
 }
 
 

@@ -12,18 +12,41 @@ from typing import Any
 
 import torch
 
+from mammosynth.errors import InputError
 from mammosynth.gans.settings import Settings
 from mammosynth.imageset import ImageSet
 
 log = logging.getLogger("mammosynth")
 
 
-def fingerprint(images: ImageSet, settings: Settings, seed: int) -> str:
-    """Hexadecimal digest of all that decides what a training makes: images, labels, settings and seed."""
+def fingerprint(settings: Settings, seed: int, *others: ImageSet | str) -> str:
+    """Hexadecimal digest of all that decides what a training makes: settings, seed, images with their labels, names."""
     digest = hashlib.sha256(json.dumps([asdict(settings), seed], sort_keys=True).encode())
-    for array in (images.images, images.labels):
-        digest.update(str(array.shape).encode() + array.tobytes())
+    for other in others:
+        if isinstance(other, str):
+            digest.update(other.encode())
+        else:
+            for array in (other.images, other.labels):
+                digest.update(str(array.shape).encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def write(content: Mapping[str, Any], path: Path) -> None:
+    """Save *content* as *path*, which appears, or is replaced, only when all of it is written.
+
+    Raises InputError if the disk is full or the place cannot be written.
+    """
+    part = path.with_suffix(".part")
+    try:
+        with open(part, "wb") as file:
+            torch.save(content, file)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): make room or mend the place, and run again; the training "
+            "goes on from its last checkpoint"
+        ) from error
 
 
 class Checkpoint:
@@ -61,10 +84,11 @@ class Checkpoint:
         return state
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the file in one move."""
-        part = self.path.with_suffix(".part")
-        torch.save({**state, "key": self.key}, part)
-        os.replace(part, self.path)
+        """Replace the file in one move.
+
+        Raises InputError if it cannot be written; the last one that could is still there.
+        """
+        write({**state, "key": self.key}, self.path)
 
     def delete(self) -> None:
         """Remove the file: the training is over and its result written."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mammosynth.gans import METHODS
 from mammosynth.gans.augment import augment
 from mammosynth.gans.objectives import LeCam, r1_penalty
 from mammosynth.gans.settings import Settings
@@ -173,6 +174,11 @@ class Gan(nn.Module):
         for critic in self.critics.values():
             for block in self.critic_blocks(critic)[: self.settings.freeze_critic]:
                 block.requires_grad_(False)
+
+    @property
+    def sees(self) -> str | None:
+        """The feature network that the method is trained against."""
+        return METHODS[self.settings.method].sees
 
     def images_a_step(self) -> int:
         """Real images that the critic of one class sees in a step."""

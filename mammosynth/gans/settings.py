@@ -1,7 +1,7 @@
 """What can be set of a GAN, where settings come from, and which of them contradict each other.  Imports no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,18 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the key if one is missing, not for this method, or at odds with another.
     """
     method = given["method"]
+    if method not in METHODS:
+        raise InputError(f"config: generators.{name}.method: {method} is not one of {', '.join(METHODS)}")
     settings = {key: value for key, value in given.items() if key != "preset"}
     if preset := given.get("preset"):
-        settings = presets()[preset][method] | settings
+        if method not in (known := presets().get(preset, {})):
+            having = [key for key, of_methods in presets().items() if method in of_methods]
+            raise InputError(
+                f"config: generators.{name}.preset: {method} has no preset {preset}; it has {', '.join(having)}"
+            )
+        settings = known[method] | settings
     for field in fields(Settings):
-        if field.name in ("width", "steps", "batch", "learning_rate") and field.name not in settings:
+        if field.default is MISSING and field.name not in settings:
             raise InputError(f"config: generators.{name} has no {field.name}: give it, or a preset")
     for key in METHODS[method].refuses:
         if settings.get(key):

@@ -3,11 +3,11 @@
 import csv
 import logging
 import math
-import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +16,23 @@ from PIL import Image, ImageDraw, ImageFont
 from mammosynth import __version__
 from mammosynth.errors import InputError
 from mammosynth.gans import gan_class
-from mammosynth.gans.checkpoint import Checkpoint, fingerprint
+from mammosynth.gans.checkpoint import Checkpoint, fingerprint, write
+from mammosynth.gans.choice import Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
+from mammosynth.gans.transfer import Origin, read_generator
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track
 
 log = logging.getLogger("mammosynth")
 
-RECORDS = 200  # rows of the history a network, at most
+RECORDS = 200  # rows of the history a network, at most, beside those of the looks at the validation part
 SNAPSHOTS = 6  # times that the progress is pictured at, the random start and the end included
 SNAPSHOT_IMAGES = 4  # a class
+CHECK_EVERY = 50  # steps between checks that the training is still one
+COLLAPSED = 0.02  # of the spread of real images: below, all images of a class are one
+DIVERGED = 1e6  # a loss beyond which no training came back
 
 
 def train(
@@ -40,65 +45,249 @@ def train(
     progress: Path,
     checkpoint: Path,
     checkpoint_seconds: float = 300.0,
+    validation: ImageSet | None = None,
+    extractor: str = "",
+    parameters: dict[str, Path] | None = None,
+    start_from: Path | None = None,
+    held_out: Path | None = None,
 ) -> None:
     """Train a GAN on the training ROIs and write *generator*, *history* (CSV) and *progress* (PNG).
 
     A training that was cut off goes on from *checkpoint* and ends, on the CPU, in the same weights to the bit.
 
-    Raises InputError if a class has no image; FloatingPointError if a loss is no longer a number.
+    validation, extractor: the validation part, and the feature network in which the step to keep is nearest to it; both
+    needed only if ``settings.evaluate_every`` is set. parameters: files of the feature networks by name, of that one
+    and of the one that the method sees. start_from: the generator file of another training to begin at. held_out: the
+    fold's partition, whose validation and test part that other training must not have seen.
+
+    Raises InputError if a class has no image, if *start_from* does not fit or saw a held-out ROI, if the training
+    diverges or collapses, and if memory or disk are full.
     """
     for name in CLASSES:
         if not len(images.of_class(name)):
             raise InputError(f"the training part holds no {name} ROI, and {settings.method} learns both classes")
-    key = fingerprint(images, settings, seed)
+        if settings.evaluate_every and len(validation.of_class(name)) < 2:
+            raise InputError(
+                f"the validation part holds fewer than two {name} ROIs, too few to choose a step by: lower "
+                "partition.folds, or set evaluate_every to 0 to keep the last step"
+            )
+    origin = Origin(start_from, held_out) if start_from else None
+    looked_at = [validation, extractor] if settings.evaluate_every else []
+    key = fingerprint(settings, seed, images, *looked_at, *([origin.fingerprint] if origin else []))
     keeper = Checkpoint(checkpoint, key)
-    if all(path.exists() for path in (generator, history, progress)) and _fingerprint_of(generator) == key:
+    if (
+        all(path.exists() for path in (generator, history, progress))
+        and read_generator(generator)["fingerprint"] == key
+    ):
         log.info("%s was finished by an earlier job: nothing left to do", generator)
         keeper.delete()
         return
 
+    parameters = parameters or {}
     torch.manual_seed(seed)
     gan = gan_class(settings.method)(settings)
-    gan.start(device())
-    reals = Reals(images, gan.device, settings.flips)
-    rows: list[dict[str, float | str]] = []
-    pictures: dict[int, torch.Tensor] = {}
-    first, seconds = 0, 0.0
+    if origin:
+        origin.transfer(gan)
+    gan.start(device(), parameters.get(gan.sees))
+    judge = Judge(validation, extractor, parameters[extractor], gan.device) if settings.evaluate_every else None
+    run = _Run(gan, images, judge, history, progress)
     if saved := keeper.load():
-        gan.load_state(saved["gan"])
-        reals.load_state(saved["reals"])
-        rows, pictures, first, seconds = saved["rows"], saved["pictures"], saved["step"], saved["seconds"]
-        _set_random_state(saved["random"])
-        log.info("going on from step %d of %d", first, settings.steps)
+        run.load_state(saved)
+        log.info("going on from step %d of %d", run.step, settings.steps)
     log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.bfloat16 else "float32", _sizes(gan))
     if settings.batch > min(len(images.of_class(name)) for name in CLASSES):
         log.info("a batch of %d holds some ROIs of a class more than once", settings.batch)
-
-    pictured = {round(settings.steps * k / (SNAPSHOTS - 1)) for k in range(SNAPSHOTS)}
-    record_every = max(1, settings.steps // RECORDS)
-    started = saved_at = time.monotonic()
-    if first == 0:
-        pictures[0] = torch.from_numpy(gan.synthesise(SNAPSHOT_IMAGES, images, seed=0).images)
-    for step in track(range(first, settings.steps), settings.method, total=settings.steps, done=first):
-        gan.set_rate(step)
-        losses = gan.step(reals)
-        gan.update_average(step)
-        done = step + 1
-        now = time.monotonic()
-        if done % record_every == 0 or done == settings.steps:
-            rows.extend(_records(done, done * gan.images_a_step(), seconds + now - started, losses))
-        if done in pictured:
-            pictures[done] = torch.from_numpy(gan.synthesise(SNAPSHOT_IMAGES, images, seed=0).images)
-        if now - saved_at >= checkpoint_seconds and done < settings.steps:
-            state = {"gan": gan.state(), "reals": reals.state(), "random": _random_state()}
-            state |= {"rows": rows, "pictures": pictures, "step": done, "seconds": seconds + now - started}
-            keeper.save(state)
-            saved_at = time.monotonic()
-
-    _write_history(rows, history)
-    _draw_progress(pictures, progress)
-    _save_generator(gan, seed, key, rows, generator)
+    try:
+        for seconds in run.steps():
+            if seconds >= checkpoint_seconds:
+                keeper.save(run.state())
+                run.saved()
+        run.finish()
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"the GPU's memory is too small for {settings.method} of width {settings.width} with batches of "
+            f"{settings.batch}: lower batch or width in its settings ({str(error).splitlines()[0]})"
+        ) from error
+    content = {
+        **run.kept(),
+        "settings": asdict(settings),
+        "seed": seed,
+        "fingerprint": key,
+        "version": __version__,
+        "ids": images.ids.tolist() + (origin.ids if origin else []),
+        "history": run.rows[-1],
+    }
+    write(content, generator)
     keeper.delete()
+
+
+class _Run:
+    """A training under way: the GAN, where it is, and what has been seen of it."""
+
+    def __init__(self, gan: Gan, images: ImageSet, judge: Judge | None, history: Path, progress: Path) -> None:
+        self.gan, self.images, self.judge = gan, images, judge
+        self.history, self.progress = history, progress
+        self.reals = Reals(images, gan.device, gan.settings.flips)
+        self.best = Best()
+        self.rows: list[dict[str, float | str]] = []
+        self.pictures: dict[int, torch.Tensor] = {}
+        self.alike = 0  # checks running at which all images of a class were one
+        self.step, self.seconds = 0, 0.0
+        self._saved_at = self._ticked_at = time.monotonic()
+        self._rated = (0, 0.0)
+
+    def state(self) -> dict[str, Any]:
+        """All that goes on after a cut."""
+        self._tick()
+        state = {"gan": self.gan.state(), "reals": self.reals.state(), "best": self.best.state()}
+        state["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        return state | {name: getattr(self, name) for name in ("rows", "pictures", "alike", "step", "seconds")}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.gan.load_state(state["gan"])
+        self.reals.load_state(state["reals"])
+        self.best.load_state(state["best"])
+        for name in ("rows", "pictures", "alike", "step", "seconds"):
+            setattr(self, name, state[name])
+        self._rated = (self._images(), self.seconds)
+        torch.set_rng_state(state["random"]["cpu"])
+        if len(state["random"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["random"]["cuda"])
+        else:
+            log.warning("the checkpoint is of another kind of device: what follows is not what one device had made")
+
+    def saved(self) -> None:
+        """A checkpoint was written just now."""
+        self._saved_at = time.monotonic()
+
+    def steps(self) -> Iterator[float]:
+        """Train; yield, between steps, the seconds since the last checkpoint."""
+        gan, settings = self.gan, self.gan.settings
+        record_every = max(1, settings.steps // RECORDS)
+        pictured = {round(settings.steps * k / (SNAPSHOTS - 1)) for k in range(SNAPSHOTS)}
+        if self.step == 0:
+            self._picture()
+        for step in track(range(self.step, settings.steps), settings.method, settings.steps, self.step):
+            gan.set_rate(step)
+            losses = gan.step(self.reals)
+            gan.update_average(step)
+            self.step = step + 1
+            last = self.step == settings.steps
+            look = settings.evaluate_every and (self.step % settings.evaluate_every == 0 or last)
+            if self.step % CHECK_EVERY == 0 or last:
+                self._check(losses)
+            if look or last or (self.step in pictured and not settings.evaluate_every):
+                self._picture()
+            if look or last or self.step % record_every == 0:
+                self._record(losses, self._look() if look else {})
+            if settings.patience and self.best.looks_since >= settings.patience:
+                log.info(
+                    "stops at step %d: no nearer to the validation part for %d looks", self.step, settings.patience
+                )
+                return
+            if not last:
+                yield time.monotonic() - self._saved_at
+
+    def finish(self) -> None:
+        """Take up the networks to keep, and leave the last history and pictures."""
+        for name, found in self.best.found.items():
+            log.info("%s: step %d is kept, KD %.4g", name, found["step"], found["distance"])
+            self.gan.average.load_state_dict(found["weights"], strict=False)
+        self._write_history()
+        kept = "kept" if self.best.found else ""
+        _draw_progress(self.pictures | ({math.inf: self._synthesised()} if kept else {}), self.progress)
+
+    def kept(self) -> dict[str, Any]:
+        """Averaged generators ("weights") and critics, and the step that each name's are of ("steps")."""
+        found = self.best.found or {
+            name: {"step": self.step, **networks_of(self.gan, name)} for name, _ in self.gan.names()
+        }
+        merged = {
+            part: {k: v for one in found.values() for k, v in one[part].items()} for part in ("weights", "critics")
+        }
+        return merged | {"steps": {name: one["step"] for name, one in found.items()}}
+
+    def _images(self) -> int:
+        return self.step * self.gan.images_a_step()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._ticked_at = self.seconds + now - self._ticked_at, now
+
+    def _look(self) -> dict[str, float]:
+        distances = self.judge.distances(self.gan, self.images)
+        self.best.note(self.gan, distances, self.step)
+        return distances
+
+    def _record(self, losses: Losses, distances: dict[str, float]) -> None:
+        self._tick()
+        images, seconds = self._images(), self.seconds
+        rate = (images - self._rated[0]) / max(seconds - self._rated[1], 1e-9)
+        self._rated = (images, seconds)
+        row = {"step": self.step, "images": images, "seconds": round(seconds, 2), "images_per_second": round(rate, 2)}
+        for name, values in losses.items():
+            numbers = {key: float(value) for key, value in values.items()}
+            self._refuse_divergence(name, numbers)
+            slopes = {"d_gradient": _slope(self.gan.critics, name), "g_gradient": _slope(self.gan.generators, name)}
+            learning_rate = self.gan.generator_adam.param_groups[0]["lr"]
+            found = {"kd": distances.get(name, "")} if self.judge else {}
+            self.rows.append({**row, "class": name, "learning_rate": learning_rate, **numbers, **slopes, **found})
+        self._write_history()
+
+    def _check(self, losses: Losses) -> None:
+        for name, values in losses.items():
+            self._refuse_divergence(name, {key: float(value) for key, value in values.items()})
+        alike = _alike(self._synthesised(), self.images)
+        self.alike = self.alike + 1 if alike else 0
+        if alike:
+            log.warning("step %d: all synthetic %s images are nearly the same", self.step, alike)
+        if self.alike == 2:
+            raise InputError(
+                f"step {self.step}: {self.gan.settings.method} has collapsed, all its {alike} images are one "
+                f"({_shown(losses)}): try a lower learning_rate, diffaugment, lecam or another seed"
+            )
+
+    def _refuse_divergence(self, name: str, numbers: dict[str, float]) -> None:
+        if not all(math.isfinite(number) and abs(number) < DIVERGED for number in numbers.values()):
+            raise InputError(
+                f"step {self.step}: {self.gan.settings.method} has diverged, the losses of {name} are {numbers}: "
+                "try a lower learning_rate, r1, lecam or precision: float32"
+            )
+
+    def _synthesised(self) -> torch.Tensor:
+        return torch.from_numpy(self.gan.synthesise(SNAPSHOT_IMAGES, self.images, seed=0).images)
+
+    def _picture(self) -> None:
+        self.pictures[self.step] = self._synthesised()
+        if len(self.pictures) > 2 * SNAPSHOTS:
+            self.pictures = {step: self.pictures[step] for step in sorted(self.pictures)[::2]}
+        _draw_progress(self.pictures, self.progress)
+
+    def _write_history(self) -> None:
+        with open(self.history, "w", newline="") as file:
+            writer = csv.DictWriter(file, self.rows[0])
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def _alike(synthetic: torch.Tensor, reals: ImageSet) -> str:
+    """The class whose images [2 × SNAPSHOT_IMAGES, H, W], benign first, differ hardly from each other, or ""."""
+    for label, (name, made) in enumerate(zip(CLASSES, synthetic.split(SNAPSHOT_IMAGES))):
+        real = reals.images[reals.labels == label]
+        if len(real) > 1 and made.numpy().std(0).mean() < COLLAPSED * real.std(0).mean():
+            return name
+    return ""
+
+
+def _slope(networks: torch.nn.ModuleDict, name: str) -> float:
+    """Norm of the gradient that the last update of the networks trained under *name* took."""
+    mine = networks.parameters() if name == "all" else networks[name].parameters()
+    gradients = [weight.grad for weight in mine if weight.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients))
+
+
+def _shown(losses: Losses) -> str:
+    return "; ".join(f"{key} of {name} {float(v):.3g}" for name, values in losses.items() for key, v in values.items())
 
 
 def _sizes(gan: Gan) -> str:
@@ -108,37 +297,8 @@ def _sizes(gan: Gan) -> str:
     return f"{millions(gan.generators):.2f} M weights in generators, {millions(gan.critics):.2f} M in critics"
 
 
-def _random_state() -> dict[str, torch.Tensor | list[torch.Tensor]]:
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-
-def _set_random_state(state: dict) -> None:
-    torch.set_rng_state(state["cpu"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
-    else:
-        log.warning("the checkpoint is of another kind of device: what follows is not what one device would have made")
-
-
-def _records(step: int, images: int, seconds: float, losses: Losses) -> Iterable[dict[str, float | str]]:
-    for name, values in losses.items():
-        numbers = {key: float(value) for key, value in values.items()}
-        if not all(math.isfinite(number) for number in numbers.values()):
-            raise FloatingPointError(
-                f"step {step}: the losses of {name} are {numbers}; try a lower learning_rate or precision: float32"
-            )
-        yield {"step": step, "images": images, "seconds": round(seconds, 2), "class": name, **numbers}
-
-
-def _write_history(rows: list[dict[str, float | str]], path: Path) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _draw_progress(pictures: dict[int, torch.Tensor], path: Path) -> None:
-    """A grid with a row for each time and the same latents, or sources, in each column."""
+def _draw_progress(pictures: dict[float, torch.Tensor], path: Path) -> None:
+    """A grid with a row for each time and the same latents, or sources, in each column; step ∞ is what is kept."""
     left, top, gap = 170, 36, 4
     cells = {step: list(images.numpy()) for step, images in sorted(pictures.items())}
     size = cells[0][0].shape[0]
@@ -150,28 +310,11 @@ def _draw_progress(pictures: dict[int, torch.Tensor], path: Path) -> None:
         draw.text((left + position * (size + gap), 4), name, fill=0, font=font)
     for row, (step, images) in enumerate(cells.items()):
         y = top + row * (size + gap)
-        draw.text((4, y + size // 2), f"step {step}", fill=0, font=font, anchor="lm")
+        title = "kept" if step == math.inf else f"step {step}"
+        draw.text((4, y + size // 2), title, fill=0, font=font, anchor="lm")
         for column, image in enumerate(images):
             sheet.paste(Image.fromarray(np.asarray(image)), (left + column * (size + gap), y))
     sheet.save(path, format="PNG")
-
-
-def _save_generator(gan: Gan, seed: int, key: str, rows: list, path: Path) -> None:
-    part = path.with_suffix(".part")
-    content = {
-        "weights": gan.average.state_dict(),
-        "settings": asdict(gan.settings),
-        "seed": seed,
-        "fingerprint": key,
-        "version": __version__,
-        "history": rows[-1],
-    }
-    torch.save(content, part)
-    os.replace(part, path)
-
-
-def _fingerprint_of(generator: Path) -> str:
-    return torch.load(generator, weights_only=True, map_location="cpu")["fingerprint"]
 
 
 def load_generator(path: Path) -> Gan:
@@ -179,11 +322,8 @@ def load_generator(path: Path) -> Gan:
 
     Raises InputError if *path* is not a trained generator.
     """
-    try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        settings = Settings(**content["settings"])
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise InputError(f"{path} is not a generator of mammosynth ({error}): delete it and run again") from error
+    content = read_generator(path)
+    settings = Settings(**content["settings"])
     gan = gan_class(settings.method)(settings)
     gan.average.load_state_dict(content["weights"])
     gan.start(device())

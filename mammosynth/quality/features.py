@@ -11,6 +11,7 @@ between two halves of one set of mammography masses (n = 262, CBIS-DDSM) is 52 a
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,19 @@ def features(images: np.ndarray, extractor: str, weights: str | Path, device: to
     if images.dtype != np.uint8 or images.ndim != 3:
         raise ValueError(f"images must be uint8 [N, H, W], not {images.dtype} {list(images.shape)}")
     chosen = EXTRACTORS[extractor]
-    network = chosen.load(Path(weights), torch.device(device))
+    network = _loaded(extractor, Path(weights), torch.device(device))
     result = np.empty((len(images), chosen.dimension), np.float32)
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         for start in track(range(0, len(images), BATCH), f"features by {chosen.title}"):
             batch = torch.from_numpy(images[start : start + BATCH]).to(device)
             result[start : start + BATCH] = network(batch[:, None].expand(-1, 3, -1, -1)).cpu().numpy()
     return result
+
+
+@cache
+def _loaded(extractor: str, weights: Path, device: torch.device) -> Network:
+    """A training that looks at its images again and again loads the network once."""
+    return EXTRACTORS[extractor].load(weights, device)
 
 
 def _enlarged(images: torch.Tensor) -> torch.Tensor:

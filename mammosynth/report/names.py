@@ -8,12 +8,19 @@ GENERATORS = {
     "cyclegan": "CycleGAN",
     "cgan": "CGAN",
     "sngan": "SNGAN",
+    "projected_gan": "Projected GAN",
     "real": "real set",
     "floor": "real vs real",
 }
 # Okabe and Ito's colours, which colour-blind readers can tell apart (jfly.uni-koeln.de/color).
-COLOURS = {"wgan_gp": "#E69F00", "cyclegan": "#009E73", "cgan": "#0072B2", "sngan": "#CC79A7"}
-MORE_COLOURS = ("#D55E00", "#56B4E9", "#F0E442")  # for generators of the user's own naming
+COLOURS = {
+    "wgan_gp": "#E69F00",
+    "cyclegan": "#009E73",
+    "cgan": "#0072B2",
+    "sngan": "#CC79A7",
+    "projected_gan": "#D55E00",
+}
+MORE_COLOURS = ("#56B4E9", "#F0E442")  # for generators of the user's own naming
 REAL_COLOUR = "#222222"
 
 

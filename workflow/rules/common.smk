@@ -9,9 +9,12 @@ from snakemake.exceptions import WorkflowError
 from mammosynth import gpu, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.errors import InputError
+from mammosynth.gans import METHODS
 
 try:
     study.check(config)
+    config["generators"] |= study.resolve_generators(config)
+    EXTRACTORS = study.rank_extractors(config)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -33,7 +36,6 @@ with open(f"{workflow.basedir}/resources/parameters.yaml") as file:
     PARAMETERS = yaml.safe_load(file)
 
 # Weights laid beside the others are wish enough for FID and KID.
-EXTRACTORS = config["quality"]["extractors"]
 if "inception" not in EXTRACTORS and config["parameters"]:
     if Path(config["parameters"], PARAMETERS["inception"]["file"]).exists():
         EXTRACTORS = ["inception", *EXTRACTORS]
@@ -46,6 +48,19 @@ QUALITY_PARAMETERS = {
 def sources_of(modality):
     """Names of the selected databases of a modality."""
     return study.sources_of(config, modality)
+
+
+def training_inputs(wildcards):
+    """What a GAN is trained with beside the training part: feature networks, what to judge steps by, where to begin."""
+    settings = config["generators"][wildcards.gan]
+    folder, inputs = "results/{modality}/fold{fold}", {}
+    networks = {METHODS[settings["method"]].sees} - {None}
+    if settings.get("evaluate_every"):
+        inputs["validation"] = f"{folder}/val.npz"
+        networks |= {EXTRACTORS[0]}
+    if start := settings.get("start_from"):
+        inputs |= {"start_from": start, "partition": f"{folder}/partition.csv"}
+    return inputs | {name: f"results/parameters/{name}" for name in networks}
 
 
 def mix_inputs(wildcards):

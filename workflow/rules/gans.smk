@@ -1,8 +1,11 @@
-"""In: the real ROIs of a fold's training part.  Out: trained generators, their history and pictures, synthetic ROIs."""
+"""In: the real ROIs of a fold's training part, and of its validation part to choose the step that is kept.
+Out: trained generators, their history and pictures, synthetic ROIs.
+"""
 
 
 rule train_gan:
     input:
+        unpack(training_inputs),
         real="results/{modality}/fold{fold}/train.npz",
         whole_study_is_sound=ancient("results/tables/parts.csv"),
     output:
@@ -30,6 +33,7 @@ rule train_gan:
         runtime=1440,
     params:
         settings=lookup("generators/{gan}", within=config),
+        extractor=EXTRACTORS[0],
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
         checkpoint="checkpoints/{modality}/fold{fold}/{gan}/seed{seed}.pt",
     script:

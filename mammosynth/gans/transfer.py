@@ -1,0 +1,58 @@
+"""Generators' files, and trainings that begin at the networks of another one."""
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mammosynth.errors import InputError
+from mammosynth.gans.gan import Gan
+
+
+def read_generator(path: Path) -> dict[str, Any]:
+    """The content of a generator's file.  Raises InputError if it is none."""
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        content["settings"], content["fingerprint"]
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise InputError(f"{path} is not a generator of mammosynth ({error}): delete it and run again") from error
+    return content
+
+
+class Origin:
+    """The training that another one begins at."""
+
+    def __init__(self, path: Path, partition: Path | None) -> None:
+        """path: the generator's file; partition: that of the fold, whose held-out parts it must not have seen.
+
+        Raises InputError if it is no generator's file or saw a held-out ROI, as it may have in a training of another
+        fold.
+        """
+        self.path, self.content = path, read_generator(path)
+        self.ids: list[str] = self.content["ids"]
+        self.fingerprint: str = self.content["fingerprint"]
+        if partition and (seen := sorted(set(self.ids) & _held_out(partition))):
+            raise InputError(
+                f"start_from: {path} was trained on {len(seen)} ROIs of this fold's validation or test part ({seen[0]} "
+                "is one): start from a training of the same fold, or of other patients"
+            )
+
+    def transfer(self, gan: Gan) -> None:
+        """Give *gan* its networks.  Raises InputError if they differ."""
+        try:
+            gan.start_from(self.content["weights"], self.content["critics"])
+        except RuntimeError as error:
+            was, now = self.content["settings"], asdict(gan.settings)
+            keys = ("method", "width", "conditioning")
+            unlike = ", ".join(f"{key} {was[key]} and {now[key]}" for key in keys if was[key] != now[key])
+            raise InputError(
+                f"start_from: the networks in {self.path} are not of the size and kind of this training ({unlike}): "
+                "give both the same method, width and conditioning"
+            ) from error
+
+
+def _held_out(partition: Path) -> set[str]:
+    with open(partition, newline="") as file:
+        return {row["lesion_id"] for row in csv.DictReader(file) if row["part"] != "train"}
