@@ -12,8 +12,15 @@ import itertools
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from mammosynth.gans.networks import CLASS_COUNT, LATENT
+
+
+def _gated(x: Tensor) -> Tensor:
+    """Gated linear unit over channels.  Unlike that of F.glu its gradient is channels-last: quick for what comes before."""
+    values, gates = (half.contiguous(memory_format=torch.channels_last) for half in x.chunk(2, 1))
+    return values * gates.sigmoid()
 
 
 class FastBlock(nn.Module):
@@ -26,7 +33,7 @@ class FastBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        return F.glu(self.norm(self.conv(x)), 1)
+        return _gated(self.norm(self.conv(x)))
 
 
 class SkipExcitation(nn.Module):
@@ -63,9 +70,25 @@ class FastGenerator(nn.Module):
         # Both halves have length √128, so that neither drowns the other.
         halves = [F.normalize(half, dim=1) * LATENT**0.5 for half in (latents, self.embedding(labels))]
         h = self.first(torch.cat(halves, 1)).view(len(latents), -1, 4, 4)
-        h4 = F.glu(self.norm(h.contiguous(memory_format=torch.channels_last)), 1)
+        h4 = _gated(self.norm(h.contiguous(memory_format=torch.channels_last)))
         h8 = self.blocks[0](h4)
         h = self.blocks[2](self.blocks[1](h8))
         h = self.gates[0](h4, self.blocks[3](h))
         h = self.gates[1](h8, self.blocks[4](h))
         return torch.tanh(self.last(h))
+
+
+class PatchScores(nn.Module):
+    """Features [N, C, H, W] and labels [N] to scores float32 [N, positions], the last layer of a critic.
+
+    A score is the sum of one for both classes and of one for the image's class: a projection critic (Miyato & Koyama
+    2018) at each position.
+    """
+
+    def __init__(self, channels: int, size: int, padding: int = 0) -> None:
+        super().__init__()
+        self.conv = spectral_norm(nn.Conv2d(channels, 1 + CLASS_COUNT, size, padding=padding))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        maps = self.conv(x).float().flatten(2)
+        return maps[:, 0] + maps[torch.arange(len(maps), device=maps.device), 1 + labels]

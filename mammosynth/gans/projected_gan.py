@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from mammosynth.gans.fast_networks import FastGenerator
+from mammosynth.gans.fast_networks import FastGenerator, PatchScores
 from mammosynth.gans.gan import Losses, Reals, frozen
 from mammosynth.gans.networks import CLASS_COUNT
 from mammosynth.gans.noise import NoiseGan
@@ -33,10 +33,25 @@ MIXED = (32, 32, 64, 64)
 Backbone = Callable[[Tensor], list[Tensor]]
 
 
+def _fold_padding(conv: nn.Conv2d) -> None:
+    """Pad in the convolution, not before it; where the end has one more than the start, zeros start the kernel."""
+    if isinstance(conv.static_padding, nn.ZeroPad2d):
+        start, end = conv.static_padding.padding[:2]
+        conv.weight = nn.Parameter(F.pad(conv.weight, (end - start, 0) * 2), requires_grad=False)
+        conv.padding, conv.static_padding = (end, end), nn.Identity()
+
+
+def _in_float32(conv: nn.Conv2d) -> None:
+    """The gradient of strided depthwise convolutions takes CPUs 5 to 20 times as long in bfloat16."""
+    dtype = conv.weight.dtype
+    conv.float().register_forward_pre_hook(lambda _, inputs: inputs[0].float())
+    conv.register_forward_hook(lambda _, inputs, output: output.to(dtype))
+
+
 def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> Backbone:
     """EfficientNet-Lite0 without gradients for its weights: images [N, 1, H, W] in [−1, 1] to features, fine to coarse.
 
-    Batch normalisation is folded into the convolutions, and padding into those where it is symmetric.
+    Batch normalisation and padding are folded into the convolutions.  Not to be called under autocast.
     """
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -45,14 +60,14 @@ def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> B
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, weights_only=True))
     network = _folded(network.eval()).requires_grad_(False)
+    network.to(device, dtype, memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.ReLU6):
             module.inplace = True
-        elif isinstance(module, nn.Conv2d) and isinstance(module.static_padding, nn.ZeroPad2d):
-            left, right, top, bottom = module.static_padding.padding
-            if left == right and top == bottom:
-                module.padding, module.static_padding = (top, left), nn.Identity()
-    network.to(device, dtype, memory_format=torch.channels_last)
+        elif isinstance(module, nn.Conv2d):
+            _fold_padding(module)
+            if device.type == "cpu" and module.stride[0] == 2 and module.groups > 1:
+                _in_float32(module)
 
     def features(images: Tensor) -> list[Tensor]:
         x = (images * (127.5 / 128) + 0.5 / 128).to(dtype)  # (grey − 127) / 128, as trained
@@ -90,10 +105,7 @@ class RandomProjections(nn.Module):
 
 
 class PatchHead(nn.Module):
-    """Critic of one scale: features to one score for each position of a map *downs* times halved.
-
-    A score is the sum of one for all classes and of the inner product with the class's embedding.
-    """
+    """Critic of one scale: features to one score for each position of a map *downs* times halved."""
 
     def __init__(self, channels: int, downs: int) -> None:
         super().__init__()
@@ -103,11 +115,10 @@ class PatchHead(nn.Module):
             layers += [spectral_norm(nn.Conv2d(channels, outputs, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
             channels = outputs
         self.layers = nn.Sequential(*layers)
-        self.last = spectral_norm(nn.Conv2d(channels, 1 + CLASS_COUNT, 3, padding=1))
+        self.last = PatchScores(channels, 3, padding=1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        maps = self.last(self.layers(x)).float().flatten(2)
-        return maps[:, 0] + maps[torch.arange(len(maps)), 1 + labels]
+        return self.last(self.layers(x), labels)
 
 
 class ProjectedCritic(nn.Module):
@@ -144,9 +155,9 @@ class ProjectedGan(NoiseGan):
 
     def projected(self, images: Tensor) -> list[Tensor]:
         """Projected features of augmented images, fine to coarse."""
-        images = self.augment(images)
+        features = self.backbone(self.augment(images))
         with self.autocast():
-            return self.critics["all"].project(self.backbone(images))
+            return self.critics["all"].project(features)
 
     def step(self, reals: Reals) -> Losses:
         critic = self.critics["all"]
@@ -160,7 +171,7 @@ class ProjectedGan(NoiseGan):
         with self.autocast():
             both = [torch.cat([a, b.detach()]) for a, b in zip(real, fake)]
             real_scores, fake_scores = critic(both, labels.repeat(2)).chunk(2)
-        critic_loss = hinge_critic(real_scores, fake_scores)
+        critic_loss = hinge_critic(real_scores, fake_scores) + self.lecam("all", real_scores, fake_scores)
         critic_loss.backward()
         self.critic_adam.step()
 
