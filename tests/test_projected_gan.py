@@ -1,0 +1,221 @@
+"""The projected GAN: what is frozen stays so, what learns learns, and the shared pass is two passes in one."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from quality_for_tests import parameter_file, textures
+from torch import nn
+
+from mammosynth.gans.fast_networks import FastGenerator, PatchScores, SkipExcitation
+from mammosynth.gans.gan import Reals
+from mammosynth.gans.objectives import hinge_critic, linear_generator
+from mammosynth.gans.projected_gan import BLOCKS, CHANNELS, MIXED, ProjectedGan, RandomProjections, lite0_backbone
+from mammosynth.gans.settings import Settings
+from mammosynth.imageset import ImageSet
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def made(seed: int = 0, **changes) -> ProjectedGan:
+    values = {"width": 4, "steps": 3, "batch": 4, "learning_rate": 2e-4, "precision": "float32"} | changes
+    torch.manual_seed(seed)
+    gan = ProjectedGan(Settings("projected_gan", **values))
+    gan.start(CPU, parameter_file("efficientnet_lite0"))
+    return gan
+
+
+@pytest.fixture
+def images() -> ImageSet:
+    return ImageSet(textures(8), np.arange(8) % 2, [f"roi{i}" for i in range(8)])
+
+
+def test_generator_has_the_size_worked_out_by_hand():
+    width = 5
+    channels = [16 * width, 16 * width, 8 * width, 4 * width, 2 * width, width]
+    total = 2 * 128  # the classes' embedding
+    total += 256 * 2 * channels[0] * 16 + 2 * 2 * channels[0]
+    for a, b in itertools.pairwise(channels):
+        total += 9 * a * 2 * b + 2 * 2 * b
+    for low, high in ((channels[0], channels[4]), (channels[1], channels[5])):
+        total += high * (16 * low + 1) + high * (high + 1)
+    total += 9 * width + 1
+    assert sum(weight.numel() for weight in FastGenerator(width).parameters()) == total
+
+
+def test_generator_makes_other_images_of_the_other_class():
+    torch.manual_seed(0)
+    benign, malignant = FastGenerator(4)(torch.ones(2, 128), torch.tensor([0, 1]))
+    assert benign.shape == (1, 128, 128)
+    assert benign.abs().max() <= 1
+    assert (benign - malignant).abs().max() > 0.01
+
+
+def test_latents_count_by_their_direction():
+    torch.manual_seed(0)
+    generator, latents, labels = FastGenerator(4).eval(), torch.randn(2, 128), torch.tensor([0, 1])
+    torch.testing.assert_close(generator(3 * latents, labels), generator(latents, labels))
+
+
+def test_skip_excitation_by_hand():
+    """A gate of weights 0 and bias 0 halves; a bias far above 0 lets through, far below 0 shuts."""
+    gate = SkipExcitation(3, 2)
+    for weight in gate.parameters():
+        nn.init.zeros_(weight)
+    low, high = torch.randn(1, 3, 8, 8), torch.randn(1, 2, 16, 16)
+    torch.testing.assert_close(gate(low, high), high / 2)
+    with torch.no_grad():
+        gate.gate[3].bias.copy_(torch.tensor([50.0, -50.0]))
+    torch.testing.assert_close(gate(low, high), high * torch.tensor([1.0, 0.0])[:, None, None])
+    # Ones in a map of 8 px, one of them weighed: σ(w · SiLU(Σ over 3 · 4 · 4 positions)).
+    with torch.no_grad():
+        gate.gate[1].weight.fill_(1 / 48)
+        gate.gate[3].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0]])[:, :, None, None])
+        gate.gate[3].bias.zero_()
+    silu = 1 / (1 + np.exp(-1.0))
+    expected = [1 / (1 + np.exp(-factor * silu)) for factor in (1, 2)]
+    found = gate(torch.ones(1, 3, 8, 8), torch.ones(1, 2, 4, 4))[0, :, 0, 0]
+    assert found.tolist() == pytest.approx(expected)
+
+
+def test_patch_scores_add_the_class_to_what_both_share():
+    scores = PatchScores(1, 1)
+    maps = torch.tensor([0.6, 0.0, 0.8])[:, None, None, None]  # of unit norm, so spectral normalisation leaves it alone
+    scores.conv.weight = maps
+    with torch.no_grad():
+        scores.conv.bias.copy_(torch.tensor([0.0, 1.0, 2.0]))
+    found = scores(torch.full((2, 1, 1, 2), 10.0), torch.tensor([0, 1]))
+    torch.testing.assert_close(found, torch.tensor([[7.0, 7.0], [16.0, 16.0]]))
+
+
+def test_backbone_gives_the_librarys_features():
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = parameter_file("efficientnet_lite0")
+    network = EfficientNet.from_name("efficientnet-lite0").eval()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    grey = torch.from_numpy(textures(2))[:, None].float()
+    with torch.no_grad():
+        x = network._swish(network._bn0(network._conv_stem((grey.expand(-1, 3, -1, -1) - 127) / 128)))
+        expected = []
+        for block in network._blocks:
+            x = block(x)
+            expected.append(x)
+        expected = [expected[index] for index in BLOCKS]
+        found = lite0_backbone(weights, CPU, torch.float32)(grey / 127.5 - 1)
+        rounded = lite0_backbone(weights, CPU, torch.bfloat16)(grey / 127.5 - 1)
+    assert [f.shape[1] for f in found] == list(CHANNELS)
+    assert [f.shape[2] for f in found] == [32, 16, 8, 4]
+    for a, b, c in zip(expected, found, rounded):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+        assert (a - c.float()).std() < 0.1 * a.std()
+
+
+def test_projections_mix_channels_and_coarser_scales():
+    torch.manual_seed(0)
+    project = RandomProjections()
+    features = [torch.randn(1, c, s, s) for c, s in zip(CHANNELS, (32, 16, 8, 4))]
+    before = project(features)
+    assert [f.shape[1] for f in before] == list(MIXED)
+    for changed in range(4):
+        other = [f + (index == changed) for index, f in enumerate(features)]
+        moved = [not torch.equal(a, b) for a, b in zip(before, project(other))]
+        assert moved == [index <= changed for index in range(4)]
+
+
+def test_backbone_and_projections_never_change_and_the_rest_does(images):
+    gan = made()
+    weights = {name: value.clone() for name, value in gan.named_parameters()}
+    x = torch.from_numpy(images.images[:2])[:, None] / 127.5 - 1
+    seen = [f.clone() for f in gan.backbone(x)]
+    reals = Reals(images, CPU)
+    for _ in range(2):
+        gan.step(reals)
+    assert all(torch.equal(a, b) for a, b in zip(seen, gan.backbone(x)))
+    for name, value in gan.named_parameters():
+        kept = ".project." in name or name.startswith("average.")
+        assert torch.equal(value, weights[name]) == kept, name
+
+
+def test_backbone_is_not_saved_and_projections_are():
+    gan = made(seed=0)
+    known = ("generators.all", "critics.all.project", "critics.all.heads", "average.all")
+    assert {next(k for k in known if name.startswith(k)) for name in gan.state_dict()} == set(known)
+    without = ProjectedGan(gan.settings)
+    without.start(CPU)
+    without.load_state(gan.state())
+    x = [torch.randn(1, c, s, s) for c, s in zip(CHANNELS, (32, 16, 8, 4))]
+    ours, theirs = (g.critics["all"].project(x) for g in (gan, without))
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs))
+    other = made(seed=1).critics["all"].project(x)
+    assert not torch.equal(ours[0], other[0])
+
+
+def test_the_critics_gradient_reaches_all_of_the_generator(images):
+    gan = made(diffaugment=("brightness", "contrast", "translation", "cutout"))
+    gan.step(Reals(images, CPU))
+    for name, weight in gan.generators.named_parameters():
+        assert weight.grad.abs().sum() > 0, name
+
+
+def test_critic_sees_the_label():
+    critic = made().critics["all"].eval()
+    x = [torch.randn(1, c, s, s) for c, s in zip(MIXED, (32, 16, 8, 4))]
+    with torch.no_grad():
+        assert not torch.equal(critic(x, torch.tensor([0])), critic(x, torch.tensor([1])))
+        assert critic(x, torch.tensor([0])).shape == (1, 4 * 4 * 4)
+
+
+def test_one_shared_pass_is_two_separate_ones(images):
+    """Gradients of critic and generator against a textbook step, which makes and judges the synthetic images twice."""
+    gan = made()
+    textbook = copy.deepcopy(gan)
+    for one in (gan, textbook):
+        one.critic_adam = torch.optim.SGD(one.critics["all"].heads.parameters(), lr=0.05)
+        one.generator_adam = torch.optim.SGD(one.generators.parameters(), lr=0.0)
+
+    torch.manual_seed(3)
+    found = gan.step(Reals(images, CPU))["all"]
+
+    torch.manual_seed(3)
+    labels = torch.tensor([0, 1, 0, 1])
+    real, latents = Reals(images, CPU).draw(labels), torch.randn(4, 128)
+    generator, critic = textbook.generators["all"], textbook.critics["all"]
+    with torch.no_grad():
+        fake = generator(latents, labels)
+    scores = critic(critic.project(textbook.backbone(torch.cat([real, fake]))), labels.repeat(2))
+    critic_loss = hinge_critic(scores[:4], scores[4:])
+    critic_loss.backward()
+    textbook.critic_adam.step()
+    generator_loss = linear_generator(critic(critic.project(textbook.backbone(generator(latents, labels))), labels))
+    generator_loss.backward(inputs=list(generator.parameters()))
+
+    assert found["d_loss"].item() == pytest.approx(critic_loss.item(), rel=1e-4)
+    assert found["g_loss"].item() == pytest.approx(generator_loss.item(), rel=1e-4)
+    for ours, theirs in ((gan.critics["all"].heads, critic.heads), (gan.generators["all"], generator)):
+        for (name, a), b in zip(ours.named_parameters(), theirs.parameters()):
+            assert (a.grad - b.grad).norm() <= 1e-3 * b.grad.norm() + 1e-7, name
+
+
+def test_same_seed_same_images(images):
+    def images_of(seed: int) -> np.ndarray:
+        gan = made(seed, precision="auto", flips=True, diffaugment=("translation",))
+        reals = Reals(images, CPU, flips=True)
+        for step in range(2):
+            gan.step(reals)
+            gan.update_average(step)
+        return gan.synthesise(3, images, seed=0).images
+
+    first, again, other = (images_of(seed) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
