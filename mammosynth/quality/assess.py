@@ -102,6 +102,17 @@ def assess_real(
     Raises InputError if a class has too few patients for halves.
     """
     rng = np.random.default_rng(seed)
+    rows, reference = make_reference(train, extractors, parameters, rng, device)
+    samples = _samples(train, train.patients, reference.features[extractors[0]], train, reference, extractors[0], rng)
+    samples |= _naturalness_samples(train, train.patients, parameters, device)
+    rows += _mean_rows("real", samples, train, resamples, rng)
+    return pd.DataFrame(rows, columns=COLUMNS), reference
+
+
+def make_reference(
+    train: ImageSet, extractors: list[str], parameters: Parameters, rng: np.random.Generator, device: torch.device | str
+) -> tuple[list[tuple[Any, ...]], Reference]:
+    """Rows of the floor, and the `Reference`; arguments as for `assess_real`."""
     reference = Reference(halves=halves(train, rng))
     others = {pathology: positions[:, 1] for pathology, positions in reference.halves.items()}
     rows = []
@@ -112,10 +123,7 @@ def assess_real(
             reference.floors[extractor, pathology] = values[EXTRACTORS[extractor].measure("FD")]
             size = _size(others, pathology)
             rows += _fidelity_rows("floor", pathology, values, size, size)
-    samples = _samples(train, train.patients, reference.features[extractors[0]], train, reference, extractors[0], rng)
-    samples |= _naturalness_samples(train, train.patients, parameters, device)
-    rows += _mean_rows("real", samples, train, resamples, rng)
-    return pd.DataFrame(rows, columns=COLUMNS), reference
+    return rows, reference
 
 
 def assess(
@@ -139,16 +147,8 @@ def assess(
     rng = np.random.default_rng(seed)
     units = _units(generator, synthetic, train)
     kept = _as_many(generator, synthetic, train, reference, rng)
-    draws = _draws(generator, synthetic, units, train, reference, rng)
-    rows, found = [], {}
-    for extractor in extractors:
-        found[extractor] = features(synthetic.images, extractor, parameters[extractor], device)
-        for pathology in (*CLASSES, ALL):
-            values = _fidelity(extractor, pathology, reference, found[extractor], draws)
-            sizes = _size(draws, pathology), sum(reference.halves[name].shape[2] for name in _classes(pathology))
-            rows += _fidelity_rows(generator, pathology, values, *sizes)
-            floor = _floor(extractor, pathology, reference, draws)
-            rows.append(_ratio_row(generator, extractor, pathology, floor, values, *sizes))
+    found = {name: features(synthetic.images, name, parameters[name], device) for name in extractors}
+    rows = measure_fidelity(generator, synthetic, found, train, reference, rng)
     synthetic, units, near = synthetic[kept], units[kept], found[extractors[0]][kept]
     samples = _samples(synthetic, units, near, train, reference, extractors[0], rng)
     if (synthetic.sources != "").any():
@@ -156,6 +156,27 @@ def assess(
     samples |= _naturalness_samples(synthetic, units, parameters, device)
     rows += _mean_rows(generator, samples, train, resamples, rng)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def measure_fidelity(
+    generator: str,
+    synthetic: ImageSet,
+    found: dict[str, np.ndarray],
+    train: ImageSet,
+    reference: Reference,
+    rng: np.random.Generator,
+) -> list[tuple[Any, ...]]:
+    """Rows of distances, precision, recall and floor/FD; found: features of *synthetic* by extractor."""
+    draws = _draws(generator, synthetic, _units(generator, synthetic, train), train, reference, rng)
+    rows = []
+    for extractor, of_synthetic in found.items():
+        for pathology in (*CLASSES, ALL):
+            values = _fidelity(extractor, pathology, reference, of_synthetic, draws)
+            sizes = _size(draws, pathology), sum(reference.halves[name].shape[2] for name in _classes(pathology))
+            rows += _fidelity_rows(generator, pathology, values, *sizes)
+            floor = _floor(extractor, pathology, reference, draws)
+            rows.append(_ratio_row(generator, extractor, pathology, floor, values, *sizes))
+    return rows
 
 
 def tidy(rows: pd.DataFrame, modality: str, fold: int | str, seed: int | str = "") -> pd.DataFrame:
