@@ -1,17 +1,19 @@
 """Checkpoints of a training that may be killed at any moment and then goes on as if it had not been."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mammosynth import __version__
 from mammosynth.errors import InputError
 from mammosynth.gans.settings import Settings
 from mammosynth.imageset import ImageSet
@@ -20,8 +22,8 @@ log = logging.getLogger("mammosynth")
 
 
 def fingerprint(settings: Settings, seed: int, *others: ImageSet | str) -> str:
-    """Hexadecimal digest of all that decides what a training makes: settings, seed, images with their labels, names."""
-    digest = hashlib.sha256(json.dumps([asdict(settings), seed], sort_keys=True).encode())
+    """Hexadecimal digest of all that decides what a training makes: settings, seed, images with labels, names, version."""
+    digest = hashlib.sha256(json.dumps([asdict(settings), seed, __version__], sort_keys=True).encode())
     for other in others:
         if isinstance(other, str):
             digest.update(other.encode())
@@ -31,22 +33,35 @@ def fingerprint(settings: Settings, seed: int, *others: ImageSet | str) -> str:
     return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make an InputError that names *path* of what the system says to writing it: no room, no permission."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # torch.save ends a file that cannot be written with an error of its own, raised while it handles the system's.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise InputError(
+            f"{path} cannot be written ({cause.strerror}): make room or mend the place, and run again; the training "
+            "goes on from its last checkpoint"
+        ) from error
+
+
 def write(content: Mapping[str, Any], path: Path) -> None:
     """Save *content* as *path*, which appears, or is replaced, only when all of it is written.
 
     Raises InputError if the disk is full or the place cannot be written.
     """
     part = path.with_suffix(".part")
-    try:
-        with open(part, "wb") as file:
-            torch.save(content, file)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}): make room or mend the place, and run again; the training "
-            "goes on from its last checkpoint"
-        ) from error
+    with writing(path):
+        try:
+            with open(part, "wb") as file:
+                torch.save(content, file)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 class Checkpoint:
@@ -56,10 +71,14 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, key: str) -> None:
-        """path: of the file; key: fingerprint of the training that it belongs to."""
+        """path: of the file; key: fingerprint of the training that it belongs to.
+
+        Raises InputError if the place cannot be written.
+        """
         self.path, self.key = path, key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115 (held as long as the process lives)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115 (held as long as the process lives)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -69,7 +88,7 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The saved state, or None if there is none of this training.
 
-        A damaged file, or one of other settings, data or seed, is set aside, not overwritten.
+        A damaged file, or one of other settings, data, seed or version, is set aside, not overwritten.
         """
         if not self.path.exists():
             return None
@@ -78,8 +97,8 @@ class Checkpoint:
         except Exception as error:  # torch raises many kinds for a damaged file
             self._set_aside("damaged", f"cannot be read ({error})")
             return None
-        if state["key"] != self.key:
-            self._set_aside("other", "is of other settings, images or seed")
+        if not isinstance(state, dict) or state.get("key") != self.key:
+            self._set_aside("other", "is of other settings, images, seed or version of mammosynth")
             return None
         return state
 

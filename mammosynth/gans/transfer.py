@@ -15,7 +15,8 @@ def read_generator(path: Path) -> dict[str, Any]:
     """The content of a generator's file.  Raises InputError if it is none."""
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-        content["settings"], content["fingerprint"]
+        for key in ("settings", "fingerprint", "ids", "weights", "critics"):
+            content[key]
     except Exception as error:  # torch raises many kinds for a damaged file
         raise InputError(f"{path} is not a generator of mammosynth ({error}): delete it and run again") from error
     return content
