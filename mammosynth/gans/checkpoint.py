@@ -22,7 +22,7 @@ log = logging.getLogger("mammosynth")
 
 
 def fingerprint(settings: Settings, seed: int, *others: ImageSet | str) -> str:
-    """Hexadecimal digest of all that decides what a training makes: settings, seed, images with labels, names, version."""
+    """Hex digest of all that decides what a training makes: settings, seed, version, images with labels, names."""
     digest = hashlib.sha256(json.dumps([asdict(settings), seed, __version__], sort_keys=True).encode())
     for other in others:
         if isinstance(other, str):

@@ -43,7 +43,7 @@ class ImagePool(nn.Module):
                 chosen.append(image)
             elif torch.rand(()) < 0.5:
                 place = int(torch.randint(POOL, ()))
-                chosen.append(self.images[place])
+                chosen.append(self.images[place].to(image.device))  # a checkpoint is read to the CPU
                 self.images[place] = image.clone()
             else:
                 chosen.append(image)

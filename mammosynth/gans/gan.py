@@ -171,9 +171,10 @@ class Gan(nn.Module):
         self.generators.load_state_dict(weights)
         self.average.load_state_dict(weights)
         self.critics.load_state_dict(critics)
-        for critic in self.critics.values():
-            for block in self.critic_blocks(critic)[: self.settings.freeze_critic]:
-                block.requires_grad_(False)
+        if self.settings.freeze_critic:
+            for critic in self.critics.values():
+                for block in self.critic_blocks(critic)[: self.settings.freeze_critic]:
+                    block.requires_grad_(False)
 
     @property
     def sees(self) -> str | None:

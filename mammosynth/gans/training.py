@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mammosynth import __version__
 from mammosynth.errors import InputError
 from mammosynth.gans import gan_class
-from mammosynth.gans.checkpoint import Checkpoint, fingerprint, write
+from mammosynth.gans.checkpoint import Checkpoint, fingerprint, write, writing
 from mammosynth.gans.choice import Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
@@ -84,12 +84,12 @@ def train(
         return
 
     parameters = parameters or {}
-    torch.manual_seed(seed)
+    judge = Judge(validation, extractor, parameters[extractor], device()) if settings.evaluate_every else None
+    torch.manual_seed(seed)  # not before: making the judge's network takes random numbers, but only once a process
     gan = gan_class(settings.method)(settings)
     if origin:
         origin.transfer(gan)
     gan.start(device(), parameters.get(gan.sees))
-    judge = Judge(validation, extractor, parameters[extractor], gan.device) if settings.evaluate_every else None
     run = _Run(gan, images, judge, history, progress)
     if saved := keeper.load():
         run.load_state(saved)
@@ -264,7 +264,7 @@ class _Run:
         _draw_progress(self.pictures, self.progress)
 
     def _write_history(self) -> None:
-        with open(self.history, "w", newline="") as file:
+        with writing(self.history), open(self.history, "w", newline="") as file:
             writer = csv.DictWriter(file, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)
@@ -314,7 +314,8 @@ def _draw_progress(pictures: dict[float, torch.Tensor], path: Path) -> None:
         draw.text((4, y + size // 2), title, fill=0, font=font, anchor="lm")
         for column, image in enumerate(images):
             sheet.paste(Image.fromarray(np.asarray(image)), (left + column * (size + gap), y))
-    sheet.save(path, format="PNG")
+    with writing(path):
+        sheet.save(path, format="PNG")
 
 
 def load_generator(path: Path) -> Gan:
