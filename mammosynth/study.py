@@ -47,9 +47,10 @@ def resolve_generators(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: resolve(name, config["generators"][name]) for name in config["gans"]}
 
 
-def features_seen(config: Mapping[str, Any]) -> set[str]:
-    """The feature networks that a GAN of this study is trained against."""
-    return {METHODS[config["generators"][name]["method"]].sees for name in config["gans"]} - {None}
+def features_seen(config: Mapping[str, Any]) -> dict[str, str]:
+    """The feature network that a generator is trained against, by the generators of this study that are."""
+    seen = {name: METHODS[config["generators"][name]["method"]].sees for name in config["gans"]}
+    return {name: network for name, network in seen.items() if network}
 
 
 def rank_extractors(config: Mapping[str, Any]) -> list[str]:
@@ -57,7 +58,7 @@ def rank_extractors(config: Mapping[str, Any]) -> list[str]:
 
     Raises InputError if there is none such.
     """
-    chosen, seen = config["quality"]["extractors"], features_seen(config)
+    chosen, seen = config["quality"]["extractors"], set(features_seen(config).values())
     if not set(chosen) - seen:
         raise InputError(
             f"config: quality.extractors names only {', '.join(chosen)}, which a GAN of this study is trained against; "

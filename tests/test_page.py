@@ -173,9 +173,21 @@ def test_what_an_interval_does_not_cover_is_said():
 
 def test_the_nearest_gan_is_the_one_whose_ratio_to_the_floor_is_largest():
     rows = quality_rows(generators=("sngan", "cgan"), measures=("FD EfficientNet-Lite0", "floor/FD EfficientNet-Lite0"))
-    text = conclusions.nearest("ultrasound", rows)
+    text = conclusions.nearest("ultrasound", rows, CONFIG)
     assert "In order of floor/FD EfficientNet-Lite0, from near to far: CGAN 20.0, SNGAN 10.0. 1 is" in text
-    assert conclusions.nearest("ultrasound", quality_rows()) == ""
+    assert conclusions.nearest("ultrasound", quality_rows(), CONFIG) == ""
+
+
+def test_gans_are_not_put_in_order_on_features_that_one_was_trained_against():
+    measures = ("floor/FD (EfficientNet-Lite0)", "floor/FD (SqueezeNet 1.1)")
+    rows = quality_rows(generators=("sngan", "projected_gan"), measures=measures)
+    config = CONFIG | {"gans": ["sngan", "projected_gan"]}
+    config["generators"] = CONFIG["generators"] | {"projected_gan": {"method": "projected_gan"}}
+    assert "In order of floor/FD (SqueezeNet 1.1)" in conclusions.nearest("ultrasound", rows, config)
+    assert "In order of floor/FD (EfficientNet-Lite0)" in conclusions.nearest("ultrasound", rows, CONFIG)
+    table = table_quality(rows, PAPER, {"projected_gan": "efficientnet_lite0"}).set_index("measure")
+    assert table["Projected GAN"].str.endswith("†").tolist() == [m.startswith(measures[0]) for m in table.index]
+    assert not table["SNGAN"].str.endswith("†").any()
 
 
 def test_phantoms_beside_real_databases_are_told_apart_by_modality():

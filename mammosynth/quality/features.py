@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from mammosynth.progress import track
+from mammosynth.quality import TITLES
 
 BATCH = 8  # the quickest on CPUs
 SIDE = 224
@@ -159,7 +160,7 @@ def _inception(weights: Path, device: torch.device) -> Network:
 
 
 EXTRACTORS = {
-    "efficientnet_lite0": Extractor("EfficientNet-Lite0", 1280, _efficientnet_lite0),
-    "squeezenet": Extractor("SqueezeNet 1.1", 512, _squeezenet),
-    "inception": _Inception("Inception 2015-12-05", 2048, _inception),
+    "efficientnet_lite0": Extractor(TITLES["efficientnet_lite0"], 1280, _efficientnet_lite0),
+    "squeezenet": Extractor(TITLES["squeezenet"], 512, _squeezenet),
+    "inception": _Inception(TITLES["inception"], 2048, _inception),
 }

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mammosynth import study
+from mammosynth.quality import TITLES
 from mammosynth.report.names import gans_of_mix, holds_real, name_of, name_of_mix
 from mammosynth.report.tables import decimals, number, p_value, quality_cell, summarise_quality
 
@@ -120,10 +121,15 @@ def _reach(low: float, high: float) -> str:
     return f", which fits a {kind} of {decimals(near)} to {decimals(far)}, but {reason}"
 
 
-def nearest(modality: str, quality: pd.DataFrame) -> str:
-    """Which GAN's ROIs are nearest to the real ones by floor/FD, the one distance that no unequal n tilts."""
+def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> str:
+    """Which GAN's ROIs are nearest to the real ones by floor/FD, the one distance that no unequal n tilts.
+
+    The features are the first that no GAN of the study was trained against.
+    """
+    seen = [TITLES[network] for network in study.features_seen(config).values()]
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
     ratios = [measure for measure in rows["measure"].unique() if measure.startswith("floor/")]
+    ratios = [measure for measure in ratios if not any(title in measure for title in seen)]
     if not ratios:
         return ""
     gans = rows[rows["measure"] == ratios[0]].set_index("generator").sort_values("value", ascending=False)
@@ -161,6 +167,15 @@ def _on_phantoms(config: Mapping[str, Any]) -> list[str]:
 
 def _are_phantoms(names: list[str]) -> str:
     return f"{_joined(names)} {'is' if len(names) == 1 else 'are'} phantoms: drawn by a program, not taken of patients"
+
+
+def _on_features(config: Mapping[str, Any]) -> list[str]:
+    """Which GANs had the features of a measure for a teacher."""
+    return [
+        f"{name_of(gan)} was trained against the features of {TITLES[network]}: its values on these, marked †, are "
+        "flattered, and GANs are put in order on other features."
+        for gan, network in study.features_seen(config).items()
+    ]
 
 
 def _on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
@@ -246,6 +261,7 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
                 f"({', '.join(map(name_of_mix, wrong['mix']))}) are worse than guessing (their interval lies below "
                 "0.5): they rank benign ROIs above malignant ones more often than not."
             )
+    sentences += _on_features(config)
     sentences += _on_translations(quality, config)
     sentences.append(
         "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which we "

@@ -111,7 +111,7 @@ def render(study: Study) -> str:
         phantoms=phantoms,
         headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
         answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
-        nearest={modality: conclusions.nearest(modality, study.quality) for modality in modalities},
+        nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
         caveats=conclusions.caveats(study.scores, study.quality, study.config),
         parts=study.parts.replace({"part": PARTS}),
         exclusions=count_exclusions(study.rois),

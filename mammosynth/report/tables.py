@@ -6,11 +6,12 @@ and ``scores.csv``, hold every number for machines.
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from mammosynth.quality import TITLES
 from mammosynth.report.names import measure_of, name_of, name_of_mix
 
 REPORTED = "reported by the paper"
@@ -25,6 +26,7 @@ TYPESET = {
     "–": "--",
     "×": r"$\times$",
     "±": r"$\pm$",
+    "†": r"$\dagger$",
     "<": "$<$",
 }
 
@@ -90,12 +92,13 @@ def _range(counts: Sequence[int]) -> str:
     return "–".join(str(int(n)) for n in sorted({min(counts), max(counts)})) if len(counts) else NONE
 
 
-def table_quality(quality: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Modality, class, measure and n by generator, with what the paper reports in the last column.
 
-    quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``.  n is of one run, the smallest
-    where they differ; the images on which a measure failed stand beside it.  The generators ``real`` and
-    ``floor`` (two halves of the real set against each other) close the row: what synthetic images would have to reach.
+    quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``; seen: the feature network that a
+    generator was trained against, whose values on those features carry a † as they say little of its images.  n is of
+    one run, the smallest where they differ; the images on which a measure failed stand beside it.  The generators
+    ``real`` and ``floor`` (two halves of the real set against each other) close the row: what synthetic images would have to reach.
     """
     summary = summarise_quality(quality)
     generators = [g for g in summary["generator"].unique() if g not in BASELINES]
@@ -116,7 +119,9 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
                     SIZES: _sizes(cells),
                 }
                 for generator in generators:
-                    row[name_of(generator)] = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
+                    cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
+                    taught = generator in (seen or {}) and TITLES[seen[generator]] in measure
+                    row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
                 values = theirs[theirs["measure"] == measure]
                 row[REPORTED] = (
                     "; ".join(f"{name_of(i)} {v:g}" for i, v in zip(values["item"], values["value"])) or NONE

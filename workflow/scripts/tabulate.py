@@ -9,16 +9,17 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.report.tables import table_accuracy, table_quality, to_latex
+        from mammosynth.study import features_seen
 
         quality = pd.concat([pd.read_csv(file) for file in [*snakemake.input.quality, *snakemake.input.real]])
         paper = pd.read_csv(snakemake.input.paper)
         quality.to_csv(snakemake.output.quality, index=False)
-        table = table_quality(quality, paper)
+        table = table_quality(quality, paper, features_seen(snakemake.config))
         table.to_csv(snakemake.output.table_quality, index=False)
         pooled = table[table["class"] == "all"].drop(columns="class")
         caption = (
             "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals; ±: standard deviation over "
-            "several runs; n: ROIs that a measure looks at in a run."
+            "several runs; n: ROIs that a measure looks at in a run; †: on features that the GAN was trained against."
         )
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"))
         table = table_accuracy(pd.read_csv(snakemake.input.scores), paper)
