@@ -98,7 +98,8 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
     quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``; seen: the feature network that a
     generator was trained against, whose values on those features carry a † as they say little of its images.  n is of
     one run, the smallest where they differ; the images on which a measure failed stand beside it.  The generators
-    ``real`` and ``floor`` (two halves of the real set against each other) close the row: what synthetic images would have to reach.
+    ``real`` and ``floor`` (two halves of the real set against each other) close the row: what synthetic images would
+    have to reach.
     """
     summary = summarise_quality(quality)
     generators = [g for g in summary["generator"].unique() if g not in BASELINES]
