@@ -36,10 +36,10 @@ def translation(images: Tensor) -> Tensor:
 
 
 def cutout(images: Tensor) -> Tensor:
-    """Set a square of half the side, around a point drawn anywhere in the image, to 0."""
+    """Set a square of half the side, around a point drawn anywhere in the image and on its borders, to 0."""
     side = images.shape[-1]
     half = side // 4
-    centre = torch.randint(0, side, (2, len(images), 1)).to(images.device)
+    centre = torch.randint(0, side + 1, (2, len(images), 1)).to(images.device)
     offset = torch.arange(side, device=images.device) - centre
     rows, columns = (offset >= -half) & (offset < half)
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
