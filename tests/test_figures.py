@@ -91,19 +91,79 @@ def test_quality_bars_are_the_pooled_values_with_the_real_level(study):
     assert {30.0, 40.0} <= levels
 
 
-def test_training_curves_of_any_losses(tmp_path):
-    (tmp_path / "fold0" / "gans" / "sngan").mkdir(parents=True)
-    (tmp_path / "fold0" / "gans" / "cyclegan").mkdir()
-    base = pd.DataFrame(
-        {"step": [1, 2, 3, 4], "images": 8, "seconds": 1.0, "class": "all", "d_loss": 1.0, "g_loss": 2.0}
-    )
-    files = [tmp_path / "fold0" / "gans" / gan / "seed0.csv" for gan in ("sngan", "cyclegan")]
-    base.to_csv(files[0], index=False)
-    base.assign(cycle_loss=0.5).to_csv(files[1], index=False)
+def history(kd=(), classes=("all",), **losses):
+    """Four steps of a GAN's history, with looks at the validation part at the last len(kd) of them."""
+    looks = {} if not kd else {"kd": [np.nan] * (4 - len(kd)) + list(kd)}
+    base = {"step": [10, 20, 30, 40], "d_loss": 1.0, "g_loss": 2.0, "d_gradient": 0.0, "g_gradient": 0.5}
+    return pd.concat([pd.DataFrame(base | losses | looks).assign(**{"class": name}) for name in classes])
+
+
+def runs(*frames):
+    """Histories of (GAN, fold, seed) as `read_histories` returns them."""
+    of_runs = [frame.assign(gan=gan, fold=fold, seed=seed) for (gan, fold, seed), frame in frames]
+    return pd.concat(of_runs, ignore_index=True)
+
+
+def panels(figure):
+    """Axes of a training figure by the title of their column, from the upper row to the lower."""
+    columns = {}
+    for axis in figure.axes:
+        columns.setdefault(axis.get_subplotspec().colspan.start, []).append(axis)
+    return {axes[0].get_title(loc="left").partition(" ")[0]: axes for axes in columns.values()}
+
+
+def test_histories_are_told_apart_by_their_places(tmp_path):
+    files = [tmp_path / "fold3" / "gans" / gan / "seed7.csv" for gan in ("sngan", "cyclegan")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+    history().to_csv(files[0], index=False)
+    history(kd=(5.0, 4.0), cycle_loss=0.5).to_csv(files[1], index=False)
     histories = figures.read_histories(files, "gan")
-    assert set(histories["gan"]) == {"sngan", "cyclegan"}
-    figure = figures.plot_gan_training("ultrasound", histories)
-    assert [len(axis.lines) for axis in figure.axes] == [2, 3]
+    assert set(histories.groupby(["gan", "fold", "seed"]).groups) == {("sngan", 3, 7), ("cyclegan", 3, 7)}
+    assert figures.kept_steps(histories)["step"].tolist() == [40]
+
+
+def test_the_step_of_the_least_kd_is_marked_for_each_run_and_class():
+    histories = runs(
+        (("sngan", 0, 0), history(kd=(9.0, 2.0, 3.0))),
+        (("sngan", 0, 1), history(kd=(9.0, 8.0, -1.0), classes=["benign", "malignant"])),
+        (("cgan", 0, 0), history(kd=(4.0, 4.0))),  # alike: the training keeps the first
+    )
+    axes = panels(figures.plot_gan_training("ultrasound", histories, "SqueezeNet 1.1"))["KD"]
+    marks = [sorted(map(tuple, axis.lines[-1].get_xydata())) for axis in axes]
+    assert marks == [[(30, 2.0), (40, -1.0), (40, -1.0)], [(30, 4.0)]]
+    assert axes[0].lines[0].get_xydata().tolist() == [[20, 9.0], [30, 2.0], [40, 3.0]]
+    assert "SqueezeNet 1.1" in axes[0].get_title(loc="left")
+
+
+def test_a_gan_without_looks_at_the_validation_part_says_so():
+    with_looks, without = (("sngan", 0, 0), history(kd=(2.0, 1.0))), (("cgan", 0, 0), history())
+    axes = panels(figures.plot_gan_training("ultrasound", runs(with_looks, without), "SqueezeNet 1.1"))["KD"]
+    assert [[text.get_text() for text in axis.texts] for axis in axes] == [
+        [],
+        ["not looked at:\nthe last step is kept"],
+    ]
+    figure = figures.plot_gan_training("ultrasound", runs(without), "SqueezeNet 1.1")
+    assert set(panels(figure)) == {"losses", "gradient"}
+    assert "step that is kept" not in [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_training_curves_are_running_means_of_any_losses():
+    noisy = pd.concat(
+        [history(d_loss=[0.0, 2.0, 0.0, 2.0]).assign(step=lambda h, i=i: h.step + 40 * i) for i in range(20)]
+    )
+    noisy = runs((("cyclegan", 0, 0), noisy.assign(cycle_loss=0.5)))
+    axis = panels(figures.plot_gan_training("ultrasound", noisy, ""))["losses"][0]
+    values = [line.get_ydata() for line in axis.lines]
+    assert len(values) == 2 * 3  # all values, and their means
+    assert values[0].tolist() == [0, 2] * 40
+    np.testing.assert_allclose(values[1][2:-2], 1)  # of a twentieth, four rows
+    several = pd.concat([noisy, noisy.assign(seed=1)], ignore_index=True)
+    axis = panels(figures.plot_gan_training("ultrasound", several, ""))["losses"][0]
+    assert len(axis.lines) == 2 * 3  # the means of both
+
+
+def test_classifiers_curves_are_means_over_runs():
     classifiers = pd.DataFrame(
         [
             {"mix": mix, "fold": 0, "seed": seed, "step": step, "loss": 0.5 + seed, "val_auroc": 0.6}

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from mammosynth.classifiers.statistics import roc_curve
 from mammosynth.imageset import CLASSES, ImageSet
@@ -40,13 +41,14 @@ plt.rcParams.update(
         "svg.hashsalt": "mammosynth",
     }
 )
-DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MIX_DASHES = {
     True: ("-", ":", "-.", (0, (5, 1, 1, 1, 1, 1))),
     False: ("--", (0, (1, 2)), (0, (6, 2, 1, 2))),
 }  # by holds_real
-LOSSES = {"d_loss": "critic", "g_loss": "generator"}
-LOSS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777")
+NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
+CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
+CLASS_DASHES = {"all": "-", "benign": "--", "malignant": ":"}
+KEPT = {"marker": "o", "linestyle": "", "markersize": 5, "color": "#009E73", "markeredgecolor": "white", "zorder": 3}
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -107,31 +109,95 @@ def plot_samples(
     return figure
 
 
-def plot_gan_training(modality: str, histories: pd.DataFrame) -> Figure:
-    """Losses of every GAN over its steps, a panel a GAN.
+def kept_steps(histories: pd.DataFrame) -> pd.DataFrame:
+    """The row of each run and class whose images are nearest to the validation part: the step that is kept.
 
-    histories: the GANs' histories with columns ``gan``, ``fold`` and ``seed`` added.  Colours tell losses apart, dashes
-    the classes that networks are trained for; runs are overlaid.
+    histories: as for :func:`plot_gan_training`; a run that never looked at the validation part has no row here.
     """
-    gans = list(histories["gan"].unique())
-    keys = ["step", "images", "seconds", "class", "gan", "fold", "seed"]
-    losses = [c for c in histories.columns if c not in keys and pd.api.types.is_numeric_dtype(histories[c])]
-    figure, axes = _panels(len(gans), 2, 2.6)
-    for axis, gan in zip(axes, gans):
+    looks = histories.dropna(subset="kd") if "kd" in histories else histories[:0].assign(kd=0.0)
+    return looks.loc[looks.groupby(["gan", "class", "fold", "seed"], sort=False)["kd"].idxmin()]
+
+
+def plot_gan_training(modality: str, histories: pd.DataFrame, features: str) -> Figure:
+    """Losses, gradient norms and kernel distance (KD) from the validation part over the steps, a row a GAN.
+
+    histories: the GANs' histories with columns ``gan``, ``fold`` and ``seed`` added; ``kd`` is blank but at looks at
+    the validation part, and missing if there were none. features: the network that KD sees through, by its title.
+
+    Colours tell networks and losses apart, dashes the classes that networks are trained for.  Runs are overlaid.
+    """
+    gans, kept = list(histories["gan"].unique()), kept_steps(histories)
+    losses = [column for column in histories.columns if column.endswith("_loss")]
+    panels = {"losses": losses, "gradient norms": ["d_gradient", "g_gradient"]}
+    if len(kept):
+        panels[f"KD from the validation part ↓\n({features})"] = ["kd"]
+    curves = dict.fromkeys(map(_curve_of, losses))
+    colours = dict(zip(curves, CURVE_COLOURS)) | {"KD": REAL_COLOUR}
+    figure, axes = plt.subplots(
+        len(gans), len(panels), figsize=(WIDTH * 1.05, 1.4 * len(gans) + 1), sharex="row", squeeze=False
+    )
+    for axis in axes[1:, 2:].flat:
+        axis.sharey(axes[0, 2])
+    for row, gan in zip(axes, gans):
         of_gan = histories[histories["gan"] == gan]
-        classes = list(of_gan["class"].astype(str).unique())
-        for (pathology, _, _), run in of_gan.groupby([of_gan["class"].astype(str), "fold", "seed"], sort=False):
-            for i, loss in enumerate(losses):
-                if run[loss].notna().any():
-                    label = LOSSES.get(loss, loss.replace("_", " ")) + (f", {pathology}" if len(classes) > 1 else "")
-                    axis.plot(
-                        run["step"], run[loss], label=label, linewidth=1.3, linestyle=DASHES[classes.index(pathology)],
-                        color=LOSS_COLOURS[i % len(LOSS_COLOURS)], marker="." if len(run) < 4 else None,
-                    )  # fmt: skip
-        axis.set(title=name_of(gan), xlabel="generator updates", ylabel="loss")
-        _legend_once(axis, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+        alone = len(of_gan[["fold", "seed"]].drop_duplicates()) == 1
+        for (pathology, _, _), run in of_gan.groupby(["class", "fold", "seed"], sort=False):
+            for axis, columns in zip(row, panels.values()):
+                for column in columns:
+                    style = {"color": colours[_curve_of(column)], "linestyle": CLASS_DASHES[pathology]}
+                    _plot_run(axis, run.dropna(subset=column), column, alone, style)
+        row[0].set_ylabel(name_of(gan), fontweight="bold")
+        row[0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        _log_scale(row[1])
+        if len(kept):
+            marked = kept[kept["gan"] == gan]
+            row[2].plot(marked["step"], marked["kd"], **KEPT)
+            if marked.empty:
+                row[2].text(0.5, 0.5, "not looked at:\nthe last step is kept", transform=row[2].transAxes, ha="center")
+    for axis, title in zip(axes[0], panels):
+        axis.set_title(title)
+    if len(kept) and (histories["kd"].dropna() > 0).all():  # unbiased estimates may go below 0
+        _log_scale(axes[0, 2])
+    for axis in axes[-1]:
+        axis.set_xlabel("generator updates")
+    marks = [plt.Line2D([], [], color=colours[curve], label=curve) for curve in curves]
+    for pathology, dash in CLASS_DASHES.items():
+        if pathology in set(histories["class"]):
+            label = "both classes" if pathology == "all" else pathology
+            marks.append(plt.Line2D([], [], color="#777777", linestyle=dash, label=label))
+    if len(kept):
+        marks.append(plt.Line2D([], [], label="step that is kept", **KEPT))
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
     figure.suptitle(f"Training of the GANs: {modality}")
     return figure
+
+
+def _curve_of(column: str) -> str:
+    """What a column of a GAN's history is of: ``d_loss`` and ``d_gradient`` of the critic."""
+    start = column.partition("_")[0]
+    return "KD" if column == "kd" else NETWORKS.get(start, start)
+
+
+def _plot_run(axis: plt.Axes, run: pd.DataFrame, column: str, alone: bool, style: dict) -> None:
+    """A curve of one run: KD as it is, others as means over a twentieth of it, above all values if it is *alone*."""
+    values, width = run[column], 1.2 if alone else 0.6
+    if column == "kd":
+        axis.plot(run["step"], values, linewidth=width, marker=".", markersize=4 * width, **style)
+        return
+    if alone:
+        axis.plot(run["step"], values, linewidth=0.6, alpha=0.3, color=style["color"])
+    mean = values.rolling(max(1, len(values) // 20), center=True, min_periods=1).mean()
+    axis.plot(run["step"], mean, linewidth=width, marker="." if len(values) < 4 else None, **style)
+
+
+def _log_scale(axis: plt.Axes) -> None:
+    """A logarithmic axis with a few plain numbers, whether it spans a tenth of a decade or five."""
+    axis.set_yscale("log", nonpositive="mask")
+    low, high = axis.get_ylim()
+    short, subs = high < 4 * low, (1, 2, 5) if high < 100 * low else (1,)
+    axis.yaxis.set_major_locator(MaxNLocator(4) if short else LogLocator(subs=subs, numticks=6))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def mix_groups(mixes: Iterable[str]) -> dict[str, list[str]]:

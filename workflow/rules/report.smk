@@ -108,7 +108,7 @@ rule plot_training:
             caption="../report/gan_training.rst",
             category="Training",
             subcategory="{modality}",
-            labels={"figure": "losses of the GANs"},
+            labels={"figure": "training of the GANs"},
         ),
         classifiers=report(
             "results/figures/classifier_training_{modality}.svg",
@@ -127,6 +127,8 @@ rule plot_training:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        extractor=EXTRACTORS[0],
     script:
         "../scripts/plot_training.py"
 
