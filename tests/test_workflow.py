@@ -21,11 +21,12 @@ TOY = {
         "phantom_mammography": {"phantoms": {"benign": 22, "malignant": 12}},
     },
     "generators": {
-        "sngan": {"width": 4, "steps": 3, "batch": 4, "critic_steps": 1},
-        "cyclegan": {"width": 4, "steps": 3},
+        "sngan": {"width": 4, "steps": 4, "batch": 4, "evaluate_every": 2},
+        "cyclegan": {"width": 4, "steps": 3, "evaluate_every": 0},
+        "projected_gan": {"width": 4, "steps": 3, "batch": 4, "evaluate_every": 0},
     },
-    "gans": ["sngan", "cyclegan"],
-    "mixes": ["real", "sngan", "real+cyclegan@0.5", "real@2", "real+classic"],
+    "gans": ["sngan", "cyclegan", "projected_gan"],
+    "mixes": ["real", "sngan", "real+cyclegan@0.5", "projected_gan", "real@2", "real+classic"],
     "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
     "statistics": {"resamples": 100},
 }
@@ -86,6 +87,20 @@ def test_one_changed_learning_rate_reruns_one_branch(finished):
     assert "gans/cyclegan" not in "".join(line for line in jobs.splitlines() if "output:" in line)
     assert "classifiers/real@2" not in "".join(line for line in jobs.splitlines() if "output:" in line)
     assert "rule crop_rois" not in jobs
+
+
+def test_a_training_can_begin_at_another_of_the_same_study(finished):
+    later = {"method": "sngan", "preset": "few-images", "width": 4, "steps": 3, "batch": 4, "evaluate_every": 0}
+    later["start_from"] = "results/{modality}/fold{fold}/gans/sngan/seed{seed}.pt"
+    added = configured(
+        finished, generators=TOY["generators"] | {"later": later}, gans=["sngan", "later"], mixes=["real"]
+    )
+    target = "results/ultrasound/fold0/gans/later/seed0.pt"
+    run = snakemake(finished, target, "--configfile", added)
+    assert run.returncode == 0, run.stdout
+    assert "rule train_gan" in run.stdout
+    log = (finished / "logs/train_gan/ultrasound/fold0/later/seed0.log").read_text()
+    assert "start_from='results/{modality}" in log
 
 
 def test_an_added_mix_makes_no_new_images(finished):
