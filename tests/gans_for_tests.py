@@ -4,7 +4,6 @@ import functools
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from quality_for_tests import image_set
 from torch.nn import functional as F

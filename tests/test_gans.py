@@ -1,8 +1,9 @@
-"""The networks against their papers' sizes, the losses against values worked out by hand, sampling and synthesis."""
+"""The networks against their papers' sizes, the steps against their papers' order, sampling and synthesis."""
 
 import numpy as np
 import pytest
 import torch
+from gans_for_tests import judged, paths, settings, started
 from torch import nn
 
 from mammosynth.errors import InputError
@@ -10,22 +11,8 @@ from mammosynth.gans import METHODS, gan_class
 from mammosynth.gans.cyclegan import ImagePool
 from mammosynth.gans.gan import Reals
 from mammosynth.gans.networks import PatchCritic, ResNetCritic, ResNetGenerator, TranslationGenerator
-from mammosynth.gans.objectives import (
-    gradient_penalty,
-    hinge_critic,
-    least_squares_critic,
-    least_squares_generator,
-    linear_generator,
-    wasserstein_critic,
-)
-from mammosynth.gans.settings import Settings
 from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import ImageSet
-
-
-def settings(method: str, **changes) -> Settings:
-    values = {"width": 4, "steps": 3, "batch": 2, "learning_rate": 2e-4, "precision": "float32"} | changes
-    return Settings(method, **values)
 
 
 @pytest.fixture
@@ -33,11 +20,6 @@ def reals() -> ImageSet:
     rng = np.random.default_rng(0)
     labels = np.arange(12) % 3 == 0
     return ImageSet(rng.integers(0, 256, (12, 128, 128)), labels, [f"roi{i}" for i in range(12)])
-
-
-def paths(folder) -> dict:
-    names = {"generator": "g.pt", "history": "g.csv", "progress": "g.png", "checkpoint": "checkpoint.pt"}
-    return {key: folder / name for key, name in names.items()}
 
 
 def count(network: nn.Module) -> int:
@@ -125,40 +107,6 @@ def test_spectral_normalisation_bounds_every_layer_of_the_critic_and_none_of_the
         assert largest.item() == pytest.approx(1, abs=0.05)
     generator = ResNetGenerator(4, "projection")
     assert not any(hasattr(module, "parametrizations") for module in generator.modules())
-
-
-def test_losses_by_hand():
-    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 1.0])
-    assert hinge_critic(real, fake).item() == pytest.approx((0 + 0.5) / 2 + (0 + 2) / 2)
-    assert wasserstein_critic(real, fake).item() == pytest.approx(-1 - 1.25)
-    assert linear_generator(fake).item() == pytest.approx(1)
-    assert least_squares_critic(real, fake).item() == pytest.approx(0.5 * ((1 + 0.25) / 2 + (9 + 1) / 2))
-    assert least_squares_generator(fake).item() == pytest.approx((16 + 0) / 2)
-
-
-def test_gradient_penalty_by_hand():
-    real, fake = torch.randn(5, 1, 3, 2), torch.randn(5, 1, 3, 2)
-    weight = torch.tensor(0.5, requires_grad=True)
-    penalty = gradient_penalty(lambda x: weight * x.sum((1, 2, 3)), real, fake)
-    norm = 0.5 * 6**0.5
-    assert penalty.item() == pytest.approx((norm - 1) ** 2)
-    penalty.backward()
-    assert weight.grad.item() == pytest.approx(2 * (norm - 1) * 6**0.5)
-
-
-def test_gradient_penalty_looks_between_real_and_fake():
-    seen = []
-
-    def critic(x):
-        seen.append(x.detach())
-        return x.sum((1, 2, 3))
-
-    gradient_penalty(critic, torch.zeros(100, 1, 2, 2), torch.ones(100, 1, 2, 2))
-    share = seen[0].flatten(1)
-    assert torch.all(share == share[:, :1])
-    assert share.min() >= 0
-    assert share.max() <= 1
-    assert share[:, 0].std() > 0.2
 
 
 def test_every_image_is_drawn_equally_often(reals):
@@ -285,9 +233,7 @@ def test_scores_keep_float32_under_autocast():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_update_moves_its_own_networks_only(method, reals):
-    gan = gan_class(method)(settings(method))
-    gan.start(torch.device("cpu"))
-    gan.set_rate(0)
+    gan = started(settings(method))
     before = {}
 
     def watch(own: nn.Module, other: nn.Module):
@@ -335,7 +281,7 @@ def test_moving_average_has_its_half_life():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_synthesis_is_balanced_and_repeats_itself(method, reals, tmp_path):
-    train(reals, settings(method), 0, **paths(tmp_path))
+    train(reals, settings(method), 0, **paths(tmp_path), **judged(method))
     gan = load_generator(tmp_path / "g.pt")
     first, again, other = (gan.synthesise(5, reals, seed) for seed in (1, 1, 2))
     assert np.bincount(first.labels).tolist() == [5, 5]
