@@ -21,6 +21,7 @@ from mammosynth.gans.choice import Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
 from mammosynth.gans.transfer import Origin, read_generator
+from mammosynth.gans.watching import Board
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track
@@ -50,6 +51,7 @@ def train(
     parameters: dict[str, Path] | None = None,
     start_from: Path | None = None,
     held_out: Path | None = None,
+    tensorboard: Path | None = None,
 ) -> None:
     """Train a GAN on the training ROIs and write *generator*, *history* (CSV) and *progress* (PNG).
 
@@ -58,7 +60,8 @@ def train(
     validation, extractor: the validation part, and the feature network in which the step to keep is nearest to it; both
     needed only if ``settings.evaluate_every`` is set. parameters: files of the feature networks by name, of that one
     and of the one that the method sees. start_from: the generator file of another training to begin at. held_out: the
-    fold's partition, whose validation and test part that other training must not have seen.
+    fold's partition, whose validation and test part that other training must not have seen. tensorboard: a folder for
+    TensorBoard's event files, if it is to have any.
 
     Raises InputError if a class has no image, if *start_from* does not fit or saw a held-out ROI, if the training
     diverges or collapses, and if memory or disk are full.
@@ -94,6 +97,8 @@ def train(
     if saved := keeper.load():
         run.load_state(saved)
         log.info("going on from step %d of %d", run.step, settings.steps)
+    if tensorboard:
+        run.board = Board(tensorboard, run.step)
     log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.bfloat16 else "float32", _sizes(gan))
     if settings.batch > min(len(images.of_class(name)) for name in CLASSES):
         log.info("a batch of %d holds some ROIs of a class more than once", settings.batch)
@@ -129,6 +134,7 @@ class _Run:
         self.history, self.progress = history, progress
         self.reals = Reals(images, gan.device, gan.settings.flips)
         self.best = Best()
+        self.board: Board | None = None
         self.rows: list[dict[str, float | str]] = []
         self.pictures: dict[int, torch.Tensor] = {}
         self.alike = 0  # checks running at which all images of a class were one
@@ -232,6 +238,8 @@ class _Run:
             learning_rate = self.gan.generator_adam.param_groups[0]["lr"]
             found = {"kd": distances.get(name, "")} if self.judge else {}
             self.rows.append({**row, "class": name, "learning_rate": learning_rate, **numbers, **slopes, **found})
+            if self.board:
+                self.board.row(self.rows[-1])
         self._write_history()
 
     def _check(self, losses: Losses) -> None:
@@ -259,6 +267,8 @@ class _Run:
 
     def _picture(self) -> None:
         self.pictures[self.step] = self._synthesised()
+        if self.board:
+            self.board.picture(self.step, self.pictures[self.step])
         if len(self.pictures) > 2 * SNAPSHOTS:
             self.pictures = {step: self.pictures[step] for step in sorted(self.pictures)[::2]}
         _draw_progress(self.pictures, self.progress)

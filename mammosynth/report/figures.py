@@ -148,7 +148,9 @@ def plot_gan_training(modality: str, histories: pd.DataFrame, features: str) -> 
                     _plot_run(axis, run.dropna(subset=column), column, alone, style)
         row[0].set_ylabel(name_of(gan), fontweight="bold")
         row[0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        _log_scale(row[1])
+        for axis, columns in zip(row, (losses, panels["gradient norms"])):
+            if (of_gan[columns].fillna(1) > 0).all(axis=None):
+                _log_scale(axis)
         if len(kept):
             marked = kept[kept["gan"] == gan]
             row[2].plot(marked["step"], marked["kd"], **KEPT)

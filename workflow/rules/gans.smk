@@ -36,6 +36,7 @@ rule train_gan:
         extractor=EXTRACTORS[0],
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
         checkpoint="checkpoints/{modality}/fold{fold}/{gan}/seed{seed}.pt",
+        tensorboard="logs/tensorboard/{modality}/fold{fold}/{gan}/seed{seed}",
     script:
         "../scripts/train_gan.py"
 

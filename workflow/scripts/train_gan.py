@@ -25,4 +25,5 @@ if __name__ == "__main__":
             parameters=given,
             start_from=given.get("start_from"),
             held_out=given.get("partition"),
+            tensorboard=Path(snakemake.params.tensorboard) if snakemake.config["tensorboard"] else None,
         )
