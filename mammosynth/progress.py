@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,6 +30,5 @@ def track(iterable: Iterable[T], what: str, total: int | None = None, done: int 
         if now - last >= LOG_INTERVAL:
             last = now
             rate = count / (now - start)
-            log.info(
-                "%s: %d of %d, %.3g/s, %.0f s left", what, done + count, total, rate, (total - done - count) / rate
-            )
+            left = timedelta(seconds=round((total - done - count) / rate))
+            log.info("%s: %d of %d, %.3g/s, %s left", what, done + count, total, rate, left)
