@@ -25,7 +25,7 @@ METHODS = {
     "projected_gan": Method(
         "mammosynth.gans.projected_gan:ProjectedGan",
         sees="efficientnet_lite0",
-        refuses=("conditioning", "critic_steps", "r1", "freeze_critic"),
+        refuses=("conditioning", "smooth_upsampling", "critic_steps", "r1", "freeze_critic"),
     ),
 }
 

@@ -16,5 +16,5 @@ class Cgan(Sngan):
 
     def make_networks(self) -> None:
         width, conditioning = self.settings.width, self.settings.conditioning
-        self.generators["all"] = ResNetGenerator(width, conditioning)
+        self.generators["all"] = ResNetGenerator(width, conditioning, self.settings.smooth_upsampling)
         self.critics["all"] = ResNetCritic(width, spectral=True, pooling="sum", conditioning=conditioning)

@@ -64,7 +64,7 @@ class CycleGan(Gan):
 
     def make_networks(self) -> None:
         for name in CLASSES:
-            self.generators[name] = TranslationGenerator(self.settings.width)
+            self.generators[name] = TranslationGenerator(self.settings.width, smooth=self.settings.smooth_upsampling)
             self.critics[name] = PatchCritic(self.settings.width)
         self.pools = nn.ModuleDict({name: ImagePool() for name in CLASSES})
 

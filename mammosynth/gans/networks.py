@@ -7,7 +7,7 @@ place of three, they have the parameters that the papers' code has.
 
 Images are float [N, 1, 128, 128] in [−1, 1], latents float [N, 128], labels int64 [N] (0 benign, 1 malignant).
 
-A 1×1 convolution commutes with nearest upsampling and with average pooling: the shortcuts are computed at the lower
+A 1×1 convolution commutes with upsampling and with average pooling: the shortcuts are computed at the lower
 resolution, which gives the same function for a quarter of the work.
 """
 
@@ -63,34 +63,36 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class UpBlock(nn.Module):
-    """Residual block that doubles height and width."""
+    """Residual block that doubles height and width, by nearest neighbours or, if *smooth*, bilinearly."""
 
-    def __init__(self, inputs: int, outputs: int, norm: type[nn.Module]) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: type[nn.Module], smooth: bool = False) -> None:
         super().__init__()
+        self.doubled = nn.Upsample(scale_factor=2, mode="bilinear" if smooth else "nearest")
         self.norm1, self.conv1 = norm(inputs), _conv(inputs, outputs, 3)
         self.norm2, self.conv2 = norm(outputs), _conv(outputs, outputs, 3)
         self.shortcut = _conv(inputs, outputs, 1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        h = F.interpolate(F.relu(self.norm1(x, labels)), scale_factor=2)
+        h = self.doubled(F.relu(self.norm1(x, labels)))
         h = self.conv2(F.relu(self.norm2(self.conv1(h), labels)))
-        return h + F.interpolate(self.shortcut(x), scale_factor=2)
+        return h + self.doubled(self.shortcut(x))
 
 
 class ResNetGenerator(nn.Module):
     """Latents [N, 128] and labels [N] to images [N, 1, 128, 128].
 
     conditioning: None (the labels have no effect), "projection" (conditional batch normalisation) or "concat" (one-hot
-    labels beside the latents, Mirza & Osindero 2014).
+    labels beside the latents, Mirza & Osindero 2014); smooth: bilinear upsampling, which leaves no grid, in place of
+    the papers' nearest neighbours.
     """
 
-    def __init__(self, width: int, conditioning: str | None = None) -> None:
+    def __init__(self, width: int, conditioning: str | None = None, smooth: bool = False) -> None:
         super().__init__()
         self.width, self.conditioning = width, conditioning
         norm = ConditionalBatchNorm if conditioning == "projection" else BatchNorm
         self.first = _linear(LATENT + (CLASS_COUNT if conditioning == "concat" else 0), 16 * width * 4 * 4)
         channels = [16 * width, 16 * width, 8 * width, 4 * width, 2 * width, width]
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm) for a, b in itertools.pairwise(channels))
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm, smooth) for a, b in itertools.pairwise(channels))
         self.norm = BatchNorm(width)
         self.last = nn.Conv2d(width, 1, 3, padding=1)
         nn.init.xavier_uniform_(self.last.weight)
@@ -191,16 +193,23 @@ class TranslationBlock(nn.Module):
 
 
 class TranslationGenerator(nn.Sequential):
-    """Images of one class to images of the other: c7s1-w, d2w, d4w, 6 × R4w, u2w, uw, c7s1-1 (Zhu et al. 2017)."""
+    """Images of one class to images of the other: c7s1-w, d2w, d4w, 6 × R4w, u2w, uw, c7s1-1 (Zhu et al. 2017).
 
-    def __init__(self, width: int, blocks: int = 6) -> None:
+    smooth: bilinear upsampling and a convolution, which leave no grid (Odena et al. 2016), in place of the paper's
+    transposed convolution; the weights are as many.
+    """
+
+    def __init__(self, width: int, blocks: int = 6, smooth: bool = False) -> None:
         def convolution(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:
             conv = nn.Conv2d(inputs, outputs, size, stride, padding=1 if stride == 2 else 0)
             return [conv, nn.InstanceNorm2d(outputs), nn.ReLU(inplace=True)]
 
         def upscaling(inputs: int, outputs: int) -> list[nn.Module]:
-            conv = nn.ConvTranspose2d(inputs, outputs, 3, 2, padding=1, output_padding=1)
-            return [conv, nn.InstanceNorm2d(outputs), nn.ReLU(inplace=True)]
+            if smooth:
+                conv = [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(inputs, outputs, 3, padding=1)]
+            else:
+                conv = [nn.ConvTranspose2d(inputs, outputs, 3, 2, padding=1, output_padding=1)]
+            return [*conv, nn.InstanceNorm2d(outputs), nn.ReLU(inplace=True)]
 
         super().__init__(
             nn.ReflectionPad2d(3),

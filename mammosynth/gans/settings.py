@@ -29,6 +29,7 @@ class Settings:
     learning_rate: float
     critic_steps: int = 1
     conditioning: str = "projection"
+    smooth_upsampling: bool = False
     flips: bool = False
     diffaugment: tuple[str, ...] = ()
     r1: float = 0.0

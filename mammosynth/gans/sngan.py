@@ -18,5 +18,5 @@ class Sngan(NoiseGan):
 
     def make_networks(self) -> None:
         for name, _ in self.names():
-            self.generators[name] = ResNetGenerator(self.settings.width)
+            self.generators[name] = ResNetGenerator(self.settings.width, smooth=self.settings.smooth_upsampling)
             self.critics[name] = ResNetCritic(self.settings.width, spectral=True, pooling="sum")

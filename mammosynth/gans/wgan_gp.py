@@ -23,7 +23,7 @@ class WganGp(NoiseGan):
 
     def make_networks(self) -> None:
         for name, _ in self.names():
-            self.generators[name] = ResNetGenerator(self.settings.width)
+            self.generators[name] = ResNetGenerator(self.settings.width, smooth=self.settings.smooth_upsampling)
             self.critics[name] = ResNetCritic(self.settings.width, spectral=False, pooling="mean")
 
     def penalty(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
