@@ -41,7 +41,14 @@ class Origin:
             )
 
     def transfer(self, gan: Gan) -> None:
-        """Give *gan* its networks.  Raises InputError if they differ."""
+        """Give *gan* its networks.  Raises InputError if they differ, or if nothing of a critic were left to learn."""
+        if freeze := gan.settings.freeze_critic:
+            blocks = min(len(gan.critic_blocks(critic)) for critic in gan.critics.values())
+            if freeze >= blocks:
+                raise InputError(
+                    f"freeze_critic: {freeze} of the {blocks} blocks of this critic would leave it too little to learn "
+                    f"with: freeze {blocks - 1} at most"
+                )
         try:
             gan.start_from(self.content["weights"], self.content["critics"])
         except RuntimeError as error:
