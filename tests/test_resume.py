@@ -1,93 +1,119 @@
 """A training that is killed goes on, and ends in the weights of one that was not, to the bit."""
 
+import csv
+import fcntl
+import logging
+import multiprocessing
+import os
+import random
 import signal
-import subprocess
-import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from gans_for_tests import TOY, few_reals, judged, options, paths, same, settings
 
-from mammosynth.gans import METHODS
+from mammosynth.gans import METHODS, choice, cyclegan, gan_class
 from mammosynth.gans.checkpoint import Checkpoint, fingerprint
-from mammosynth.gans.settings import Settings
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
+from mammosynth.quality.features import EXTRACTORS
 
-ROOT = Path(__file__).parents[1]
-STEPS = 5
-CHILD = """
-import sys
-from pathlib import Path
-from mammosynth.gans.settings import Settings
-from mammosynth.gans.training import train
-from mammosynth.imageset import ImageSet
-folder = Path(sys.argv[1])
-paths = {"generator": "g.pt", "history": "g.csv", "progress": "g.png", "checkpoint": "checkpoint.pt"}
-settings = Settings(sys.argv[2], width=4, steps=int(sys.argv[3]), batch=2, learning_rate=2e-4)
-files = {key: folder / name for key, name in paths.items()}
-train(ImageSet.load(folder / "reals.npz"), settings, 0, **files, checkpoint_seconds=0)
-"""
+STEPS = 6
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["mammosynth.gans.training"])
 
 
-def paths(folder: Path) -> dict[str, Path]:
-    names = {"generator": "g.pt", "history": "g.csv", "progress": "g.png", "checkpoint": "checkpoint.pt"}
-    return {key: folder / name for key, name in names.items()}
+def quick_looks(setitem=dict.__setitem__, setattr=setattr) -> None:
+    """Looks at few images by an extractor without weights, and a pool that is soon full."""
+    setitem(EXTRACTORS, "toy", TOY)
+    setattr(choice, "IMAGES", 4)
+    setattr(cyclegan, "POOL", 3)
 
 
-def settings(method: str) -> Settings:
-    return Settings(method, width=4, steps=STEPS, batch=2, learning_rate=2e-4)
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    quick_looks(monkeypatch.setitem, monkeypatch.setattr)
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    while not path.exists():
-        assert process.poll() is None, "the training ended before it was killed"
-        time.sleep(0.005)
+def run(folder: Path, method: str) -> None:
+    """A training with every option that the method takes, and a checkpoint after every step."""
+    files = paths(folder)
+    train(few_reals(), options(method, steps=STEPS), 0, **files, **judged(method), checkpoint_seconds=0)
 
 
-@pytest.fixture
-def reals(tmp_path) -> ImageSet:
-    rng = np.random.default_rng(0)
-    images = ImageSet(rng.integers(0, 256, (9, 128, 128)), np.arange(9) % 3 == 0, [f"roi{i}" for i in range(9)])
-    images.save(tmp_path / "reals.npz")
-    return images
+def run_and_die(folder: Path, method: str, step: int, share: float) -> None:
+    """The same, killed a *share* of a step's time after step *step* began, wherever that is."""
+    torch.set_num_threads(1)
+    quick_looks()
+    kind, began = gan_class(method), [time.monotonic()]
+    go_on = kind.step
+
+    def kill(seconds: float) -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def dying(gan, reals):
+        began.append(time.monotonic())
+        if gan.now == step:
+            threading.Thread(target=kill, args=(share * (began[-1] - began[-2]),), daemon=True).start()
+        elif gan.now == STEPS - 1:
+            time.sleep(60)  # a machine may be in a hurry just now: not to finish before it is killed
+        return go_on(gan, reals)
+
+    kind.step = dying
+    run(folder, method)
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    """The rows without the times that they took."""
+    with open(folder / "g.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["seconds"], row["images_per_second"]
+    return rows
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_killed_and_resumed_is_the_same_to_the_bit(method, reals, tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", CHILD, tmp_path, method, str(STEPS)], cwd=ROOT)
-    wait_for(tmp_path / "checkpoint.pt", child)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    at = torch.load(tmp_path / "checkpoint.pt")["step"]
-    assert 0 < at < STEPS
-    assert not (tmp_path / "g.pt").exists()
+def test_killed_and_resumed_is_the_same_to_the_bit(method, tmp_path, caplog):
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    cut.mkdir(), whole.mkdir()
+    chance = random.Random(time.time_ns())
+    step, share = chance.randrange(1, STEPS - 2), chance.random()
+    print(f"killed {share:.2f} steps after the start of step {step}")
+    child = processes.Process(target=run_and_die, args=(cut, method, step, share))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    at = torch.load(cut / "checkpoint.pt")["step"]
+    assert step <= at < STEPS
+    assert not (cut / "g.pt").exists()
 
-    train(reals, settings(method), 0, **paths(tmp_path))
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    train(reals, settings(method), 0, **paths(whole))
-
-    resumed, straight = (torch.load(folder / "g.pt") for folder in (tmp_path, whole))
-    assert resumed["weights"].keys() == straight["weights"].keys()
-    assert all(torch.equal(resumed["weights"][key], value) for key, value in straight["weights"].items())
-    losses = [
-        [line.split(",")[4:] for line in (folder / "g.csv").read_text().splitlines()] for folder in (tmp_path, whole)
-    ]
-    assert losses[0] == losses[1]
-    assert (tmp_path / "g.png").read_bytes() == (whole / "g.png").read_bytes()
+    caplog.set_level(logging.INFO, "mammosynth")
+    run(cut, method)
+    assert f"going on from step {at} of {STEPS}" in caplog.text
+    assert not (cut / "checkpoint.pt").exists()
+    run(whole, method)
+    resumed, straight = (torch.load(folder / "g.pt") for folder in (cut, whole))
+    assert same(resumed["weights"], straight["weights"])
+    assert same(resumed["critics"], straight["critics"])
+    assert (resumed["steps"], resumed["fingerprint"]) == (straight["steps"], straight["fingerprint"])
+    assert history(cut) == history(whole)
+    assert (cut / "g.png").read_bytes() == (whole / "g.png").read_bytes()
 
 
-def test_other_settings_images_or_seed_have_another_fingerprint(reals):
-    base = fingerprint(settings("sngan"), 0, reals)
-    assert fingerprint(settings("sngan"), 0, reals) == base
+def test_other_settings_images_or_seed_have_another_fingerprint():
+    reals: ImageSet = few_reals()
+    base = fingerprint(options("sngan"), 0, reals)
+    assert fingerprint(options("sngan"), 0, reals) == base
     others = [
-        fingerprint(replace(settings("sngan"), learning_rate=1e-4), 0, reals),
-        fingerprint(settings("sngan"), 0, reals[:-1]),
-        fingerprint(settings("sngan"), 1, reals),
+        fingerprint(replace(options("sngan"), learning_rate=1e-4), 0, reals),
+        fingerprint(options("sngan"), 0, reals[:-1]),
+        fingerprint(options("sngan"), 1, reals),
     ]
     assert len({base, *others}) == 4
 
@@ -109,12 +135,38 @@ def test_a_checkpoint_that_does_not_fit_is_set_aside_not_overwritten(ending, spo
     assert str(path) in caplog.text
 
 
-def test_a_second_training_waits_for_the_first_and_then_finds_its_result(reals, tmp_path):
-    children = []
-    for _ in range(2):
-        command = [sys.executable, "-c", CHILD, tmp_path, "sngan", str(STEPS)]
-        children.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
-    texts = [child.communicate()[1] for child in children]
-    assert [child.returncode for child in children] == [0, 0], texts
-    assert sum("waiting for its end" in text for text in texts) == 1
-    assert len((tmp_path / "g.csv").read_text().splitlines()) == 1 + 2 * STEPS
+def test_a_checkpoint_of_no_training_is_set_aside(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save([torch.zeros(3)], path)
+    assert Checkpoint(path, "key").load() is None
+    assert (tmp_path / "checkpoint.other.pt").exists()
+
+
+def test_another_version_has_another_fingerprint(monkeypatch):
+    before = fingerprint(options("sngan"), 0, few_reals())
+    monkeypatch.setattr("mammosynth.gans.checkpoint.__version__", "another")
+    assert fingerprint(options("sngan"), 0, few_reals()) != before
+
+
+def run_with_log(folder: Path, name: str) -> None:
+    torch.set_num_threads(1)
+    logging.basicConfig(filename=folder / f"{name}.log")
+    train(few_reals(), settings("cgan"), 0, **paths(folder), checkpoint_seconds=0)
+
+
+def test_a_second_training_waits_for_the_first_and_then_finds_its_result(tmp_path):
+    with open(tmp_path / "checkpoint.lock", "w") as held:  # the first is yet to start, and both wait
+        fcntl.flock(held, fcntl.LOCK_EX)
+        children = [processes.Process(target=run_with_log, args=(tmp_path, name)) for name in ("one", "other")]
+        for child in children:
+            child.start()
+        logs = [tmp_path / f"{name}.log" for name in ("one", "other")]
+        while not all(log.exists() and "waiting for its end" in log.read_text() for log in logs):
+            assert all(child.is_alive() for child in children)
+            time.sleep(0.01)
+        assert not (tmp_path / "g.csv").exists()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    assert len(history(tmp_path)) == 3
+    assert [int(log.read_text().count("waiting")) for log in logs] == [1, 1]
