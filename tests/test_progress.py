@@ -20,13 +20,13 @@ def clock(monkeypatch):
 def test_a_log_has_a_line_every_ten_seconds_with_the_time_that_is_left(clock, caplog):
     caplog.set_level(logging.INFO, "mammosynth")
     seen = []
-    for item in progress.track(range(400, 7600), "sngan", total=7600, done=400):
+    for item in progress.track(range(400, 7600), "sngan", total=7600, done=400, note=lambda: f"loss {clock[0]}"):
         seen.append(item)
         clock[0] += 4
         if len(seen) == 6:
             break
     assert seen == list(range(400, 406))
-    assert [record.getMessage() for record in caplog.records] == ["sngan: 403 of 7600, 0.25/s, 7:59:48 left"]
+    assert [record.getMessage() for record in caplog.records] == ["sngan: 403 of 7600, 0.25/s, 7:59:48 left; loss 12.0"]
 
 
 def test_quick_work_logs_nothing(clock, caplog):

@@ -1,6 +1,7 @@
 """What TensorBoard is given is what the history and the pictures hold, and a training without it does not need it."""
 
 import csv
+import errno
 import io
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mammosynth.errors import InputError
+from mammosynth.gans.checkpoint import replacing
 from mammosynth.gans.training import train
 from mammosynth.gans.watching import Board
 
@@ -65,6 +67,23 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="taken/board cannot be written"):
         Board(tmp_path / "taken" / "board", 0)
+
+
+def test_a_history_is_never_seen_half_written(tmp_path):
+    history = tmp_path / "seed0.csv"
+    history.write_text("whole")
+
+    def fill_the_disk():
+        with replacing(history) as place:
+            place.write_text("new, but ha")
+            assert history.read_text() == "whole"
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match=r"seed0.csv cannot be written \(No space left"):
+        fill_the_disk()
+    with replacing(history) as place:
+        place.write_text("new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_trainings_without_it_do_not_load_tensorboard():

@@ -49,19 +49,25 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write(content: Mapping[str, Any], path: Path) -> None:
-    """Save *content* as *path*, which appears, or is replaced, only when all of it is written.
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place to write to, which becomes *path* when all is written: who reads *path* never sees half a file.
 
     Raises InputError if the disk is full or the place cannot be written.
     """
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     with writing(path):
         try:
-            with open(part, "wb") as file:
-                torch.save(content, file)
+            yield part
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def write(content: Mapping[str, Any], path: Path) -> None:
+    """Save *content* as *path*; see ``replacing``."""
+    with replacing(path) as part, open(part, "wb") as file:
+        torch.save(content, file)
 
 
 class Checkpoint:

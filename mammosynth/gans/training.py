@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mammosynth import __version__
 from mammosynth.errors import InputError
 from mammosynth.gans import gan_class
-from mammosynth.gans.checkpoint import Checkpoint, fingerprint, write, writing
+from mammosynth.gans.checkpoint import Checkpoint, fingerprint, replacing, write
 from mammosynth.gans.choice import Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
@@ -173,7 +173,7 @@ class _Run:
         pictured = {round(settings.steps * k / (SNAPSHOTS - 1)) for k in range(SNAPSHOTS)}
         if self.step == 0:
             self._picture()
-        for step in track(range(self.step, settings.steps), settings.method, settings.steps, self.step):
+        for step in track(range(self.step, settings.steps), settings.method, settings.steps, self.step, self._newest):
             gan.set_rate(step)
             losses = gan.step(self.reals)
             gan.update_average(step)
@@ -242,6 +242,14 @@ class _Run:
                 self.board.row(self.rows[-1])
         self._write_history()
 
+    def _newest(self) -> str:
+        """The newest losses, as recorded, and where the images were nearest to the validation part so far."""
+        newest = []
+        for row in self.rows[-len([*self.gan.names()]) :]:
+            newest += [f"{key} of {row['class']} {row[key]:.3g}" for key in row if key.endswith("_loss")]
+        newest += [f"KD of {name} {at['distance']:.4g} at step {at['step']}" for name, at in self.best.found.items()]
+        return "; ".join(newest)
+
     def _check(self, losses: Losses) -> None:
         for name, values in losses.items():
             self._refuse_divergence(name, {key: float(value) for key, value in values.items()})
@@ -274,7 +282,7 @@ class _Run:
         _draw_progress(self.pictures, self.progress)
 
     def _write_history(self) -> None:
-        with writing(self.history), open(self.history, "w", newline="") as file:
+        with replacing(self.history) as part, open(part, "w", newline="") as file:
             writer = csv.DictWriter(file, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)
@@ -324,8 +332,8 @@ def _draw_progress(pictures: dict[float, torch.Tensor], path: Path) -> None:
         draw.text((4, y + size // 2), title, fill=0, font=font, anchor="lm")
         for column, image in enumerate(images):
             sheet.paste(Image.fromarray(np.asarray(image)), (left + column * (size + gap), y))
-    with writing(path):
-        sheet.save(path, format="PNG")
+    with replacing(path) as part:
+        sheet.save(part, format="PNG")
 
 
 def load_generator(path: Path) -> Gan:
