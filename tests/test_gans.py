@@ -259,13 +259,13 @@ def test_each_update_moves_its_own_networks_only(method, reals):
 
 
 def test_learning_rate_falls_linearly_and_never_to_zero():
-    gan = gan_class("cyclegan")(settings("cyclegan", steps=10))
+    gan = gan_class("cyclegan")(settings("cyclegan", steps=10, critic_learning_rate=8e-4))
     gan.start(torch.device("cpu"))
-    rates = []
+    rates, expected = [], [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2]
     for step in range(10):
         gan.set_rate(step)
-        rates.append(gan.critic_adam.param_groups[0]["lr"] / 2e-4)
-    assert rates == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+        rates.append([adam.param_groups[0]["lr"] / 2e-4 for adam in (gan.generator_adam, gan.critic_adam)])
+    assert np.transpose(rates) == pytest.approx(np.array([expected, [4 * rate for rate in expected]]))
 
 
 def test_moving_average_has_its_half_life():

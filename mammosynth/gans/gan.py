@@ -132,12 +132,13 @@ class Gan(nn.Module):
         self.to(device, memory_format=self.memory_format)
         precision = self.settings.precision
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
-        self.generator_adam = self._adam(self.generators)
-        self.critic_adam = self._adam(self.critics)
+        settings = self.settings
+        self.generator_adam = self._adam(self.generators, settings.learning_rate)
+        self.critic_adam = self._adam(self.critics, settings.critic_learning_rate or settings.learning_rate)
 
-    def _adam(self, networks: nn.Module) -> torch.optim.Adam:
+    def _adam(self, networks: nn.Module, rate: float) -> torch.optim.Adam:
         weights = [weight for weight in networks.parameters() if weight.requires_grad]
-        return torch.optim.Adam(weights, self.settings.learning_rate, self.betas, fused=True)
+        return torch.optim.Adam(weights, rate, self.betas, fused=True)
 
     def autocast(self) -> torch.autocast:
         """The precision of the forward passes."""
@@ -192,7 +193,7 @@ class Gan(nn.Module):
         share = min(1.0, (steps - step) / (self.decay * steps)) if self.decay else 1.0
         for adam in (self.generator_adam, self.critic_adam):
             for group in adam.param_groups:
-                group["lr"] = self.settings.learning_rate * share
+                group["lr"] = adam.defaults["lr"] * share
 
     @torch.no_grad()
     def update_average(self, step: int) -> None:

@@ -27,6 +27,7 @@ class Settings:
     steps: int
     batch: int
     learning_rate: float
+    critic_learning_rate: float = 0.0  # 0: the same
     critic_steps: int = 1
     conditioning: str = "projection"
     smooth_upsampling: bool = False
