@@ -22,7 +22,7 @@ from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.features import EXTRACTORS
 
-STEPS = 6
+STEPS = 5
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["mammosynth.gans.training"])
