@@ -281,7 +281,7 @@ def test_moving_average_has_its_half_life():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_synthesis_is_balanced_and_repeats_itself(method, reals, tmp_path):
-    train(reals, settings(method), 0, **paths(tmp_path), **judged(method))
+    train(reals, settings(method, learning_rate=0.01), 0, **paths(tmp_path), **judged(method))
     gan = load_generator(tmp_path / "g.pt")
     first, again, other = (gan.synthesise(5, reals, seed) for seed in (1, 1, 2))
     assert np.bincount(first.labels).tolist() == [5, 5]
