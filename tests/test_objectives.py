@@ -154,15 +154,19 @@ def test_r1_is_part_of_every_critics_loss_at_every_sixteenth_step_with_sixteen_t
     assert critic_losses(settings(method, r1=0.2, steps=9), now=1) == critic_losses(settings(method, steps=9), now=1)
 
 
-def test_r1_comes_every_sixteenth_step(monkeypatch):
+def test_r1_comes_every_sixteenth_update_of_the_critic(monkeypatch):
     monkeypatch.setattr("mammosynth.gans.gan.r1_penalty", lambda *_: 1.0)
     gan = gan_class("sngan")(settings("sngan", r1=10.0))
     terms = []
-    for gan.now in range(64):
+    for gan.update in range(64):
         terms.append(gan.r1(None, None))
     assert [step for step, term in enumerate(terms) if term] == [0, 16, 32, 48]
     assert sum(terms) / 64 == pytest.approx(10 / 2)
     assert R1_EVERY == 16
+    gan = started(settings("sngan", r1=0.2, critic_steps=5))
+    gan.set_rate(3)
+    gan.step(Reals(few_reals(), gan.device))
+    assert gan.update == 20
 
 
 @pytest.mark.parametrize("method", WITH_R1)

@@ -66,7 +66,7 @@ def test_a_place_that_cannot_be_written_is_named(output, tmp_path):
         train(few_reals(), settings("cgan", steps=1), 0, **paths(tmp_path) | {output: place})
 
 
-@pytest.mark.parametrize("where", ["step", "synthesise"])
+@pytest.mark.parametrize("where", ["start", "step", "synthesise"])
 def test_a_gpu_whose_memory_is_too_small_is_one_message_with_batch_and_width(where, monkeypatch, tmp_path):
     def too_much(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMuch more is said here.")

@@ -120,6 +120,9 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _set_aside(self, ending: str, why: str) -> None:
-        place = self.path.with_suffix(f".{ending}.pt")
+        place, number = self.path.with_suffix(f".{ending}.pt"), 1
+        while place.exists():
+            number += 1
+            place = self.path.with_suffix(f".{ending}-{number}.pt")
         os.replace(self.path, place)
         log.warning("checkpoint %s %s: set aside as %s, training starts from step 0", self.path, why, place)

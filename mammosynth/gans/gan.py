@@ -95,7 +95,7 @@ class Gan(nn.Module):
         self.generators, self.critics = nn.ModuleDict(), nn.ModuleDict()
         self.make_networks()
         self.anchors = nn.ModuleDict({name: LeCam() for name in self.critics} if settings.lecam else {})
-        self.now = 0
+        self.now = self.update = 0
         self.average = copy.deepcopy(self.generators).eval().requires_grad_(False)
 
     def make_networks(self) -> None:
@@ -156,7 +156,7 @@ class Gan(nn.Module):
 
     def r1(self, critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor | float:
         """The weighted R1 penalty of a critic at the images *real* that it saw; 0 where or while it is switched off."""
-        if not self.settings.r1 or self.now % R1_EVERY:
+        if not self.settings.r1 or self.update % R1_EVERY:
             return 0.0
         return self.settings.r1 / 2 * R1_EVERY * r1_penalty(critic, real)
 
@@ -188,7 +188,7 @@ class Gan(nn.Module):
 
     def set_rate(self, step: int) -> None:
         """Set the learning rate of step *step* of 0 … steps − 1: constant, then linear; the last step is not at 0."""
-        self.now = step
+        self.now, self.update = step, step * self.settings.critic_steps
         steps = self.settings.steps
         share = min(1.0, (steps - step) / (self.decay * steps)) if self.decay else 1.0
         for adam in (self.generator_adam, self.critic_adam):

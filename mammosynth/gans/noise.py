@@ -73,6 +73,7 @@ class NoiseGan(Gan):
         for name, classes in self.names():
             losses[name]["d_loss"] = self._critic_gradients(name, classes, reals)
         self.critic_adam.step()
+        self.update += 1
 
     def step(self, reals: Reals) -> Losses:
         losses: Losses = {name: {} for name, _ in self.names()}

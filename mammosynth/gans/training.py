@@ -1,5 +1,6 @@
 """One training loop for all GANs, and what it leaves: a generator's file, a history, pictures of its progress."""
 
+import contextlib
 import csv
 import logging
 import math
@@ -66,14 +67,7 @@ def train(
     Raises InputError if a class has no image, if *start_from* does not fit or saw a held-out ROI, if the training
     diverges or collapses, and if memory or disk are full.
     """
-    for name in CLASSES:
-        if not len(images.of_class(name)):
-            raise InputError(f"the training part holds no {name} ROI, and {settings.method} learns both classes")
-        if settings.evaluate_every and len(validation.of_class(name)) < 2:
-            raise InputError(
-                f"the validation part holds fewer than two {name} ROIs, too few to choose a step by: lower "
-                "partition.folds, or set evaluate_every to 0 to keep the last step"
-            )
+    _refuse_too_few(images, validation, settings)
     origin = Origin(start_from, held_out) if start_from else None
     looked_at = [validation, extractor] if settings.evaluate_every else []
     key = fingerprint(settings, seed, images, *looked_at, *([origin.fingerprint] if origin else []))
@@ -87,32 +81,27 @@ def train(
         return
 
     parameters = parameters or {}
-    judge = Judge(validation, extractor, parameters[extractor], device()) if settings.evaluate_every else None
-    torch.manual_seed(seed)  # not before: making the judge's network takes random numbers, but only once a process
-    gan = gan_class(settings.method)(settings)
-    if origin:
-        origin.transfer(gan)
-    gan.start(device(), parameters.get(gan.sees))
-    run = _Run(gan, images, judge, history, progress)
-    if saved := keeper.load():
-        run.load_state(saved)
-        log.info("going on from step %d of %d", run.step, settings.steps)
-    if tensorboard:
-        run.board = Board(tensorboard, run.step)
-    log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.bfloat16 else "float32", _sizes(gan))
-    if settings.batch > min(len(images.of_class(name)) for name in CLASSES):
-        log.info("a batch of %d holds some ROIs of a class more than once", settings.batch)
-    try:
+    with _memory(settings):
+        judge = Judge(validation, extractor, parameters[extractor], device()) if settings.evaluate_every else None
+        torch.manual_seed(seed)  # not before: making the judge's network takes random numbers, but only once a process
+        gan = gan_class(settings.method)(settings)
+        if origin:
+            origin.transfer(gan)
+        gan.start(device(), parameters.get(gan.sees))
+        run = _Run(gan, images, judge, history, progress)
+        if saved := keeper.load():
+            run.load_state(saved)
+            log.info("going on from step %d of %d", run.step, settings.steps)
+        if tensorboard:
+            run.board = Board(tensorboard, run.step)
+        log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.bfloat16 else "float32", _sizes(gan))
+        if settings.batch > min(len(images.of_class(name)) for name in CLASSES):
+            log.info("a batch of %d holds some ROIs of a class more than once", settings.batch)
         for seconds in run.steps():
             if seconds >= checkpoint_seconds:
                 keeper.save(run.state())
                 run.saved()
         run.finish()
-    except torch.OutOfMemoryError as error:
-        raise InputError(
-            f"the GPU's memory is too small for {settings.method} of width {settings.width} with batches of "
-            f"{settings.batch}: lower batch or width in its settings ({str(error).splitlines()[0]})"
-        ) from error
     content = {
         **run.kept(),
         "settings": asdict(settings),
@@ -126,6 +115,29 @@ def train(
     keeper.delete()
 
 
+def _refuse_too_few(images: ImageSet, validation: ImageSet | None, settings: Settings) -> None:
+    for name in CLASSES:
+        if not len(images.of_class(name)):
+            raise InputError(f"the training part holds no {name} ROI, and {settings.method} learns both classes")
+        if settings.evaluate_every and len(validation.of_class(name)) < 2:
+            raise InputError(
+                f"the validation part holds fewer than two {name} ROIs, too few to choose a step by: lower "
+                "partition.folds, or set evaluate_every to 0 to keep the last step"
+            )
+
+
+@contextlib.contextmanager
+def _memory(settings: Settings) -> Iterator[None]:
+    """Says in one sentence that the GPU's memory is too small, if it is."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"the GPU's memory is too small for {settings.method} of width {settings.width} with batches of "
+            f"{settings.batch}: lower batch or width in its settings ({str(error).splitlines()[0]})"
+        ) from error
+
+
 class _Run:
     """A training under way: the GAN, where it is, and what has been seen of it."""
 
@@ -137,7 +149,8 @@ class _Run:
         self.board: Board | None = None
         self.rows: list[dict[str, float | str]] = []
         self.pictures: dict[int, torch.Tensor] = {}
-        self.alike = 0  # checks running at which all images of a class were one
+        self.real_spread = [_spread(images.of_class(name).images) for name in CLASSES]
+        self.spread = math.inf  # of synthetic images at the last check, as a share of the real ones'
         self.step, self.seconds = 0, 0.0
         self._saved_at = self._ticked_at = time.monotonic()
         self._rated = (0, 0.0)
@@ -147,13 +160,13 @@ class _Run:
         self._tick()
         state = {"gan": self.gan.state(), "reals": self.reals.state(), "best": self.best.state()}
         state["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        return state | {name: getattr(self, name) for name in ("rows", "pictures", "alike", "step", "seconds")}
+        return state | {name: getattr(self, name) for name in ("rows", "pictures", "spread", "step", "seconds")}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.gan.load_state(state["gan"])
         self.reals.load_state(state["reals"])
         self.best.load_state(state["best"])
-        for name in ("rows", "pictures", "alike", "step", "seconds"):
+        for name in ("rows", "pictures", "spread", "step", "seconds"):
             setattr(self, name, state[name])
         self._rated = (self._images(), self.seconds)
         torch.set_rng_state(state["random"]["cpu"])
@@ -253,15 +266,20 @@ class _Run:
     def _check(self, losses: Losses) -> None:
         for name, values in losses.items():
             self._refuse_divergence(name, {key: float(value) for key, value in values.items()})
-        alike = _alike(self._synthesised(), self.images)
-        self.alike = self.alike + 1 if alike else 0
-        if alike:
-            log.warning("step %d: all synthetic %s images are nearly the same", self.step, alike)
-        if self.alike == 2:
-            raise InputError(
-                f"step {self.step}: {self.gan.settings.method} has collapsed, all its {alike} images are one "
-                f"({_shown(losses)}): try a lower learning_rate, diffaugment, lecam or another seed"
-            )
+        made = self._synthesised().numpy().reshape(len(CLASSES), SNAPSHOT_IMAGES, *self.images.images.shape[1:])
+        shares = {n: _spread(i) / real for n, i, real in zip(CLASSES, made, self.real_spread) if real}
+        if not shares:
+            return
+        (least, name), before = min((share, name) for name, share in shares.items()), self.spread
+        self.spread = least
+        if least < COLLAPSED:
+            log.warning("step %d: all synthetic %s images are nearly the same", self.step, name)
+            # Some generators begin at one grey image: it is a collapse only if images do not come apart again.
+            if before < COLLAPSED and least <= before:
+                raise InputError(
+                    f"step {self.step}: {self.gan.settings.method} has collapsed, all its {name} images are one "
+                    f"({_shown(losses)}): try a lower learning_rate, diffaugment, lecam or another seed"
+                )
 
     def _refuse_divergence(self, name: str, numbers: dict[str, float]) -> None:
         if not all(math.isfinite(number) and abs(number) < DIVERGED for number in numbers.values()):
@@ -288,13 +306,9 @@ class _Run:
             writer.writerows(self.rows)
 
 
-def _alike(synthetic: torch.Tensor, reals: ImageSet) -> str:
-    """The class whose images [2 × SNAPSHOT_IMAGES, H, W], benign first, differ hardly from each other, or ""."""
-    for label, (name, made) in enumerate(zip(CLASSES, synthetic.split(SNAPSHOT_IMAGES))):
-        real = reals.images[reals.labels == label]
-        if len(real) > 1 and made.numpy().std(0).mean() < COLLAPSED * real.std(0).mean():
-            return name
-    return ""
+def _spread(images: np.ndarray) -> float:
+    """How far images [N, H, W] differ: the standard deviation over them, in grey levels, mean over pixels."""
+    return float(images.std(0).mean())
 
 
 def _slope(networks: torch.nn.ModuleDict, name: str) -> float:
