@@ -27,6 +27,7 @@ METHODS = {
         sees="efficientnet_lite0",
         refuses=("conditioning", "smooth_upsampling", "critic_steps", "r1", "freeze_critic"),
     ),
+    "fastgan": Method("mammosynth.gans.fastgan:FastGan", refuses=("conditioning", "smooth_upsampling")),
 }
 
 

@@ -9,6 +9,7 @@ GENERATORS = {
     "cgan": "CGAN",
     "sngan": "SNGAN",
     "projected_gan": "Projected GAN",
+    "fastgan": "FastGAN",
     "real": "real set",
     "floor": "real vs real",
 }
@@ -19,8 +20,9 @@ COLOURS = {
     "cgan": "#0072B2",
     "sngan": "#CC79A7",
     "projected_gan": "#D55E00",
+    "fastgan": "#56B4E9",
 }
-MORE_COLOURS = ("#56B4E9", "#F0E442")  # for generators of the user's own naming
+MORE_COLOURS = ("#F0E442", "#882255", "#999933")  # for generators of the user's own naming
 REAL_COLOUR = "#222222"
 
 
