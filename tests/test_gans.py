@@ -279,6 +279,23 @@ def test_moving_average_has_its_half_life():
     assert next(gan.average.parameters()).flatten()[0].item() == pytest.approx(0.5)
 
 
+def test_noise_gives_one_latent_many_textures_and_each_block_one_strength_a_channel():
+    torch.manual_seed(0)
+    generator = ResNetGenerator(4, noise=True).eval()
+    assert count(generator) - count(ResNetGenerator(4)) == 4 * (16 + 8 + 4 + 2 + 1)
+    latents, labels = torch.ones(2, 128), torch.zeros(2, dtype=torch.int64)
+    made = generator(latents, labels)
+    assert not torch.equal(made[0], made[1])
+    for block in generator.blocks:
+        nn.init.zeros_(block.noise)
+    made = generator(latents, labels)
+    assert torch.equal(made[0], made[1])
+    gan = gan_class("sngan")(settings("sngan", noise=True))
+    gan.start(torch.device("cpu"))
+    first, again = (gan.synthesise(2, None, seed=1).images for _ in range(2))
+    assert np.array_equal(first, again)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_synthesis_is_balanced_and_repeats_itself(method, reals, tmp_path):
     train(reals, settings(method, learning_rate=0.01), 0, **paths(tmp_path), **judged(method))

@@ -19,15 +19,15 @@ class Method(NamedTuple):
 # Adding a GAN: its file with one class, and one line here.
 METHODS = {
     "wgan_gp": Method("mammosynth.gans.wgan_gp:WganGp", refuses=("conditioning", "r1")),
-    "cyclegan": Method("mammosynth.gans.cyclegan:CycleGan", refuses=("conditioning", "critic_steps")),
+    "cyclegan": Method("mammosynth.gans.cyclegan:CycleGan", refuses=("conditioning", "critic_steps", "noise")),
     "cgan": Method("mammosynth.gans.cgan:Cgan"),
     "sngan": Method("mammosynth.gans.sngan:Sngan", refuses=("conditioning",)),
     "projected_gan": Method(
         "mammosynth.gans.projected_gan:ProjectedGan",
         sees="efficientnet_lite0",
-        refuses=("conditioning", "smooth_upsampling", "critic_steps", "r1", "freeze_critic"),
+        refuses=("conditioning", "smooth_upsampling", "noise", "critic_steps", "r1", "freeze_critic"),
     ),
-    "fastgan": Method("mammosynth.gans.fastgan:FastGan", refuses=("conditioning", "smooth_upsampling")),
+    "fastgan": Method("mammosynth.gans.fastgan:FastGan", refuses=("conditioning", "smooth_upsampling", "noise")),
 }
 
 

@@ -5,7 +5,7 @@ the better known one for images.  Conditioning "concat": one-hot labels beside t
 Osindero 2014).  Optimised as SNGAN; each batch holds both classes equally.
 """
 
-from mammosynth.gans.networks import ResNetCritic, ResNetGenerator
+from mammosynth.gans.networks import ResNetCritic
 from mammosynth.gans.sngan import Sngan
 
 
@@ -16,5 +16,5 @@ class Cgan(Sngan):
 
     def make_networks(self) -> None:
         width, conditioning = self.settings.width, self.settings.conditioning
-        self.generators["all"] = ResNetGenerator(width, conditioning, self.settings.smooth_upsampling)
+        self.generators["all"] = self.make_generator(conditioning)
         self.critics["all"] = ResNetCritic(width, spectral=True, pooling="sum", conditioning=conditioning)

@@ -9,7 +9,6 @@ source gives one translation: when more are wanted than there are sources, the s
 repeatedly.
 """
 
-import functools
 import itertools
 
 import numpy as np
@@ -60,6 +59,7 @@ class CycleGan(Gan):
     """Two generators and two critics, named by the class that they make or judge."""
 
     betas = (0.5, 0.999)
+    memory_format = torch.channels_last
     decay = 0.5
 
     def make_networks(self) -> None:
@@ -111,7 +111,7 @@ class CycleGan(Gan):
         for name in CLASSES:
             seen, old = self.augment(real[name]), self.augment(self.pools[name].exchange(fakes[name]))
             scores = self._score(name, torch.cat([seen, old])).split(len(old))
-            penalty = self.lecam(name, *scores) + self.r1(functools.partial(self._score, name), seen)
+            penalty = self.lecam(name, *scores) + self.r1(self.critics[name], seen)
             d_losses.append(least_squares_critic(*scores) + penalty)
         d_loss = sum(d_losses)
         d_loss.backward()

@@ -23,6 +23,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 LATENT = 128
 CLASS_COUNT = 2
+NOISE = 0.3  # strength of the generator's noise at the start: our choice, StyleGAN begins at 0
 LARGE = 32  # px, the side from which on a map is larger than the kernels, and adding these up worth the while
 
 
@@ -111,20 +112,27 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class UpBlock(nn.Module):
-    """Residual block that doubles height and width, by nearest neighbours or, if *smooth*, bilinearly."""
+    """Residual block that doubles height and width, by nearest neighbours or, if *smooth*, bilinearly.
 
-    def __init__(self, inputs: int, outputs: int, norm: type[nn.Module], smooth: bool = False) -> None:
+    noise: whether to add white noise to each channel, with a strength that it learns (Karras et al. 2019).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, norm: type[nn.Module], smooth: bool = False, noise: bool = False
+    ) -> None:
         super().__init__()
         self.smooth, self.doubled = smooth, nn.Upsample(scale_factor=2, mode="bilinear" if smooth else "nearest")
         self.norm1, self.conv1 = norm(inputs), _conv(inputs, outputs, 3)
         self.norm2, self.conv2 = norm(outputs), _conv(outputs, outputs, 3)
         self.shortcut = _conv(inputs, outputs, 1)
+        self.noise = nn.Parameter(torch.full((outputs, 1, 1), NOISE)) if noise else None
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         h = F.relu(self.norm1(x, labels))
         h = self.conv1(self.doubled(h)) if self.smooth else _double_and_convolve(h, self.conv1)
         h = self.conv2(F.relu(self.norm2(h, labels)))
-        return h + self.doubled(self.shortcut(x))
+        h = h + self.doubled(self.shortcut(x))
+        return h if self.noise is None else h + self.noise * torch.randn(len(h), 1, *h.shape[2:], device=h.device)
 
 
 class ResNetGenerator(nn.Module):
@@ -132,16 +140,16 @@ class ResNetGenerator(nn.Module):
 
     conditioning: None (the labels have no effect), "projection" (conditional batch normalisation) or "concat" (one-hot
     labels beside the latents, Mirza & Osindero 2014); smooth: bilinear upsampling, which leaves no grid, in place of
-    the papers' nearest neighbours.
+    the papers' nearest neighbours; noise: white noise added in each block, which gives texture.
     """
 
-    def __init__(self, width: int, conditioning: str | None = None, smooth: bool = False) -> None:
+    def __init__(self, width: int, conditioning: str | None = None, smooth: bool = False, noise: bool = False) -> None:
         super().__init__()
         self.width, self.conditioning = width, conditioning
         norm = ConditionalBatchNorm if conditioning == "projection" else BatchNorm
         self.first = _linear(LATENT + (CLASS_COUNT if conditioning == "concat" else 0), 16 * width * 4 * 4)
         channels = [16 * width, 16 * width, 8 * width, 4 * width, 2 * width, width]
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm, smooth) for a, b in itertools.pairwise(channels))
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm, smooth, noise) for a, b in itertools.pairwise(channels))
         self.norm = BatchNorm(width)
         self.last = nn.Conv2d(width, 1, 3, padding=1)
         nn.init.xavier_uniform_(self.last.weight)

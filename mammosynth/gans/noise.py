@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mammosynth.gans.gan import Gan, Losses, Reals, frozen, synthetic_set, to_uint8
-from mammosynth.gans.networks import LATENT
+from mammosynth.gans.networks import LATENT, ResNetGenerator
 from mammosynth.gans.objectives import hinge_critic, linear_generator
 from mammosynth.imageset import CLASSES, ImageSet
 
@@ -21,6 +21,10 @@ class NoiseGan(Gan):
 
     critic_objective = staticmethod(hinge_critic)
 
+    def make_generator(self, conditioning: str | None = None) -> ResNetGenerator:
+        """The residual generator that these settings ask for."""
+        return ResNetGenerator(self.settings.width, conditioning, self.settings.smooth_upsampling, self.settings.noise)
+
     def critic_loss(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
         """The loss of critic *name* on real and fake images [N, 1, H, W] of the classes *labels* [N]."""
         with self.autocast():
@@ -29,8 +33,8 @@ class NoiseGan(Gan):
         return self.critic_objective(*scores) + self.lecam(name, *scores) + self.penalty(name, real, fake, labels)
 
     def penalty(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor | float:
-        """What is added to the critic's loss for its slope."""
-        return self.r1(lambda images: self.score(name, images, labels), real)
+        """What is added to the critic's loss for its slope; in single precision, as slopes are small differences."""
+        return self.r1(lambda images: self.critics[name](images, labels), real)
 
     def score(self, name: str, images: Tensor, labels: Tensor) -> Tensor:
         """The scores of critic *name*, float32 [N]."""
@@ -87,11 +91,12 @@ class NoiseGan(Gan):
 
     @torch.no_grad()
     def synthesise(self, per_class: int, reals: ImageSet, seed: int) -> ImageSet:
-        noise = torch.Generator().manual_seed(seed)
         images = []
-        for name, classes in self.names():
-            for label in classes:
-                for latents in torch.randn(per_class, LATENT, generator=noise).split(SYNTHESIS_BATCH):
-                    labels = torch.full((len(latents),), label, device=self.device)
-                    images.extend(to_uint8(self.average[name](latents.to(self.device), labels)))
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            for name, classes in self.names():
+                for label in classes:
+                    for latents in torch.randn(per_class, LATENT).split(SYNTHESIS_BATCH):
+                        labels = torch.full((len(latents),), label, device=self.device)
+                        images.extend(to_uint8(self.average[name](latents.to(self.device), labels)))
         return synthetic_set(images, [label for label in range(len(CLASSES)) for _ in range(per_class)])

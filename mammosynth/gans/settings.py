@@ -31,6 +31,7 @@ class Settings:
     critic_steps: int = 1
     conditioning: str = "projection"
     smooth_upsampling: bool = False
+    noise: bool = False
     flips: bool = False
     diffaugment: tuple[str, ...] = ()
     r1: float = 0.0

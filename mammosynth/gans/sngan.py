@@ -5,7 +5,7 @@ which the last ninth decays linearly, a generator's batch twice the critic's.  U
 a class.
 """
 
-from mammosynth.gans.networks import ResNetCritic, ResNetGenerator
+from mammosynth.gans.networks import ResNetCritic
 from mammosynth.gans.noise import NoiseGan
 
 
@@ -18,5 +18,5 @@ class Sngan(NoiseGan):
 
     def make_networks(self) -> None:
         for name, _ in self.names():
-            self.generators[name] = ResNetGenerator(self.settings.width, smooth=self.settings.smooth_upsampling)
+            self.generators[name] = self.make_generator()
             self.critics[name] = ResNetCritic(self.settings.width, spectral=True, pooling="sum")

@@ -7,7 +7,7 @@ critic without any normalisation and with mean pooling.  Unconditional there: on
 
 from torch import Tensor
 
-from mammosynth.gans.networks import ResNetCritic, ResNetGenerator
+from mammosynth.gans.networks import ResNetCritic
 from mammosynth.gans.noise import NoiseGan
 from mammosynth.gans.objectives import gradient_penalty, wasserstein_critic
 
@@ -23,8 +23,8 @@ class WganGp(NoiseGan):
 
     def make_networks(self) -> None:
         for name, _ in self.names():
-            self.generators[name] = ResNetGenerator(self.settings.width, smooth=self.settings.smooth_upsampling)
+            self.generators[name] = self.make_generator()
             self.critics[name] = ResNetCritic(self.settings.width, spectral=False, pooling="mean")
 
     def penalty(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-        return PENALTY_WEIGHT * gradient_penalty(lambda images: self.score(name, images, labels), real, fake)
+        return PENALTY_WEIGHT * gradient_penalty(lambda images: self.critics[name](images, labels), real, fake)
