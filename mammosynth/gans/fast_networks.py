@@ -70,8 +70,7 @@ class FastGenerator(nn.Module):
     Channels at 4, 8, … 128 px: 16, 16, 8, 4, 2, 1 times the width; the map of 4 px gates that of 64 px, the map of 8 px
     that of 128 px.
 
-    The paper's spectral normalisation is left out where batch normalisation follows, as there it changes nothing; where
-    none follows it matters: without it the first images are so pale that the critic wins before the generator learns.
+    The paper's spectral normalisation is left out where batch normalisation follows, as there it changes nothing.
     """
 
     def __init__(self, width: int) -> None:
