@@ -28,6 +28,7 @@ from mammosynth.gans.settings import Settings, resolve
 from mammosynth.gans.training import load_generator, train
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality import assess
 from mammosynth.quality.assess import COLUMNS, make_reference, measure_fidelity
 from mammosynth.quality.distances import distances
 from mammosynth.quality.features import features
@@ -40,6 +41,7 @@ TIMED = 6  # steps that the time of a step is taken from, after two to warm up
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
+    assess.HALVINGS = arguments.halvings
     reals, validation = ImageSet.load(arguments.train), ImageSet.load(arguments.validation)
     parameters = {path.name: path for path in arguments.parameters.iterdir()}
     extractors = [EXTRACTOR, "efficientnet_lite0"]
@@ -69,6 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--parameters", type=Path, required=True, help="a study's results/parameters")
     parser.add_argument("--minutes", type=float, default=5, help="of each training")
+    parser.add_argument("--halvings", type=int, default=40, help="of the training part; the pipeline takes 40")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--run", action="append", required=True, metavar="METHOD:PRESET[:KEY=VALUE…]")
     return parser.parse_args()
