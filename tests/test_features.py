@@ -71,7 +71,7 @@ def test_folding_batch_normalisation_changes_nothing():
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before = network.eval().extract_features(images)
-        folded = module._folded(network)
+        folded = module.folded(network)
         assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
         torch.testing.assert_close(folded.extract_features(images), before, rtol=1e-3, atol=1e-4)
 

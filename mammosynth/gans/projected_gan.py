@@ -55,11 +55,11 @@ def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> B
     """
     from efficientnet_lite_pytorch import EfficientNet
 
-    from mammosynth.quality.features import _folded
+    from mammosynth.quality.features import folded
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, weights_only=True))
-    network = _folded(network.eval()).requires_grad_(False)
+    network = folded(network.eval()).requires_grad_(False)
     network.to(device, dtype, memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.ReLU6):

@@ -91,11 +91,11 @@ def _efficientnet_lite0(weights: Path, device: torch.device) -> Network:
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, weights_only=True))
-    network = _folded(network.eval()).to(device, memory_format=torch.channels_last)
+    network = folded(network.eval()).to(device, memory_format=torch.channels_last)
     return lambda images: network.extract_features((_enlarged(images) - 127) / 128).mean((2, 3))
 
 
-def _folded(network: torch.nn.Module) -> torch.nn.Module:
+def folded(network: torch.nn.Module) -> torch.nn.Module:
     """Each batch normalisation folded into the convolution before it: the same features, in 4/5 of the time."""
     for module in network.modules():
         children = list(module.named_children())
