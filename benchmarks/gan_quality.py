@@ -34,7 +34,7 @@ from mammosynth.quality.distances import distances
 from mammosynth.quality.features import features
 
 EXTRACTOR = "squeezenet"  # which no GAN here is trained against
-LOOKS = 4  # at the validation part in each training that chooses its step
+LOOKS = 8  # at the validation part in each training that chooses its step
 TIMED = 6  # steps that the time of a step is taken from, after two to warm up
 
 

@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ CASES = {
     "cgan": Case(textbook.Cgan, 16, 8, 2.5),
     "cyclegan": Case(textbook.CycleGan, 32, 2, 1.7),
 }
+# Against the script that it grew from; --weights gives the file of EfficientNet-Lite0.
+PROJECTED = {"projected_gan": Case(textbook.ProjectedGan, 16, 16, 1.5)}
+ALL = CASES | PROJECTED
 WARM_UP = 2  # steps of each before the clock starts
 AVERAGE = 0.01  # weight of the moving average's update in the textbook's step
 
@@ -54,15 +58,23 @@ def noise_images(count: int = 64) -> ImageSet:
 
 
 def pair(
-    method: str, width: int, batch: int, device: torch.device, precision: str, learning_rate: float = 2e-4
+    method: str,
+    width: int,
+    batch: int,
+    device: torch.device,
+    precision: str,
+    learning_rate: float = 2e-4,
+    weights: Path | None = None,
 ) -> tuple[Gan, textbook.Textbook, tuple[Reals, Reals]]:
     """Ours and the textbook's GAN with the same weights, and for each its own stream of the same images."""
     torch.manual_seed(0)
-    settings = Settings(method, width, 1000, batch, learning_rate, precision=precision)
+    diffaugment = ("translation",) if method in PROJECTED else ()
+    settings = Settings(method, width, 1000, batch, learning_rate, precision=precision, diffaugment=diffaugment)
     gan = gan_class(method)(settings)
-    gan.start(device)
+    gan.start(device, weights)
+    gan.weights = weights
     images = noise_images()
-    return gan, CASES[method].textbook(gan), (Reals(images, device), Reals(images, device))
+    return gan, ALL[method].textbook(gan), (Reals(images, device), Reals(images, device))
 
 
 def our_step(gan: Gan, reals: Reals, step: int = 0) -> Losses:
@@ -126,9 +138,11 @@ def flop(work: Callable[[], object]) -> int:
     return counter.total
 
 
-def measure(method: str, width: int, batch: int, pairs: int, device: torch.device) -> dict[str, float]:
+def measure(
+    method: str, width: int, batch: int, pairs: int, device: torch.device, weights: Path | None = None
+) -> dict[str, float]:
     """Medians and spreads of *pairs* alternating steps."""
-    gan, plain, (reals, plain_reals) = pair(method, width, batch, device, "auto")
+    gan, plain, (reals, plain_reals) = pair(method, width, batch, device, "auto", weights=weights)
     steps = {"ours": lambda: our_step(gan, reals), "textbook": lambda: textbook_step(plain, plain_reals)}
     for step in steps.values():
         for _ in range(WARM_UP):
@@ -175,7 +189,8 @@ def _name(device: torch.device) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--methods", nargs="+", choices=ALL, default=list(CASES))
+    parser.add_argument("--weights", type=Path, help="of EfficientNet-Lite0, for projected_gan")
     parser.add_argument("--width", type=int, help="of all GANs; default: 16, CycleGAN 32")
     parser.add_argument("--batch", type=int, help="of all GANs; default: 8, CycleGAN 2")
     parser.add_argument("--pairs", type=int, default=10, help="steps of each (default: %(default)s)")
@@ -185,13 +200,14 @@ def main() -> None:
     device = arguments.device
     print(f"{_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     sizes = {
-        method: (arguments.width or CASES[method].width, arguments.batch or CASES[method].batch)
-        for method in arguments.methods
+        method: (arguments.width or case.width, arguments.batch or case.batch)
+        for method, case in ALL.items()
+        if method in arguments.methods
     }
     if arguments.losses:
         _print_losses(sizes, device)
     else:
-        _print_times(sizes, arguments.pairs, device)
+        _print_times(sizes, arguments.pairs, device, arguments.weights)
 
 
 def _print_losses(sizes: dict[str, tuple[int, int]], device: torch.device) -> None:
@@ -202,17 +218,17 @@ def _print_losses(sizes: dict[str, tuple[int, int]], device: torch.device) -> No
             print(f"{method + ', ' + name:<39}{scale:>15.4f}{exact:>30.2g}{rounded:>11.2g}")
 
 
-def _print_times(sizes: dict[str, tuple[int, int]], pairs: int, device: torch.device) -> None:
+def _print_times(sizes: dict[str, tuple[int, int]], pairs: int, device: torch.device, weights: Path | None) -> None:
     tops = {dtype: ceiling(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     print("matrix product: " + ", ".join(f"{top / 1e9:,.0f} GFLOP/s in {str(t)[6:]}" for t, top in tops.items()))
     print(f"{'':14}width batch  s a step: textbook   ours  ratio (min–max of {pairs})  target  GFLOP  share of ceiling")
     for method, (width, batch) in sizes.items():
-        found = measure(method, width, batch, pairs, device)
+        found = measure(method, width, batch, pairs, device, weights)
         top = tops[torch.bfloat16 if found["bfloat16"] else torch.float32]
         print(
             f"{method:14}{width:5}{batch:6}{found['textbook']:19.3f}{found['ours']:8.3f}"
             f"{found['ratio']:7.2f} ({found['ratio_min']:.2f}–{found['ratio_max']:.2f})"
-            f"{CASES[method].target:15}{found['textbook_flop'] / 1e9:8.1f} → {found['ours_flop'] / 1e9:.1f}"
+            f"{ALL[method].target:15}{found['textbook_flop'] / 1e9:8.1f} → {found['ours_flop'] / 1e9:.1f}"
             f"{found['ours_flop'] / found['ours'] / top:9.1%}",
             flush=True,
         )

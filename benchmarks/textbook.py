@@ -13,11 +13,14 @@ import copy
 import itertools
 
 import torch
+from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from mammosynth.gans.gan import Gan, Losses, Reals
+from mammosynth.gans.fast_networks import FastBlock, FastGenerator
+from mammosynth.gans.gan import Gan, Losses, Reals, frozen
+from mammosynth.gans.projected_gan import BLOCKS, ProjectedCritic
 from mammosynth.gans.settings import Settings
 from mammosynth.imageset import CLASSES
 
@@ -301,6 +304,75 @@ class WganGp(NoiseTextbook):
         scores = critic(between, labels)
         (gradient,) = torch.autograd.grad(scores, between, torch.ones_like(scores), create_graph=True)
         return loss + 10 * ((gradient.view(len(real), -1).norm(2, dim=1) - 1) ** 2).mean()
+
+
+class PlainFastBlock(FastBlock):
+    """With the gated linear unit as torch has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.glu(self.norm(self.conv(self.upsample(x))), 1)
+
+
+class ProjectedGan(Textbook):
+    """The critic looks twice at synthetic images: for its own update, and anew, augmented anew, for the generator's.
+
+    Unlike the others it has bfloat16, channels-last tensors and fused Adam, as had the script that ours grew from; its
+    backbone is the library's, as it is.
+    """
+
+    def __init__(self, gan: Gan) -> None:
+        super().__init__(gan)
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(torch.load(gan.weights, weights_only=True))
+        self.backbone = network.eval().requires_grad_(False).to(gan.device, memory_format=torch.channels_last)
+        heads = [weight for weight in self.critics.parameters() if weight.requires_grad]
+        self.generator_adam, self.critic_adam = (
+            torch.optim.Adam(weights, gan.settings.learning_rate, gan.betas, fused=True)
+            for weights in (self.generators.parameters(), heads)
+        )
+        self.autocast = gan.autocast
+
+    def networks(self, settings: Settings) -> tuple[nn.ModuleDict, nn.ModuleDict]:
+        generator = FastGenerator(settings.width)
+        for block in generator.blocks:
+            block.__class__ = PlainFastBlock
+        both = nn.ModuleDict({"all": generator}), nn.ModuleDict({"all": ProjectedCritic()})
+        return tuple(networks.to(memory_format=torch.channels_last) for networks in both)
+
+    def augment(self, images: Tensor) -> Tensor:
+        """Shifts, an image at a time."""
+        padded, shifts = F.pad(images, [16] * 4, mode="reflect"), torch.randint(0, 33, (len(images), 2)).tolist()
+        return torch.stack([image[:, y : y + 128, x : x + 128] for image, (y, x) in zip(padded, shifts)])
+
+    def scores(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Scores of augmented images."""
+        x = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last) * (127.5 / 128) + 0.5 / 128
+        x, found = F.relu6(self.backbone._bn0(self.backbone._conv_stem(x))), []
+        for index, block in enumerate(self.backbone._blocks):
+            x = block(x)
+            if index in BLOCKS:
+                found.append(x)
+        critic = self.critics["all"]
+        return critic(critic.project(found), labels)
+
+    def step(self, reals: Reals) -> Losses:
+        labels = torch.arange(2).repeat(self.settings.batch // 2)
+        real, labels = reals.draw(labels), labels.to(self.device)
+        with self.autocast():
+            fake = self.generators["all"](torch.randn(len(labels), LATENT, device=self.device), labels).float()
+            scores = self.scores(self.augment(torch.cat([real, fake.detach()])), labels.repeat(2))
+        real_scores, fake_scores = scores.chunk(2)
+        critic_loss = F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+        self.critic_adam.zero_grad()
+        critic_loss.backward()
+        self.critic_adam.step()
+        with frozen(self.critics):
+            with self.autocast():
+                generator_loss = -self.scores(self.augment(fake), labels).mean()
+            self.generator_adam.zero_grad()
+            generator_loss.backward()
+        self.generator_adam.step()
+        return {"all": {"d_loss": critic_loss.detach(), "g_loss": generator_loss.detach()}}
 
 
 class CycleGan(Textbook):
