@@ -54,9 +54,10 @@ def features_seen(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def rank_extractors(config: Mapping[str, Any]) -> list[str]:
-    """The study's extractors, those first that no GAN of it is trained against: generators are ranked on the first.
+    """The study's extractors, those first that no GAN is trained against: generators are ranked, and steps chosen, on the
+    first.  All GANs that there are count, so that one more in a study changes nothing for the others.
 
-    Raises InputError if there is none such.
+    Raises InputError if a GAN of the study is trained against each of them.
     """
     chosen, seen = config["quality"]["extractors"], set(features_seen(config).values())
     if not set(chosen) - seen:
@@ -64,7 +65,8 @@ def rank_extractors(config: Mapping[str, Any]) -> list[str]:
             f"config: quality.extractors names only {', '.join(chosen)}, which a GAN of this study is trained against; "
             "no GAN can be ranked or its best step chosen: add squeezenet"
         )
-    return sorted(chosen, key=lambda extractor: extractor in seen)
+    taught = {method.sees for method in METHODS.values()}
+    return sorted(chosen, key=lambda extractor: extractor in taught)
 
 
 def modalities(config: Mapping[str, Any]) -> list[str]:

@@ -110,8 +110,10 @@ def test_a_study_whose_only_features_a_gan_is_trained_against_is_refused(config)
     assert study.rank_extractors(config) == ["squeezenet", "efficientnet_lite0"]
     with pytest.raises(InputError, match="names only efficientnet_lite0, which a GAN of this study is trained against"):
         study.check(merge(config, {"quality": {"extractors": ["efficientnet_lite0"]}}))
-    paper = merge(config, {"gans": ["sngan"], "mixes": ["real"]})
-    assert study.rank_extractors(paper) == ["efficientnet_lite0", "squeezenet"]
+    without = merge(config, {"gans": ["sngan"], "mixes": ["real"]})
+    assert study.rank_extractors(without) == study.rank_extractors(config)
+    alone = merge(without, {"quality": {"extractors": ["efficientnet_lite0"]}})
+    assert study.rank_extractors(alone) == ["efficientnet_lite0"]
 
 
 @pytest.mark.parametrize(
