@@ -54,8 +54,10 @@ def features_seen(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def rank_extractors(config: Mapping[str, Any]) -> list[str]:
-    """The study's extractors, those first that no GAN is trained against: generators are ranked, and steps chosen, on the
-    first.  All GANs that there are count, so that one more in a study changes nothing for the others.
+    """The study's extractors, those first that no GAN is trained against.
+
+    Generators are ranked, and their steps chosen, on the first.  All GANs that there are count, so that one more in a
+    study changes nothing for the others.
 
     Raises InputError if a GAN of the study is trained against each of them.
     """
