@@ -28,10 +28,10 @@ from mammosynth.gans.settings import Settings, resolve
 from mammosynth.gans.training import load_generator, train
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality import assess
-from mammosynth.quality.assess import COLUMNS, make_reference, measure_fidelity
+from mammosynth.quality.assess import COLUMNS
 from mammosynth.quality.distances import distances
 from mammosynth.quality.features import features
+from mammosynth.quality.fidelity import make_reference, measure_fidelity
 
 EXTRACTOR = "squeezenet"  # which no GAN here is trained against
 LOOKS = 8  # at the validation part in each training that chooses its step
@@ -41,12 +41,13 @@ TIMED = 6  # steps that the time of a step is taken from, after two to warm up
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
-    assess.HALVINGS = arguments.halvings
     reals, validation = ImageSet.load(arguments.train), ImageSet.load(arguments.validation)
     parameters = {path.name: path for path in arguments.parameters.iterdir()}
     extractors = [EXTRACTOR, "efficientnet_lite0"]
     arguments.out.mkdir(parents=True, exist_ok=True)
-    rows, reference = make_reference(reals, extractors, parameters, np.random.default_rng(0), device())
+    rows, reference = make_reference(
+        reals, extractors, parameters, np.random.default_rng(0), device(), arguments.halvings
+    )
     held_out = {name: features(validation.images, name, parameters[name], device()) for name in extractors}
     rows += nearest("held-out real", validation, held_out, reals, reference.features)
     for run in arguments.run:

@@ -9,8 +9,13 @@ from quality_for_tests import image_set, parameter_file
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality import assess as module
-from mammosynth.quality.assess import ALL, NEAREST, SOURCE, WITHIN, Reference, assess, assess_real, halves, tidy
+from mammosynth.quality import fidelity
+from mammosynth.quality.assess import AS_INTENDED, HELD_OUT, SOURCE, WITHIN, assess, assess_real, tidy
 from mammosynth.quality.features import EXTRACTORS, Extractor
+from mammosynth.quality.fidelity import ALL, units_of
+from mammosynth.quality.reference import HALVINGS, Reference, halves
+
+NEAREST = "SSIM, nearest real"
 
 
 def load_toy(weights, device):
@@ -63,11 +68,25 @@ def judged(others, train, real):
 
 @pytest.fixture(scope="module")
 def real(toy, train):
-    return assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    return measure_real(train)
+
+
+def classify(images):
+    """A classifier that takes bright images for malignant ones."""
+    return images.mean((1, 2)) / 255
+
+
+def measure_real(train):
+    rows, _, reference = assess_real(train, image_set(20, 20, 9, 2), classify, EXTRACTOR, PARAMETERS, **SMALL)
+    return rows, reference
+
+
+def judge_each(synthetic, train, reference):
+    return assess("gan", synthetic, train, reference, classify, EXTRACTOR, PARAMETERS, **SMALL)
 
 
 def judge(synthetic, train, reference):
-    return assess("gan", synthetic, train, reference, EXTRACTOR, PARAMETERS, **SMALL)
+    return judge_each(synthetic, train, reference)[0]
 
 
 def value(rows, measure, pathology=ALL, generator="gan", column="value"):
@@ -76,7 +95,7 @@ def value(rows, measure, pathology=ALL, generator="gan", column="value"):
 
 
 FIDELITY = {"FD (toy)", "KD (toy)", "precision (toy)", "recall (toy)"}
-MEANS = {WITHIN, NEAREST, "SSIM, random real", "spread"}
+MEANS = {WITHIN, *(f"{m}, {which} real" for m in ("SSIM", "MS-SSIM") for which in ("nearest", "random")), "spread"}
 
 
 def test_rows_are_complete(real, judged):
@@ -84,7 +103,8 @@ def test_rows_are_complete(real, judged):
     for generator, measures in (
         ("floor", FIDELITY),
         ("real", MEANS),
-        ("gan", FIDELITY | MEANS | {"floor/FD (toy)"}),
+        (HELD_OUT, {AS_INTENDED}),
+        ("gan", FIDELITY | MEANS | {"floor/FD (toy)", AS_INTENDED}),
     ):
         found = rows[rows["generator"] == generator]
         for pathology in ("benign", "malignant", ALL):
@@ -109,11 +129,11 @@ def test_halves_share_no_patient(train):
     split = halves(train, np.random.default_rng(0))
     for label, pathology in enumerate(("benign", "malignant")):
         assert (train.labels[split[pathology]] == label).all()
-    for halving in range(module.HALVINGS):
+    for halving in range(HALVINGS):
         first, second = (np.concatenate([split[name][halving, side] for name in split]) for side in (0, 1))
         assert not set(train.patients[first]) & set(train.patients[second])
         assert len(set(first)) == len(first) == len(second) == 32
-    assert len({tuple(sorted(split["benign"][h, 0])) for h in range(module.HALVINGS)}) > 30
+    assert len({tuple(sorted(split["benign"][h, 0])) for h in range(HALVINGS)}) > 30
 
 
 def test_halves_of_patients_with_many_images_and_both_classes():
@@ -158,14 +178,14 @@ def test_another_image_of_the_same_patient_is_no_neighbour():
     once = image_set(16, 16, seed=3)
     twice = ImageSet(*(np.repeat(a, 2, axis=0) for a in (once.images, once.labels)), np.arange(64).astype(str))
     twice.patients = np.repeat(np.arange(32).astype(str), 2)
-    rows, _ = assess_real(twice, EXTRACTOR, PARAMETERS, **SMALL)
+    rows, _ = measure_real(twice)
     assert value(rows, NEAREST, generator="real") < 0.9
     assert value(rows, "FD (toy)", generator="floor") > 0
 
 
 def test_translations_belong_to_the_patients_of_their_sources(train):
     synthetic = ImageSet(train.images[:3], train.labels[:3], np.array(["a", "b", "c"]), None, [*train.ids[:2], ""])
-    units = module._units("gan", synthetic, train)
+    units = units_of("gan", synthetic, train)
     assert units[:2].tolist() == train.patients[:2].tolist()
     assert units[2] not in train.patients
 
@@ -194,7 +214,7 @@ def test_a_copy_of_its_source_shows(train, others, real, judged):
 def test_likeness_to_the_source_varies_by_its_patients(train, real):
     copies = identity(train)
     noise = np.random.default_rng(0).normal(size=copies.images.shape)
-    units = module._units("gan", copies, train)
+    units = units_of("gan", copies, train)
     far = np.array([unit[-1] in "13579" for unit in units])
     copies.images = np.clip(copies.images + np.where(far, 60, 20)[:, None, None] * noise, 0, 255).astype(np.uint8)
     rows = judge(copies, train, real[1])
@@ -209,7 +229,7 @@ def test_likeness_to_the_source_varies_by_its_patients(train, real):
 def test_a_translator_that_changes_nothing_is_not_nearer_than_other_patients():
     """Pooled, its images are the training part's own, in part those that the reference half holds."""
     train = image_set(32, 32, seed=6, per_patient=2)
-    rows, reference = assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    rows, reference = measure_real(train)
     judged = judge(identity(train), train, reference)
     assert value(judged, "floor/FD (toy)") < 1.1
     assert value(judged, "FD (toy)") > 0.9 * value(rows, "FD (toy)", generator="floor")
@@ -220,9 +240,9 @@ def test_a_translator_that_changes_nothing_is_not_nearer_than_other_patients():
 
 def test_no_translation_meets_the_patient_of_its_source(train, real):
     plain = identity(train)[:64]
-    units = module._units("gan", plain, train)
-    draws = module._draws("gan", plain, units, train, real[1], np.random.default_rng(0))
-    for halving in range(module.HALVINGS):
+    units = units_of("gan", plain, train)
+    draws = fidelity._draws("gan", plain, units, train, real[1], np.random.default_rng(0))
+    for halving in range(HALVINGS):
         half = np.concatenate([positions[halving, 0] for positions in real[1].halves.values()])
         for pathology, label in (("benign", 0), ("malignant", 1)):
             drawn = draws[pathology][halving]
@@ -233,13 +253,30 @@ def test_no_translation_meets_the_patient_of_its_source(train, real):
 
 def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few():
     train = image_set(40, 24, seed=7, per_patient=2)
-    _, reference = assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    _, reference = measure_real(train)
     few = identity(train)[:64]  # of each malignant source one benign image: 24, and half of them free
     rows = judge(few, train, reference)
     assert value(rows, "FD (toy)", "benign", column="n_reference") == 20
     assert value(rows, "FD (toy)", "benign", column="n") <= 12
     assert value(rows, "floor/FD (toy)", "benign") == pytest.approx(1, abs=0.1)
     assert value(rows, "FD (toy)", "benign") > 1.1 * reference.floors["toy", "benign"].mean()
+
+
+def test_labels_are_judged_at_the_threshold_of_held_out_reals(train, others, real):
+    threshold = real[1].limits["label"]
+    rows, images = judge_each(others, train, real[1])
+    images = images.set_index("id")
+    assert images["probability"].to_dict() == pytest.approx(dict(zip(others.ids, classify(others.images))))
+    bright = classify(others.images) >= threshold
+    for label, pathology in enumerate(("benign", "malignant")):
+        share = np.mean(bright[others.labels == label] == label)
+        if pathology == "benign":  # of 30 malignant images as many as there are real ones are taken
+            assert value(rows, AS_INTENDED, pathology) == pytest.approx(share)
+        judged = images.loc[images["pathology"] == pathology, AS_INTENDED]
+        assert judged.mean() == pytest.approx(share)
+    swapped = ImageSet(others.images, 1 - others.labels, others.ids)
+    _, other_way = judge_each(swapped, train, real[1])
+    assert (other_way.set_index("id")[AS_INTENDED] == 1 - images[AS_INTENDED]).all()
 
 
 def test_pooled_values_have_the_class_proportions_of_the_training_part(train, real, judged):
@@ -270,7 +307,7 @@ def test_intervals_cover_the_value_and_are_as_wide_as_a_mean_varies(others, judg
 
 
 def test_the_same_seed_gives_the_same_rows(train, others, real, judged):
-    rows, reference = assess_real(train, EXTRACTOR, PARAMETERS, **SMALL)
+    rows, reference = measure_real(train)
     pd.testing.assert_frame_equal(rows, real[0])
     pd.testing.assert_frame_equal(judge(others, train, reference), judged)
 
@@ -288,11 +325,11 @@ def test_too_few_synthetic_images_of_a_class(train, others, real):
 
 def test_too_few_patients_of_a_class(train):
     with pytest.raises(InputError, match=r"malignant ROIs \(3 of 2 patients\)"):
-        assess_real(train[:47], EXTRACTOR, PARAMETERS)
+        measure_real(train[:47])
 
 
 def test_small_classes_have_distances_but_no_precision(train):
-    rows, _ = assess_real(train[:50], EXTRACTOR, PARAMETERS, **SMALL)
+    rows, _ = measure_real(train[:50])
     assert np.isfinite(value(rows, "FD (toy)", "malignant", "floor"))
     assert np.isnan(value(rows, "precision (toy)", "malignant", "floor"))
 
@@ -311,8 +348,9 @@ def test_the_real_thing_end_to_end(monkeypatch):
     parameters = {name: parameter_file(name) for name in ("niqe", "brisque", "squeezenet")}
     train, synthetic = image_set(8, 8, seed=4, per_patient=1), image_set(8, 8, seed=5)
     synthetic.images[0] = 100
-    _, reference = assess_real(train, ["squeezenet"], parameters, **SMALL)
-    judged = assess("gan", synthetic, train, reference, ["squeezenet"], parameters, **SMALL)
+    given = classify, ["squeezenet"], parameters
+    _, _, reference = assess_real(train, image_set(8, 8, seed=6, per_patient=1), *given, **SMALL)
+    judged, _ = assess("gan", synthetic, train, reference, *given, **SMALL)
     assert {"FD (SqueezeNet 1.1)", "NIQE", "BRISQUE", "PIQE"} <= set(judged["measure"])
     for measure in ("NIQE", "BRISQUE", "PIQE"):
         assert value(judged, measure, column="failures") == 1

@@ -93,9 +93,10 @@ def assemble(mix: Mix, real: ImageSet, synthetic: Mapping[str, ImageSet], seed: 
 
     real: the real training images (they set how many a dose asks for, even if the mix does not hold them);
     synthetic: images by GAN, at least those of the mix.  Of each GAN an equal number of both classes is drawn, without
-    replacement; the draw of a small dose is part of the draw of a larger one with the same seed.
+    replacement; the draw of a small dose is part of the draw of a larger one with the same seed.  Where a filter left
+    fewer of a class than the dose asks for, all of them are taken.
 
-    Raises InputError if a class lacks images for its dose.
+    Raises InputError if a GAN has no image of a class.
     """
     sets = []
     for part, dose in mix.doses.items():
@@ -105,10 +106,7 @@ def assemble(mix: Mix, real: ImageSet, synthetic: Mapping[str, ImageSet], seed: 
         n = per_class(dose, len(real))
         for pathology in CLASSES:
             candidates = synthetic[part].of_class(pathology)
-            if len(candidates) < n:
-                raise InputError(
-                    f"mix {mix.name} needs {n} {pathology} images of {part} and there are {len(candidates)}: "
-                    "make more synthetic images, or lower the dose"
-                )
+            if not len(candidates):
+                raise InputError(f"mix {mix.name}: {part} has no {pathology} images; loosen quality.filter")
             sets.append(candidates[np.random.default_rng(seed).permutation(len(candidates))[:n]])
     return ImageSet.concatenate(sets)

@@ -254,6 +254,11 @@ def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
     return Classifier(network.to(device, memory_format=torch.channels_last), saved["mean"], saved["sd"])
 
 
+def read(file: str | Path, device: torch.device) -> Classifier:
+    """The classifier of a file that a training left."""
+    return load(torch.load(file, map_location="cpu", weights_only=True), device)
+
+
 def fingerprint(mix: Mix, training: ImageSet, validation: ImageSet, settings: Settings, seed: int) -> str:
     """A digest of all that a training depends on but the code: equal trainings have equal fingerprints."""
     digest = hashlib.sha256(json.dumps([mix.name, asdict(settings), seed], sort_keys=True).encode())

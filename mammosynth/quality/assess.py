@@ -1,19 +1,6 @@
 """What synthetic images are worth, as tidy rows: each measure per class and pooled, beside what real images reach.
 
-**Fidelity** (distances, precision, recall) depends on the number of images, so all of it is measured at one size. The
-training part is halved by patients, again and again (``HALVINGS`` times). One half is the reference; the other takes
-the place of a generator and gives the *floor*, what other patients' real images reach; and of each generator as many
-images of each class are drawn. Value: the mean over the halvings. Interval: their 2.5 and 97.5 percentiles. Halves
-drawn without replacement vary a statistic about as much as new samples of full size would (half-sampling), and unlike a
-bootstrap they repeat no image, which a distance would take for want of variety. floor/FD is the ratio of the means: 1
-is as near as other patients. All generators of a fold meet the same halves.
-
-A translation of a real image is drawn only for halvings whose reference half does not hold its source's patient, as the
-floor's two halves share none. Where fewer are left than the floor has images, all of them are drawn: n is then the
-fewest of any halving, and floor/FD takes a floor of as few, since a distance rises as n falls.
-
-The generators were trained on these very images, reference halves included, and the floor's images are of patients
-whom its reference does not hold. So these distances reward copying: floor/FD above 1 can be memorising.
+**Fidelity** is measured on halves of the training part: see ``fidelity``.
 
 **The other measures** are means over images, or over pairs of images, of one class, with an interval by bootstrap of
 the units that the images belong to: patients for real images and translations of real images, else the image itself.
@@ -22,108 +9,84 @@ real images are of the image's own class and of other patients than its own. So 
 that it was made from shows only in its similarity with that source (`SOURCE`), which is of the other class: 1 would be
 a copy. The source may have been mirrored before, hence the larger of two: with it, and with its mirror image.
 
+**Labels**: a classifier of the fold's real training ROIs judges whether a synthetic ROI looks like the class that it
+was made to be. Of the real ROIs it has seen all but those of the validation part, so these are the mark (`HELD_OUT`).
+It has also seen the sources of translations, under the other label, and may recognise them: their value is a low one.
+
 **Pooled** (pathology "all") is in the class proportions of the training part.
 
-Only the training part is looked at. What all generators of a fold share is made once: a `Reference`.
+Only the training part is looked at, and the validation part as real ROIs that no generator was trained on. What all
+generators of a fold share is made once: a `Reference`. Beside the rows, a table has one line an image.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from mammosynth.classifiers.statistics import youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import NEIGHBOURS, distances, frechet_distance, kernel_distance, precision_recall
-from mammosynth.quality.features import EXTRACTORS, features
+from mammosynth.quality.distances import distances
+from mammosynth.quality.features import features
+from mammosynth.quality.fidelity import (
+    ALL,
+    Parameters,
+    classes_in,
+    interval,
+    make_reference,
+    measure_fidelity,
+    units_of,
+)
 from mammosynth.quality.naturalness import naturalness
+from mammosynth.quality.reference import Reference
 from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
 
-HALVINGS = 40
 PAIRS = 150  # of a class, for MS-SSIM within a set
-ALL = "all"
-WITHIN, NEAREST, RANDOM = "MS-SSIM, within set", "SSIM, nearest real", "SSIM, random real"
-SOURCE = "SSIM, source"
+HELD_OUT = "held_out"  # the validation part, where its ROIs take the place of a generator's
+WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
+AS_INTENDED = "label accuracy"
 COLUMNS = ["generator", "pathology", "measure", "value", "low", "high", "n", "n_reference", "failures"]
 
-Parameters = dict[str, str | Path]  # paths of parameter files by name
-Draws = dict[str, Sequence[np.ndarray]]  # by class, for each halving the positions of the images drawn
-
-
-@dataclass
-class Reference:
-    """What all generators of a fold are judged against.
-
-    features: by extractor, float32 [N, d] of the training ROIs in their order.
-    halves: by class, positions [HALVINGS, 2, m] of training ROIs: the reference half and the half that gives the floor.
-    floors: by extractor and pathology, the Fréchet distances [HALVINGS] between the two.
-    """
-
-    features: dict[str, np.ndarray] = field(default_factory=dict)
-    halves: dict[str, np.ndarray] = field(default_factory=dict)
-    floors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-
-    def save(self, path: str | Path) -> None:
-        """Write an ``.npz``."""
-        arrays = {f"features/{extractor}": value for extractor, value in self.features.items()}
-        arrays |= {f"halves/{pathology}": value for pathology, value in self.halves.items()}
-        arrays |= {f"floors/{extractor}/{pathology}": value for (extractor, pathology), value in self.floors.items()}
-        with open(path, "wb") as file:
-            np.savez(file, **arrays)
-
-    @staticmethod
-    def load(path: str | Path) -> "Reference":
-        """Read what `save` wrote."""
-        reference = Reference()
-        with np.load(path) as file:
-            for key in file.files:
-                part, *name = key.split("/")
-                getattr(reference, part)[tuple(name) if part == "floors" else name[0]] = file[key]
-        return reference
+Classify = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W] -> probability of malignancy [N]
 
 
 def assess_real(
     train: ImageSet,
+    held_out: ImageSet,
+    classify: Classify,
     extractors: list[str],
     parameters: Parameters,
     resamples: int = 1000,
     seed: int = 0,
     device: torch.device | str = "cpu",
-) -> tuple[pd.DataFrame, Reference]:
-    """Rows ``real`` (the training ROIs' own values) and ``floor`` (real against real), and the fold's `Reference`.
+) -> tuple[pd.DataFrame, pd.DataFrame, Reference]:
+    """Rows ``real`` (the training ROIs' own values), ``floor`` (real against real) and ``held_out`` (real ROIs that no
+    generator was trained on), a line for each ROI, and the fold's `Reference`.
 
-    train: the training part; extractors: names of ``EXTRACTORS``, the first of which says which images are nearest;
-    parameters: files of the extractors and of the naturalness measures; resamples: of the bootstrap.
+    train: the training part; held_out: the validation part; classify: a classifier of the training ROIs; extractors:
+    names of ``EXTRACTORS``, the first of which says which images are nearest; parameters: files of the extractors and
+    of the naturalness measures; resamples: of the bootstrap.
 
     Raises InputError if a class has too few patients for halves.
     """
     rng = np.random.default_rng(seed)
     rows, reference = make_reference(train, extractors, parameters, rng, device)
     samples = _samples(train, train.patients, reference.features[extractors[0]], train, reference, extractors[0], rng)
-    samples |= _naturalness_samples(train, train.patients, parameters, device)
+    scores = naturalness(train.images, parameters, device)
+    samples |= _means_of(scores, train, train.patients)
     rows += _mean_rows("real", samples, train, resamples, rng)
-    return pd.DataFrame(rows, columns=COLUMNS), reference
 
+    probability = classify(held_out.images)
+    reference.limits["label"] = np.array(youden_threshold(held_out.labels, probability))
+    judged = _judged(held_out, probability, reference)
+    rows += _mean_rows("held_out", _means_of(judged, held_out, held_out.patients), train, resamples, rng)
 
-def make_reference(
-    train: ImageSet, extractors: list[str], parameters: Parameters, rng: np.random.Generator, device: torch.device | str
-) -> tuple[list[tuple[Any, ...]], Reference]:
-    """Rows of the floor, and the `Reference`; arguments as for `assess_real`."""
-    reference = Reference(halves=halves(train, rng))
-    others = {pathology: positions[:, 1] for pathology, positions in reference.halves.items()}
-    rows = []
-    for extractor in extractors:
-        real = reference.features[extractor] = features(train.images, extractor, parameters[extractor], device)
-        for pathology in (*CLASSES, ALL):
-            values = _fidelity(extractor, pathology, reference, real, others)
-            reference.floors[extractor, pathology] = values[EXTRACTORS[extractor].measure("FD")]
-            size = _size(others, pathology)
-            rows += _fidelity_rows("floor", pathology, values, size, size)
-    return rows, reference
+    tables = [_table("real", train, scores), _table(HELD_OUT, held_out, {"probability": probability, **judged})]
+    return pd.DataFrame(rows, columns=COLUMNS), pd.concat(tables, ignore_index=True), reference
 
 
 def assess(
@@ -131,13 +94,14 @@ def assess(
     synthetic: ImageSet,
     train: ImageSet,
     reference: Reference,
+    classify: Classify,
     extractors: list[str],
     parameters: Parameters,
     resamples: int = 1000,
     seed: int = 0,
     device: torch.device | str = "cpu",
-) -> pd.DataFrame:
-    """Rows of one generator: every measure, per class and pooled.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of one generator (every measure, per class and pooled), and a line for each of its images.
 
     generator: its name; synthetic: its images; the others as for `assess_real`, which gave *reference*.
 
@@ -145,74 +109,28 @@ def assess(
     if too few of its translations are of patients outside a reference half.
     """
     rng = np.random.default_rng(seed)
-    units = _units(generator, synthetic, train)
+    units = units_of(generator, synthetic, train)
     kept = _as_many(generator, synthetic, train, reference, rng)
     found = {name: features(synthetic.images, name, parameters[name], device) for name in extractors}
     rows = measure_fidelity(generator, synthetic, found, train, reference, rng)
+
+    probability = classify(synthetic.images)
+    values = naturalness(synthetic.images, parameters, device) | _judged(synthetic, probability, reference)
+    table = _table(generator, synthetic, {"probability": probability, **values})
+
     synthetic, units, near = synthetic[kept], units[kept], found[extractors[0]][kept]
     samples = _samples(synthetic, units, near, train, reference, extractors[0], rng)
     if (synthetic.sources != "").any():
         samples[SOURCE] = _source_samples(synthetic, units, train)
-    samples |= _naturalness_samples(synthetic, units, parameters, device)
+    samples |= _means_of({measure: value[kept] for measure, value in values.items()}, synthetic, units)
     rows += _mean_rows(generator, samples, train, resamples, rng)
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def measure_fidelity(
-    generator: str,
-    synthetic: ImageSet,
-    found: dict[str, np.ndarray],
-    train: ImageSet,
-    reference: Reference,
-    rng: np.random.Generator,
-) -> list[tuple[Any, ...]]:
-    """Rows of distances, precision, recall and floor/FD; found: features of *synthetic* by extractor."""
-    draws = _draws(generator, synthetic, _units(generator, synthetic, train), train, reference, rng)
-    rows = []
-    for extractor, of_synthetic in found.items():
-        for pathology in (*CLASSES, ALL):
-            values = _fidelity(extractor, pathology, reference, of_synthetic, draws)
-            sizes = _size(draws, pathology), sum(reference.halves[name].shape[2] for name in _classes(pathology))
-            rows += _fidelity_rows(generator, pathology, values, *sizes)
-            floor = _floor(extractor, pathology, reference, draws)
-            rows.append(_ratio_row(generator, extractor, pathology, floor, values, *sizes))
-    return rows
+    return pd.DataFrame(rows, columns=COLUMNS), table
 
 
 def tidy(rows: pd.DataFrame, modality: str, fold: int | str, seed: int | str = "") -> pd.DataFrame:
     """The rows with the columns that say where they are from; real rows have no seed."""
     where = pd.DataFrame({"modality": modality, "fold": fold, "generator": rows["generator"], "seed": seed})
     return pd.concat([where, rows.drop(columns="generator")], axis=1)
-
-
-def halves(train: ImageSet, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """By class, positions [HALVINGS, 2, m] of ROIs: two halves that share no patient, all of one size m.
-
-    Patients go in random order to the half that keeps the classes more even; what a half has over m is left out.
-
-    Raises InputError if a class has too few patients for halves of two images.
-    """
-    names, patient = np.unique(train.patients, return_inverse=True)
-    counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
-    split = []
-    for _ in range(HALVINGS):
-        side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
-        for p in rng.permutation(len(names)):
-            uneven = [np.abs(excess + counts[p]).sum(), np.abs(excess - counts[p]).sum()]
-            side[p] = rng.integers(2) if uneven[0] == uneven[1] else np.argmin(uneven)
-            excess += counts[p] * (1 - 2 * side[p])
-        split.append(side[patient])
-    result = {}
-    for label, pathology in enumerate(CLASSES):
-        parts = [[rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split]
-        m = min(len(part) for pair in parts for part in pair)
-        if m < 2:
-            raise InputError(
-                f"the training part's {pathology} ROIs ({np.sum(train.labels == label)} of "
-                f"{np.sum(counts[:, label] > 0)} patients) are too few to halve by patients: add more to the study"
-            )
-        result[pathology] = np.array([[part[:m] for part in pair] for pair in parts])
-    return result
 
 
 def _as_many(
@@ -230,104 +148,6 @@ def _as_many(
             )
         chosen.append(rng.permutation(positions)[: np.sum(train.labels == label)])
     return np.sort(np.concatenate(chosen))
-
-
-def _draws(
-    generator: str,
-    synthetic: ImageSet,
-    units: np.ndarray,
-    train: ImageSet,
-    reference: Reference,
-    rng: np.random.Generator,
-) -> Draws:
-    """By class and halving, as many images as the floor has, or all if there are fewer, of no patient of the reference.
-
-    units: what each image belongs to, see `_units`.
-    """
-    draws: Draws = {pathology: [] for pathology in CLASSES}
-    for halving in range(HALVINGS):
-        half = np.concatenate([positions[halving, 0] for positions in reference.halves.values()])
-        free = ~np.isin(units, train.patients[half])
-        for label, pathology in enumerate(CLASSES):
-            drawn = rng.permutation(np.flatnonzero(free & (synthetic.labels == label)))
-            if len(drawn) < 2:
-                raise InputError(
-                    f"{generator} has {len(drawn)} {pathology} images of patients outside a half of the training part, "
-                    "and fidelity needs 2: synthesise more, or add more patients to the study"
-                )
-            draws[pathology].append(drawn[: reference.halves[pathology].shape[2]])
-    return draws
-
-
-def _units(generator: str, synthetic: ImageSet, train: ImageSet) -> np.ndarray:
-    """What each synthetic image belongs to: the patient of the real image that it translates, else itself."""
-    patients = dict(zip(train.ids.tolist(), train.patients.tolist()))
-    unknown = sorted(set(synthetic.sources.tolist()) - {"", *patients})
-    if unknown:
-        raise InputError(
-            f"{generator} has translations of {unknown[0]}, which is not in the training part: synthesise again"
-        )
-    pairs = zip(synthetic.sources.tolist(), synthetic.ids.tolist())
-    return np.array([patients.get(source, f"synthetic {name}") for source, name in pairs])
-
-
-def _classes(pathology: str) -> tuple[str, ...]:
-    return CLASSES if pathology == ALL else (pathology,)
-
-
-def _size(draws: Draws, pathology: str) -> int:
-    """How many images are drawn: the fewest of any halving."""
-    return min(sum(map(len, of_classes)) for of_classes in zip(*(draws[name] for name in _classes(pathology))))
-
-
-def _fidelity(
-    extractor: str, pathology: str, reference: Reference, other: np.ndarray, draws: Draws
-) -> dict[str, np.ndarray]:
-    """By measure, the values [HALVINGS] of other features [N, d] against the reference halves.
-
-    draws: positions in *other*.
-    """
-    real, values = reference.features[extractor], []
-    for halving in range(HALVINGS):
-        x = real[np.concatenate([reference.halves[name][halving, 0] for name in _classes(pathology)])]
-        y = other[np.concatenate([draws[name][halving] for name in _classes(pathology)])]
-        share = precision_recall(x, y) if min(len(x), len(y)) > NEIGHBOURS else (np.nan, np.nan)
-        values.append((frechet_distance(x, y), kernel_distance(x, y), *share))
-    names = (EXTRACTORS[extractor].measure(name) for name in ("FD", "KD", "precision", "recall"))
-    return dict(zip(names, np.array(values).T))
-
-
-def _floor(extractor: str, pathology: str, reference: Reference, draws: Draws) -> np.ndarray:
-    """The floor's Fréchet distances [HALVINGS], with as many images in each halving as were drawn of the generator."""
-    others = {name: positions[:, 1] for name, positions in reference.halves.items()}
-    if _size(draws, pathology) == _size(others, pathology):
-        return reference.floors[extractor, pathology]
-    fewer = {name: [half[: len(drawn)] for half, drawn in zip(others[name], draws[name])] for name in others}
-    values = _fidelity(extractor, pathology, reference, reference.features[extractor], fewer)
-    return values[EXTRACTORS[extractor].measure("FD")]
-
-
-def _fidelity_rows(
-    generator: str, pathology: str, values: dict[str, np.ndarray], n: int, n_reference: int
-) -> list[tuple[Any, ...]]:
-    return [
-        (generator, pathology, measure, value.mean(), *_interval(value), n, n_reference, 0)
-        for measure, value in values.items()
-    ]
-
-
-def _ratio_row(
-    generator: str,
-    extractor: str,
-    pathology: str,
-    floor: np.ndarray,
-    values: dict[str, np.ndarray],
-    n: int,
-    n_reference: int,
-) -> tuple[Any, ...]:
-    distance, measure = values[EXTRACTORS[extractor].measure("FD")], EXTRACTORS[extractor].measure("floor/FD")
-    ratio = floor.mean() / distance.mean()
-    return (generator, pathology, measure, ratio, *_interval(floor / distance), n, n_reference, 0)
 
 
 @dataclass
@@ -368,7 +188,7 @@ def _samples(
     rng: np.random.Generator,
 ) -> Samples:
     """Similarity within the set, and to real images of the class, of other patients: the nearest and a random one."""
-    samples: Samples = {WITHIN: {}, NEAREST: {}, RANDOM: {}}
+    samples: Samples = {WITHIN: {}}
     for label, pathology in enumerate(CLASSES):
         own, real = np.flatnonzero(images.labels == label), np.flatnonzero(train.labels == label)
         pairs = own[random_pairs(units[own], PAIRS, rng)]
@@ -377,9 +197,12 @@ def _samples(
         apart = units[own][:, None] != train.patients[real][None, :]
         away = np.where(apart, distances(found[own], reference.features[extractor][real]), np.inf)
         chance = np.where(apart, rng.random(apart.shape), np.inf)
-        for measure, cost in ((NEAREST, away), (RANDOM, chance)):
-            values = ssim(images.images[own], train.images[real[cost.argmin(axis=1)]])
-            samples[measure][pathology] = _Sample(values, units[own][:, None], len(own), len(real))
+        for measure, cost in (("nearest real", away), ("random real", chance)):
+            other = train.images[real[cost.argmin(axis=1)]]
+            for name, similarity in (("SSIM", ssim), ("MS-SSIM", ms_ssim)):
+                values = similarity(images.images[own], other)
+                sample = _Sample(values, units[own][:, None], len(own), len(real))
+                samples.setdefault(f"{name}, {measure}", {})[pathology] = sample
     return samples
 
 
@@ -395,15 +218,26 @@ def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dic
     return result
 
 
-def _naturalness_samples(
-    images: ImageSet, units: np.ndarray, parameters: Parameters, device: torch.device | str
-) -> Samples:
-    scores = naturalness(images.images, parameters, device)
+def _judged(images: ImageSet, probability: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
+    """Whether each image is taken for the class that it was made to be: 1 or 0."""
+    malignant = probability >= reference.limits["label"]
+    return {AS_INTENDED: (malignant == images.labels).astype(float)}
+
+
+def _means_of(values: dict[str, np.ndarray], images: ImageSet, units: np.ndarray) -> Samples:
+    """Samples of measures that have one value an image."""
     own = {pathology: np.flatnonzero(images.labels == label) for label, pathology in enumerate(CLASSES)}
     return {
-        measure: {name: _Sample(values[i], units[i][:, None], len(i), 0) for name, i in own.items()}
-        for measure, values in scores.items()
+        measure: {name: _Sample(value[i], units[i][:, None], len(i), 0) for name, i in own.items()}
+        for measure, value in values.items()
     }
+
+
+def _table(generator: str, images: ImageSet, values: dict[str, np.ndarray]) -> pd.DataFrame:
+    """A line an image: what it is, and its values."""
+    pathology = np.array(CLASSES)[images.labels]
+    table = pd.DataFrame({"generator": generator, "id": images.ids, "pathology": pathology, "source": images.sources})
+    return table.assign(**values)
 
 
 def _mean_rows(
@@ -415,7 +249,7 @@ def _mean_rows(
     for measure, of_class in samples.items():
         replicates = {name: sample.replicates(resamples, rng) for name, sample in of_class.items()}
         for pathology in (*CLASSES, ALL):
-            names = _classes(pathology)
+            names = classes_in(pathology)
             weight = {name: shares[name] / sum(shares[k] for k in names) for name in names}
             rows.append(
                 (
@@ -423,16 +257,10 @@ def _mean_rows(
                     pathology,
                     measure,
                     sum(weight[name] * of_class[name].mean() for name in names),
-                    *_interval(sum(weight[name] * replicates[name] for name in names)),
+                    *interval(sum(weight[name] * replicates[name] for name in names)),
                     sum(of_class[name].n for name in names),
                     sum(of_class[name].n_reference for name in names),
                     sum(int(np.sum(~np.isfinite(of_class[name].values))) for name in names),
                 )
             )
     return rows
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles of the values that are numbers."""
-    valid = values[np.isfinite(values)]
-    return tuple(np.percentile(valid, [2.5, 97.5])) if len(valid) else (np.nan, np.nan)

@@ -63,11 +63,22 @@ def training_inputs(wildcards):
     return inputs | {name: f"results/parameters/{name}" for name in networks}
 
 
+FILTER = config["quality"]["filter"]
+FILTERED = (
+    FILTER["copies"]
+    or FILTER["labels"]
+    or FILTER["naturalness"] is not None
+    or config["quality"]["on_memorising"] == "stop"
+)
+
+
 def mix_inputs(wildcards):
-    """Image sets that a mix is made of: the real training part, and those of its GANs."""
+    """Image sets that a mix is made of: the real training part, and those of its GANs that pass the filter, if any."""
     folder = "results/{modality}/fold{fold}"
     gans = parse_mix(wildcards.mix, GANS).gans
     return {
         "real": f"{folder}/train.npz",
-        "synthetic": [f"{folder}/synthetic/{gan}/seed{{seed}}.npz" for gan in gans],
+        "synthetic": [
+            f"{folder}/{'filtered' if FILTERED else 'synthetic'}/{gan}/seed{{seed}}.npz" for gan in gans
+        ],
     }

@@ -60,6 +60,8 @@ rule synthesise:
         mem_mb=4000,
         runtime=60,
     params:
-        dose=lambda wildcards: largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan),
+        dose=lambda wildcards: (
+            FILTER["oversample"] * largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan)
+        ),
     script:
         "../scripts/synthesise.py"

@@ -1,9 +1,17 @@
-"""What synthetic ROIs are worth beside real ones.  Only the training part is looked at.
+"""What synthetic ROIs are worth beside real ones.  The training part is looked at, and the validation part as real
+ROIs that no generator was trained on; never the test part.
 
-In: results/{modality}/fold{fold}/train.npz, synthetic/{gan}/seed{seed}.npz; resources/parameters.yaml
+In: results/{modality}/fold{fold}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
+    part; resources/parameters.yaml
 Out: results/parameters/{name}: parameter files, checked; results/{modality}/fold{fold}/quality/{gan}/seed{seed}.csv and
-     quality/real.csv: tidy rows; quality/reference.npz: what all generators of a fold are judged against.
+     quality/real.csv: tidy rows; quality/{gan}/seed{seed}_images.csv and quality/real_images.csv: a line an image;
+     quality/reference.npz: what all generators of a fold are judged against; filtered/{gan}/seed{seed}.npz: the
+     synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what became of each.
 """
+
+
+# One classifier a fold judges the labels of all generators: the first seed's of real ROIs alone.
+LABEL_CLASSIFIER = f"results/{{modality}}/fold{{fold}}/classifiers/real/seed{SEEDS[0]}.pt"
 
 
 rule get_parameters:
@@ -32,8 +40,11 @@ rule assess_real:
     input:
         **QUALITY_PARAMETERS,
         train="results/{modality}/fold{fold}/train.npz",
+        validation="results/{modality}/fold{fold}/val.npz",
+        classifier=LABEL_CLASSIFIER,
     output:
         rows="results/{modality}/fold{fold}/quality/real.csv",
+        images="results/{modality}/fold{fold}/quality/real_images.csv",
         reference="results/{modality}/fold{fold}/quality/reference.npz",
     log:
         "logs/assess_real/{modality}/fold{fold}.log",
@@ -58,9 +69,11 @@ rule assess:
         **QUALITY_PARAMETERS,
         train="results/{modality}/fold{fold}/train.npz",
         reference="results/{modality}/fold{fold}/quality/reference.npz",
+        classifier=LABEL_CLASSIFIER,
         synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
     output:
         rows="results/{modality}/fold{fold}/quality/{gan}/seed{seed}.csv",
+        images="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
     log:
         "logs/assess/{modality}/fold{fold}/{gan}/seed{seed}.log",
     benchmark:
@@ -77,3 +90,28 @@ rule assess:
         statistics=config["statistics"],
     script:
         "../scripts/assess.py"
+
+
+rule filter_synthetic:
+    input:
+        synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
+        images="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+        real="results/{modality}/fold{fold}/quality/real_images.csv",
+    output:
+        images="results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.npz",
+        fate="results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.csv",
+    log:
+        "logs/filter_synthetic/{modality}/fold{fold}/{gan}/seed{seed}.log",
+    benchmark:
+        "benchmarks/filter_synthetic/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        limits=FILTER,
+        on_memorising=config["quality"]["on_memorising"],
+    script:
+        "../scripts/filter_synthetic.py"

@@ -4,20 +4,23 @@ if __name__ == "__main__":
     from mammosynth.job import started
 
     with started(snakemake):
+        from mammosynth.classifiers.training import read
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
         from mammosynth.quality.assess import Reference, assess, tidy
 
         wildcards = snakemake.wildcards
-        rows = assess(
+        rows, images = assess(
             wildcards.gan,
             ImageSet.load(snakemake.input.synthetic),
             ImageSet.load(snakemake.input.train),
             Reference.load(snakemake.input.reference),
+            read(snakemake.input.classifier, device()).probabilities,
             snakemake.params.extractors,
             dict(snakemake.input.items()),
             **snakemake.params.statistics,
             device=device(),
         )
-        rows = tidy(rows, wildcards.modality, wildcards.fold, wildcards.seed)
-        rows.to_csv(snakemake.output.rows, index=False)
+        where = wildcards.modality, wildcards.fold, wildcards.seed
+        tidy(rows, *where).to_csv(snakemake.output.rows, index=False)
+        tidy(images, *where).to_csv(snakemake.output.images, index=False)

@@ -4,17 +4,21 @@ if __name__ == "__main__":
     from mammosynth.job import started
 
     with started(snakemake):
+        from mammosynth.classifiers.training import read
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
         from mammosynth.quality.assess import assess_real, tidy
 
-        rows, reference = assess_real(
+        rows, images, reference = assess_real(
             ImageSet.load(snakemake.input.train),
+            ImageSet.load(snakemake.input.validation),
+            read(snakemake.input.classifier, device()).probabilities,
             snakemake.params.extractors,
             dict(snakemake.input.items()),
             **snakemake.params.statistics,
             device=device(),
         )
         reference.save(snakemake.output.reference)
-        rows = tidy(rows, snakemake.wildcards.modality, snakemake.wildcards.fold)
-        rows.to_csv(snakemake.output.rows, index=False)
+        where = snakemake.wildcards.modality, snakemake.wildcards.fold
+        tidy(rows, *where).to_csv(snakemake.output.rows, index=False)
+        tidy(images, *where).to_csv(snakemake.output.images, index=False)

@@ -1,0 +1,47 @@
+"""The filter: which synthetic images classifiers may see, by what the assessment found of each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality.assess import AS_INTENDED
+from mammosynth.quality.naturalness import REFITTED
+
+
+def filter_images(
+    generator: str, synthetic: ImageSet, judged: pd.DataFrame, real: pd.DataFrame, limits: Mapping[str, Any]
+) -> tuple[ImageSet, pd.DataFrame]:
+    """The images that pass all *limits*, and a line for each image: id, pathology, dropped (the reasons, or "").
+
+    judged, real: the assessment's tables of the generator's images and of the training ROIs, a line an image; limits:
+    the config's ``quality.filter``: ``copies`` and ``labels`` (bool), ``naturalness`` (None, or the percentile of the
+    training ROIs' NIQE refitted above which an image is dropped; so is one that has no NIQE).
+
+    Raises InputError if no image of a class passes.
+    """
+    judged = judged.set_index("id").loc[synthetic.ids.tolist()]
+    reasons: dict[str, np.ndarray] = {}
+    if limits["copies"]:
+        reasons["near copy of a training ROI"] = judged[NEAR_COPY].to_numpy() > 0
+    if limits["labels"]:
+        reasons["taken for the other class"] = judged[AS_INTENDED].to_numpy() == 0
+    if limits["naturalness"] is not None:
+        limit = np.nanpercentile(real[REFITTED], limits["naturalness"])
+        reason = f"{REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
+        reasons[reason] = ~(judged[REFITTED].to_numpy() <= limit)
+    dropped = ["; ".join(name for name, found in reasons.items() if found[i]) for i in range(len(synthetic))]
+    fate = pd.DataFrame({"id": synthetic.ids, "pathology": np.array(CLASSES)[synthetic.labels], "dropped": dropped})
+    kept = synthetic[(fate["dropped"] == "").to_numpy()]
+    for pathology in CLASSES:
+        if not len(kept.of_class(pathology)):
+            counts = fate.loc[fate["pathology"] == pathology, "dropped"].value_counts()
+            found = ", ".join(f"{reason} ({count})" for reason, count in counts.items())
+            raise InputError(
+                f"the filter lets none of {generator}'s {len(synthetic.of_class(pathology))} {pathology} images "
+                f"through: {found}; train the GAN for longer, loosen quality.filter, or leave the GAN out"
+            )
+    return kept, fate

@@ -1,0 +1,86 @@
+"""What all generators of a fold are judged against: made once, of the fold's real ROIs."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
+
+HALVINGS = 40
+
+
+@dataclass
+class Reference:
+    """What all generators of a fold are judged against.
+
+    features: by extractor, float32 [N, d] of the training ROIs in their order.
+    halves: by class, positions [H, 2, m] of training ROIs: the reference half and the half that gives the floor.
+    floors: by extractor and pathology, the Fréchet distances [H] between the two.
+    niqe: the natural-scene model refitted to the training ROIs, by the names of its arrays.
+    held_out: what novelty needs of the validation part's ROIs, by name, one value a ROI.
+    limits: ``label``, the probability from which the fold's classifier calls a ROI malignant.
+    """
+
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+    halves: dict[str, np.ndarray] = field(default_factory=dict)
+    floors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    niqe: dict[str, np.ndarray] = field(default_factory=dict)
+    held_out: dict[str, np.ndarray] = field(default_factory=dict)
+    limits: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def halvings(self) -> int:
+        """How often the training part was halved."""
+        return len(self.halves[CLASSES[0]])
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz``."""
+        arrays = {
+            "/".join((part.name, *((key,) if isinstance(key, str) else key))): value
+            for part in fields(self)
+            for key, value in getattr(self, part.name).items()
+        }
+        with open(path, "wb") as file:
+            np.savez(file, **arrays)
+
+    @staticmethod
+    def load(path: str | Path) -> "Reference":
+        """Read what `save` wrote."""
+        reference = Reference()
+        with np.load(path) as file:
+            for key in file.files:
+                part, *name = key.split("/")
+                getattr(reference, part)[tuple(name) if part == "floors" else name[0]] = file[key]
+        return reference
+
+
+def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) -> dict[str, np.ndarray]:
+    """By class, positions [halvings, 2, m] of ROIs: two halves that share no patient, all of one size m.
+
+    Patients go in random order to the half that keeps the classes more even; what a half has over m is left out.
+
+    Raises InputError if a class has too few patients for halves of two images.
+    """
+    names, patient = np.unique(train.patients, return_inverse=True)
+    counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
+    split = []
+    for _ in range(halvings):
+        side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
+        for p in rng.permutation(len(names)):
+            uneven = [np.abs(excess + counts[p]).sum(), np.abs(excess - counts[p]).sum()]
+            side[p] = rng.integers(2) if uneven[0] == uneven[1] else np.argmin(uneven)
+            excess += counts[p] * (1 - 2 * side[p])
+        split.append(side[patient])
+    result = {}
+    for label, pathology in enumerate(CLASSES):
+        parts = [[rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split]
+        m = min(len(part) for pair in parts for part in pair)
+        if m < 2:
+            raise InputError(
+                f"the training part's {pathology} ROIs ({np.sum(train.labels == label)} of "
+                f"{np.sum(counts[:, label] > 0)} patients) are too few to halve by patients: add more to the study"
+            )
+        result[pathology] = np.array([[part[:m] for part in pair] for pair in parts])
+    return result
