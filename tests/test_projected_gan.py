@@ -48,7 +48,7 @@ def test_generator_has_the_size_worked_out_by_hand():
         total += 9 * a * 2 * b + 2 * 2 * b
     for low, high in ((channels[0], channels[4]), (channels[1], channels[5])):
         total += high * (16 * low + 1) + high * (high + 1)
-    total += 9 * width + 1 + channels[0] * 16 + 1  # to the image, and its level
+    total += 9 * width + 1 + 2 * (channels[0] + 1)  # to the image, and its tone
     assert sum(weight.numel() for weight in FastGenerator(width).parameters()) == total
 
 
@@ -220,3 +220,29 @@ def test_same_seed_same_images(images):
     first, again, other = (images_of(seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_a_new_generator_makes_outside_training_what_it_makes_in_training():
+    """Running statistics that began at 0 and 1 would leave grey squares for the first hundred steps."""
+    generator, latents = FastGenerator(4), torch.randn(64, 128)
+    labels = torch.arange(64) % 2
+    with torch.no_grad():
+        after = copy.deepcopy(generator).eval()(latents, labels)
+        training = generator(latents, labels)
+    for spread in (lambda x: x.std((2, 3)).mean(), lambda x: x.mean((2, 3)).std()):
+        assert float(spread(after)) == pytest.approx(float(spread(training)), rel=0.3)
+
+
+def test_grey_level_and_contrast_are_each_images_own():
+    generator = FastGenerator(4).eval()
+    latents, labels = torch.randn(8, 128), torch.zeros(8, dtype=torch.long)
+    with torch.no_grad():
+        before = generator(latents, labels).atanh()
+        generator.tone.weight.zero_()
+        generator.tone.bias.copy_(torch.tensor([0.25, 0.0]))
+        plain = generator(latents, labels).atanh() - 0.25
+    gain = (before.std((1, 2, 3)) / plain.std((1, 2, 3)))[:, None, None, None]
+    level = (before - gain * plain).mean((1, 2, 3), keepdim=True)
+    assert torch.allclose(before, gain * plain + level, atol=1e-4)
+    assert level.std() > 0.05
+    assert gain.std() > 0.05
