@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from mammosynth.classifiers.statistics import roc_curve
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, holds_real, measure_of, name_of, name_of_mix
-from mammosynth.report.tables import decimals, p_value, summarise_quality
+from mammosynth.report.tables import BASELINES, decimals, p_value, summarise_quality
 
 WIDTH = 7.6  # inches
 plt.rcParams.update(
@@ -315,7 +315,7 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
     """Bars of every GAN by measure (both classes pooled), marks of each class, lines of the real set and the floor."""
     summary = summarise_quality(quality[quality["modality"] == modality])
     measures = list(summary["measure"].unique())
-    gans = [g for g in summary["generator"].unique() if g not in ("real", "floor")]
+    gans = [g for g in summary["generator"].unique() if g not in BASELINES]
     colours = colours_of(gans)
     figure, axes = _panels(len(measures), 4 if len(measures) > 6 else 3, 2.0)
     for axis, measure in zip(axes, measures):
@@ -332,7 +332,7 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
                 if (gan, pathology) in rows.index:
                     value = rows.loc[(gan, pathology), "value"]
                     axis.plot(x, value, marker, color="white", markeredgecolor="#222222", markersize=4.2, mew=0.8)
-        for name, dash in (("real", "-"), ("floor", "--")):
+        for name, dash in zip(BASELINES, ("-", ":", "--")):
             if (name, "all") in rows.index and not np.isnan(level := rows.loc[(name, "all"), "value"]):
                 axis.axhline(level, color=REAL_COLOUR, linestyle=dash, linewidth=1.2)
         axis.set_title(f"{measure} {measure_of(measure).arrow}".strip().replace(" (", "\n("))
@@ -342,12 +342,13 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
         axis.ticklabel_format(axis="y", scilimits=(-3, 5))
     marks = [
         plt.Line2D([], [], color=REAL_COLOUR, linestyle="-", label="real set"),
+        plt.Line2D([], [], color=REAL_COLOUR, linestyle=":", label="held-out real"),
         plt.Line2D([], [], color=REAL_COLOUR, linestyle="--", label="real vs real (floor)"),
         plt.Line2D([], [], marker="o", color="white", markeredgecolor="#222222", label="benign"),
         plt.Line2D([], [], marker="^", color="white", markeredgecolor="#222222", label="malignant"),
         plt.Rectangle((0, 0), 1, 1, color="#999999", label="both classes"),
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=5)
+    figure.legend(handles=marks, loc="outside lower center", ncols=6)
     counts = summary[summary["generator"].isin(gans) & (summary["pathology"] == "all")]
     sizes = f"{counts['n'].max():.0f} synthetic and {counts['n_reference'].max():.0f} real ROIs at most"
     figure.suptitle(f"Quality of the synthetic ROIs: {modality}\n{sizes}; ↓ lower is better", fontsize=9.5)

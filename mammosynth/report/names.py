@@ -11,6 +11,7 @@ GENERATORS = {
     "projected_gan": "Projected GAN",
     "fastgan": "FastGAN",
     "real": "real set",
+    "held_out": "held-out real",
     "floor": "real vs real",
 }
 # Okabe and Ito's colours, which colour-blind readers can tell apart (jfly.uni-koeln.de/color).
@@ -67,6 +68,13 @@ MEASURES = (
     ("precision", "higher", "share of synthetic ROIs that lie among the real ones in feature space: fidelity"),
     ("recall", "higher", "share of real ROIs that lie among the synthetic ones in feature space: diversity"),
     (
+        "density",
+        "higher",
+        "in how many real ROIs' neighbourhoods a synthetic one lies, as a share of those expected: fidelity; about 1 for "
+        "real ROIs of other patients",
+    ),
+    ("coverage", "higher", "share of real ROIs with a synthetic one in their neighbourhood: diversity"),
+    (
         "MS-SSIM",
         "",
         "structural similarity over several scales; within a set, low means diverse, and the real set is the mark",
@@ -84,9 +92,48 @@ MEASURES = (
         "translation is not compared with its source's patient, and its source is of the other class",
     ),
     ("SSIM", "", "structural similarity of a synthetic and a real ROI of its class"),
-    ("BRISQUE", "lower", "distortion by natural-scene statistics learnt from photographs; the real set is the mark"),
-    ("NIQE", "lower", "distance from natural-scene statistics of undistorted pictures; the real set is the mark"),
-    ("PIQE", "lower", "extent of distorted blocks; the real set is the mark"),
+    (
+        "BRISQUE",
+        "lower",
+        "distortion by natural-scene statistics learnt from photographs, not from ultrasound or mammography; the real set "
+        "is the mark",
+    ),
+    (
+        "NIQE refitted",
+        "lower",
+        "distance from the natural-scene statistics of the real training ROIs, in blocks that fit the ROI",
+    ),
+    (
+        "NIQE",
+        "lower",
+        "distance from the natural-scene statistics of undistorted photographs, not of ultrasound or mammography; the "
+        "real set is the mark",
+    ),
+    ("PIQE", "lower", "extent of distorted blocks, by rules made for photographs; the real set is the mark"),
+    (
+        "near copies",
+        "lower",
+        "share of synthetic ROIs that are nearer to one training ROI, in pixels or in features, than real ROIs of other "
+        "patients ever are; held-out real ROIs are the mark",
+    ),
+    (
+        "AuthPct",
+        "higher",
+        "percentage of synthetic ROIs farther from their nearest training ROI than that is from its own nearest; held-out "
+        "real ROIs are the mark",
+    ),
+    (
+        "nearest training ROI",
+        "",
+        "distance in features to the nearest training ROI, over that of held-out real ROIs; well below 1 is copying, above "
+        "1 is unlike real ROIs",
+    ),
+    (
+        "label accuracy",
+        "higher",
+        "share of synthetic ROIs that a classifier of the real training ROIs takes for the class that they were made to "
+        "be; held-out real ROIs are the mark. A translation's source was among those training ROIs, under the other label",
+    ),
 )
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from mammosynth import __version__
 from mammosynth.report import conclusions
-from mammosynth.report.names import Measure, measure_of
+from mammosynth.report.names import Measure, measure_of, name_of
 
 PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
@@ -32,7 +32,7 @@ class Study:
     scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
-    and modality; rulegraph: a figure file.
+    and modality; rulegraph: a figure file; filtered: what the filter did with each synthetic ROI, if the study has one.
     """
 
     config: Mapping[str, Any]
@@ -47,6 +47,7 @@ class Study:
     times: pd.DataFrame
     figures: Mapping[str, Mapping[str, Any]]
     rulegraph: str | Path
+    filtered: pd.DataFrame | None = None
 
 
 def data_uri(path: str | Path) -> str:
@@ -60,6 +61,18 @@ def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
     fate = rois["excluded"].fillna("").astype(str).replace("", "used")
     counts = rois.assign(fate=fate).groupby(["modality", "database", "fate"], sort=False).size()
     return counts.rename("lesions").reset_index()
+
+
+def count_filtered(fates: pd.DataFrame) -> pd.DataFrame:
+    """Synthetic ROIs by modality, GAN, class and fate: to be seen by classifiers, or why not.
+
+    fates: what `mammosynth.quality.filter.filter_images` returns, of all runs, with ``modality`` and ``generator``.
+    """
+    fate = fates["dropped"].fillna("").replace("", "passed")
+    keys = {"modality": fates["modality"], "GAN": fates["generator"].map(name_of), "class": fates["pathology"]}
+    counts = pd.DataFrame({**keys, "fate": fate}).value_counts(sort=False).rename("synthetic ROIs").reset_index()
+    share = counts["synthetic ROIs"] / counts.groupby(["modality", "GAN", "class"])["synthetic ROIs"].transform("sum")
+    return counts.assign(**{"% of the class": (100 * share).map("{:.1f}".format)})
 
 
 def rule_times(benchmarks: Mapping[str, Iterable[str | Path]]) -> pd.DataFrame:
@@ -115,6 +128,7 @@ def render(study: Study) -> str:
         caveats=conclusions.caveats(study.scores, study.quality, study.config),
         parts=study.parts.replace({"part": PARTS}),
         exclusions=count_exclusions(study.rois),
+        filtered=None if study.filtered is None else count_filtered(study.filtered),
         pooled=_rows(study.quality_table, "class", ["all"]),
         by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
         measures=_explained(study.quality["measure"].unique()),

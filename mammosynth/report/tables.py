@@ -17,7 +17,7 @@ from mammosynth.report.names import measure_of, name_of, name_of_mix
 REPORTED = "reported by the paper"
 SIZES = "n synthetic / n real"
 NONE = "–"
-BASELINES = ("real", "floor")
+BASELINES = ("real", "held_out", "floor")
 TYPESET = {
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
@@ -98,8 +98,8 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
     quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``; seen: the feature network that a
     generator was trained against, whose values on those features carry a † as they say little of its images.  n is of
     one run, the smallest where they differ; the images on which a measure failed stand beside it.  The generators
-    ``real`` and ``floor`` (two halves of the real set against each other) close the row: what synthetic images would
-    have to reach.
+    ``real``, ``held_out`` (real ROIs that no GAN was trained on) and ``floor`` (two halves of the real set against each
+    other) close the row: what synthetic images would have to reach.
     """
     summary = summarise_quality(quality)
     generators = [g for g in summary["generator"].unique() if g not in BASELINES]

@@ -95,7 +95,7 @@ rule assess:
 rule filter_synthetic:
     input:
         synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
-        images="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+        judged="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
         real="results/{modality}/fold{fold}/quality/real_images.csv",
     output:
         images="results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.npz",

@@ -256,6 +256,17 @@ rule write_report:
         differences=expand("results/figures/differences_{modality}.svg", modality=MODALITIES),
         roc=expand("results/figures/roc_{modality}.svg", modality=MODALITIES),
         rulegraph="results/figures/rulegraph.svg",
+        filtered=(
+            expand(
+                "results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.csv",
+                modality=MODALITIES,
+                fold=FOLDS,
+                gan=GANS,
+                seed=SEEDS,
+            )
+            if FILTERED
+            else []
+        ),
     output:
         "results/report/report.html",
     log:

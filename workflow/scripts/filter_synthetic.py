@@ -7,12 +7,14 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.imageset import ImageSet
+        from mammosynth.quality.assess import tidy
         from mammosynth.quality.filter import filter_images, refuse_memorising
 
-        judged, real = (pd.read_csv(snakemake.input[name], keep_default_na=True) for name in ("images", "real"))
+        wildcards = snakemake.wildcards
+        judged, real = pd.read_csv(snakemake.input.judged), pd.read_csv(snakemake.input.real)
         if snakemake.params.on_memorising == "stop":
-            refuse_memorising(snakemake.wildcards.gan, judged, real)
+            refuse_memorising(wildcards.gan, judged, real)
         synthetic = ImageSet.load(snakemake.input.synthetic)
-        kept, fate = filter_images(snakemake.wildcards.gan, synthetic, judged, real, snakemake.params.limits)
+        kept, fate = filter_images(wildcards.gan, synthetic, judged, real, snakemake.params.limits)
         kept.save(snakemake.output.images)
-        fate.to_csv(snakemake.output.fate, index=False)
+        tidy(fate, wildcards.modality, wildcards.fold, wildcards.seed).to_csv(snakemake.output.fate, index=False)

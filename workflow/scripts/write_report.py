@@ -30,5 +30,6 @@ if __name__ == "__main__":
             times=page.rule_times(snakemake.params.benchmarks),
             figures=figures,
             rulegraph=given.rulegraph,
+            filtered=pd.concat(map(pd.read_csv, given.filtered)) if given.filtered else None,
         )
         page.write(study, snakemake.output[0])
