@@ -13,6 +13,9 @@ a copy. The source may have been mirrored before, hence the larger of two: with 
 was made to be. Of the real ROIs it has seen all but those of the validation part, so these are the mark (`HELD_OUT`).
 It has also seen the sources of translations, under the other label, and may recognise them: their value is a low one.
 
+**Novelty** is of the nearest training ROI of either class, of other patients than the image's own or its source's: see
+``novelty``. Held-out real ROIs are the mark there too.
+
 **Pooled** (pathology "all") is in the class proportions of the training part.
 
 Only the training part is looked at, and the validation part as real ROIs that no generator was trained on. What all
@@ -20,7 +23,7 @@ generators of a fold share is made once: a `Reference`. Beside the rows, a table
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -42,13 +45,18 @@ from mammosynth.quality.fidelity import (
     units_of,
 )
 from mammosynth.quality.naturalness import naturalness
+from mammosynth.quality.novelty import Limits, Nearest, authentic, distance_ratio, find_nearest, limits, near_copies
 from mammosynth.quality.reference import Reference
 from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
 
 PAIRS = 150  # of a class, for MS-SSIM within a set
 HELD_OUT = "held_out"  # the validation part, where its ROIs take the place of a generator's
 WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
-AS_INTENDED = "label accuracy"
+AS_INTENDED, NEAR_COPY, AUTHENTIC = "label accuracy", "near copies", "AuthPct"
+NEAREST_TRAINING = {  # by measure, the percentile of distances
+    "nearest training ROI, median to held-out's": 50,
+    "nearest training ROI, 5th percentile to held-out's": 5,
+}
 COLUMNS = ["generator", "pathology", "measure", "value", "low", "high", "n", "n_reference", "failures"]
 
 Classify = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W] -> probability of malignancy [N]
@@ -80,12 +88,18 @@ def assess_real(
     samples |= _means_of(scores, train, train.patients)
     rows += _mean_rows("real", samples, train, resamples, rng)
 
+    near, known = extractors[0], reference.features[extractors[0]]
+    reference.limits |= asdict(limits(find_nearest(*(train.images, known, train.patients) * 2)))
     probability = classify(held_out.images)
-    reference.limits["label"] = np.array(youden_threshold(held_out.labels, probability))
-    judged = _judged(held_out, probability, reference)
-    rows += _mean_rows("held_out", _means_of(judged, held_out, held_out.patients), train, resamples, rng)
+    reference.limits["label"] = youden_threshold(held_out.labels, probability)
+    found = features(held_out.images, near, parameters[near], device)
+    nearest = find_nearest(held_out.images, found, held_out.patients, train.images, known, train.patients)
+    values = _novelty(nearest, known, reference) | _as_intended(held_out, probability, reference)
+    rows += _mean_rows(HELD_OUT, _means_of(values, held_out, held_out.patients), train, resamples, rng)
+    reference.held_out = {"distance": nearest.distance, "label": held_out.labels, "patient": held_out.patients}
 
-    tables = [_table("real", train, scores), _table(HELD_OUT, held_out, {"probability": probability, **judged})]
+    single = {"probability": probability, **_nearest_columns(nearest, train), **values}
+    tables = [_table("real", train, scores), _table(HELD_OUT, held_out, single)]
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(tables, ignore_index=True), reference
 
 
@@ -114,11 +128,16 @@ def assess(
     found = {name: features(synthetic.images, name, parameters[name], device) for name in extractors}
     rows = measure_fidelity(generator, synthetic, found, train, reference, rng)
 
+    near, known = found[extractors[0]], reference.features[extractors[0]]
     probability = classify(synthetic.images)
-    values = naturalness(synthetic.images, parameters, device) | _judged(synthetic, probability, reference)
-    table = _table(generator, synthetic, {"probability": probability, **values})
+    nearest = find_nearest(synthetic.images, near, units, train.images, known, train.patients)
+    values = naturalness(synthetic.images, parameters, device)
+    values |= _novelty(nearest, known, reference) | _as_intended(synthetic, probability, reference)
+    single = {"probability": probability, **_nearest_columns(nearest, train), **values}
+    table = _table(generator, synthetic, single)
 
-    synthetic, units, near = synthetic[kept], units[kept], found[extractors[0]][kept]
+    synthetic, units, near, distance = synthetic[kept], units[kept], near[kept], nearest.distance[kept]
+    rows += _distance_rows(generator, synthetic, units, distance, reference, resamples, rng)
     samples = _samples(synthetic, units, near, train, reference, extractors[0], rng)
     if (synthetic.sources != "").any():
         samples[SOURCE] = _source_samples(synthetic, units, train)
@@ -218,10 +237,48 @@ def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dic
     return result
 
 
-def _judged(images: ImageSet, probability: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
+def _as_intended(images: ImageSet, probability: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
     """Whether each image is taken for the class that it was made to be: 1 or 0."""
     malignant = probability >= reference.limits["label"]
     return {AS_INTENDED: (malignant == images.labels).astype(float)}
+
+
+def _novelty(nearest: Nearest, known: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
+    """Whether each image is a near copy (1 or 0), and whether it is authentic (100 or 0, so that means are AuthPct)."""
+    limit = Limits(*(float(reference.limits[name]) for name in ("correlation", "relative_distance")))
+    return {NEAR_COPY: near_copies(nearest, limit).astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
+
+
+def _nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]:
+    """What the table of images says of the nearest training ROIs."""
+    return {
+        "nearest_by_features": train.ids[nearest.by_features],
+        "distance": nearest.distance,
+        "relative_distance": nearest.relative_distance,
+        "nearest_by_correlation": train.ids[nearest.by_correlation],
+        "correlation": nearest.correlation,
+    }
+
+
+def _distance_rows(
+    generator: str,
+    images: ImageSet,
+    units: np.ndarray,
+    distance: np.ndarray,
+    reference: Reference,
+    resamples: int,
+    rng: np.random.Generator,
+) -> list[tuple[Any, ...]]:
+    """Rows of the distance to the nearest training ROI over that of held-out real ROIs, at two percentiles."""
+    rows, real = [], reference.held_out
+    for pathology in (*CLASSES, ALL):
+        labels = [CLASSES.index(name) for name in classes_in(pathology)]
+        own, other = np.isin(images.labels, labels), np.isin(real["label"], labels)
+        for measure, percentile in NEAREST_TRAINING.items():
+            sides = (distance[own], real["distance"][other], units[own], real["patient"][other])
+            found = distance_ratio(*sides, percentile, resamples, rng)
+            rows.append((generator, pathology, measure, *found, own.sum(), other.sum(), 0))
+    return rows
 
 
 def _means_of(values: dict[str, np.ndarray], images: ImageSet, units: np.ndarray) -> Samples:

@@ -8,14 +8,28 @@ import pandas as pd
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.assess import AS_INTENDED
+from mammosynth.quality.assess import AS_INTENDED, HELD_OUT, NEAR_COPY
 from mammosynth.quality.naturalness import REFITTED
+from mammosynth.quality.novelty import judge
+
+
+def refuse_memorising(generator: str, judged: pd.DataFrame, real: pd.DataFrame) -> None:
+    """Stop at a generator that gives back its training ROIs; arguments as for `filter_images`.
+
+    Raises InputError with the reason.
+    """
+    verdict = judge(judged[NEAR_COPY].to_numpy(), real.loc[real["generator"] == HELD_OUT, NEAR_COPY].to_numpy())
+    if verdict.memorising:
+        raise InputError(
+            f"{generator} gives back ROIs that it was trained on, and quality.on_memorising is stop: {verdict.reason} "
+            "Train it for fewer steps or with diffaugment, leave it out, or set quality.on_memorising to report"
+        )
 
 
 def filter_images(
     generator: str, synthetic: ImageSet, judged: pd.DataFrame, real: pd.DataFrame, limits: Mapping[str, Any]
 ) -> tuple[ImageSet, pd.DataFrame]:
-    """The images that pass all *limits*, and a line for each image: id, pathology, dropped (the reasons, or "").
+    """The images that pass all *limits*, and a line an image: generator, id, pathology, dropped (the reasons, or "").
 
     judged, real: the assessment's tables of the generator's images and of the training ROIs, a line an image; limits:
     the config's ``quality.filter``: ``copies`` and ``labels`` (bool), ``naturalness`` (None, or the percentile of the
@@ -34,7 +48,14 @@ def filter_images(
         reason = f"{REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
         reasons[reason] = ~(judged[REFITTED].to_numpy() <= limit)
     dropped = ["; ".join(name for name, found in reasons.items() if found[i]) for i in range(len(synthetic))]
-    fate = pd.DataFrame({"id": synthetic.ids, "pathology": np.array(CLASSES)[synthetic.labels], "dropped": dropped})
+    fate = pd.DataFrame(
+        {
+            "generator": generator,
+            "id": synthetic.ids,
+            "pathology": np.array(CLASSES)[synthetic.labels],
+            "dropped": dropped,
+        }
+    )
     kept = synthetic[(fate["dropped"] == "").to_numpy()]
     for pathology in CLASSES:
         if not len(kept.of_class(pathology)):

@@ -20,7 +20,8 @@ class Reference:
     floors: by extractor and pathology, the Fréchet distances [H] between the two.
     niqe: the natural-scene model refitted to the training ROIs, by the names of its arrays.
     held_out: what novelty needs of the validation part's ROIs, by name, one value a ROI.
-    limits: ``label``, the probability from which the fold's classifier calls a ROI malignant.
+    limits: ``label``, the probability from which the fold's classifier calls a ROI malignant; ``correlation`` and
+        ``relative_distance``, beyond which an image is a near copy.
     """
 
     features: dict[str, np.ndarray] = field(default_factory=dict)
@@ -28,7 +29,7 @@ class Reference:
     floors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     niqe: dict[str, np.ndarray] = field(default_factory=dict)
     held_out: dict[str, np.ndarray] = field(default_factory=dict)
-    limits: dict[str, np.ndarray] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
 
     @property
     def halvings(self) -> int:
