@@ -26,7 +26,6 @@ CONFIG = {
     "databases": ["busi", "inbreast"],
     "rois": {"size": 32},
     "partition": {"folds": 5, "seed": 0},
-    "gans": ["sngan", "projected_gan", "cyclegan"],
     "generators": {name: {"method": name} for name in ("sngan", "projected_gan", "cyclegan")},
 }
 PARTITION = pd.DataFrame(

@@ -225,7 +225,7 @@ def _limits(facts: Facts, measures: list[dict[str, Any]]) -> list[str]:
             f"Numbers are means over {len(runs)} trainings (± standard deviation); the images shown are of fold "
             f"{first['fold']}, seed {first['seed']}."
         )
-    if any(m["measure"].startswith(("FD", "FID", "KD", "KID", "floor/")) for m in measures):
+    if any(m["floor"] for m in measures):
         sentences.append(
             "Its images are compared with the very ROIs that it was trained on, so that copying improves distances."
         )

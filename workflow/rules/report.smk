@@ -263,7 +263,9 @@ rule write_scorecard:
         mem_mb=1000,
         runtime=10,
     params:
-        config=config,
+        config={
+            key: config[key] for key in ("sources", "databases", "rois", "partition", "generators")
+        },
         preset=lambda wildcards: PRESETS[wildcards.gan],
         extractor=EXTRACTORS[0],
         folds=FOLDS,
