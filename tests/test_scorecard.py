@@ -183,15 +183,20 @@ def test_what_nobody_judged_is_said(samples):
     assert card["novelty"] == {"memorising": None, "sentence": "Not judged."}
     assert "novelty was not judged" in text_of(card)
     assert "Whether benign and malignant images look so" in text_of(card)
-    measured = quality_rows(("sngan", "real"), [*MEASURES, "near copies", "AuthPct", "label, balanced accuracy"])
-    card = describe(facts(quality=measured))
+    measured = quality_rows(("sngan", "held_out"), ["near copies", "AuthPct", "label accuracy"])
+    card = describe(facts(quality=pd.concat([quality_rows(("sngan", "real", "floor"), MEASURES), measured])))
     assert {m["measure"]: m["aspect"] for m in card["measures"][3:6]} == {
-        "near copies": "novelty", "AuthPct": "novelty", "label, balanced accuracy": "label fidelity",
+        "near copies": "novelty", "AuthPct": "novelty", "label accuracy": "label fidelity",
     }  # fmt: skip
     assert "Whether benign and malignant images look so" not in text_of(card)
     page = render(card, samples)
-    assert page.index("near copies") < page.index('id="labels"') < page.index("label, balanced accuracy")
-    assert page.index("label, balanced accuracy") < page.index('id="images"')
+    novelty, images = (page[page.index(f'id="{name}"') :].partition("</section>")[0] for name in ("novelty", "images"))
+    assert "<th>held-out real</th>" in novelty
+    assert "<th>real set</th>" not in novelty  # it has none of these
+    assert "<th>held-out real</th>" not in images
+    assert "<th>real set</th><th>real vs real</th>" in images
+    assert page.index("near copies") < page.index('id="labels"') < page.index("label accuracy")
+    assert page.index("label accuracy") < page.index('id="images"')
 
 
 def test_the_page_is_whole_and_stands_alone(samples, tmp_path):

@@ -11,6 +11,7 @@ GENERATORS = {
     "projected_gan": "Projected GAN",
     "fastgan": "FastGAN",
     "real": "real set",
+    "held_out": "held-out real",
     "floor": "real vs real",
 }
 # Okabe and Ito's colours, which colour-blind readers can tell apart (jfly.uni-koeln.de/color).

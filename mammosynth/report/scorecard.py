@@ -34,7 +34,7 @@ SCHEMA = Path(__file__).with_name("scorecard.schema.json")
 COLUMNS, ROWS = 6, 2  # of the samples of a class
 PATHOLOGIES = ("all", *CLASSES)
 # What a measure is on, by the start of its name; all others are on the images beside real ones.
-ASPECTS = {"near copies": "novelty", "authpct": "novelty", "label": "label fidelity"}
+ASPECTS = {"near": "novelty", "authpct": "novelty", "label": "label fidelity"}
 
 FOR = (
     "Research on augmenting or balancing the training data of classifiers of breast masses in {modality} ROIs, judged "
@@ -185,7 +185,7 @@ def _numbers(row: pd.Series) -> dict[str, Any]:
 
 
 def _measures(facts: Facts, seen: str | None) -> list[dict[str, Any]]:
-    """Every measure of the generator with what the real set and real against real reach; seen: the features' title."""
+    """Every measure of the generator with what real images reach; seen: the features' title."""
     summary = summarise_quality(facts.quality[facts.quality["modality"] == facts.modality])
     beside = {name: summary[summary["generator"] == name].set_index(["pathology", "measure"]) for name in BASELINES}
     measures = []
@@ -301,8 +301,8 @@ def render(
 ) -> str:
     """The page as HTML; samples: what :func:`sample` returns; neighbours: a figure of the nearest training ROIs."""
     jinja = environment()
-    jinja.filters |= {"cell": _cell, "number": number, "arrow": lambda name: measure_of(name).arrow}
-    jinja.filters |= {"setting": _setting, "duration": _duration, "png_uri": png_uri}
+    jinja.filters |= {"cell": _cell, "number": number, "name_of": name_of, "arrow": lambda name: measure_of(name).arrow}
+    jinja.filters |= {"baselines": _baselines, "setting": _setting, "duration": _duration, "png_uri": png_uri}
     return jinja.get_template("scorecard.html.jinja").render(
         card=card,
         phantoms=card["phantoms"],
@@ -315,6 +315,11 @@ def render(
 def _cell(numbers: Mapping[str, Any] | None) -> str:
     """A value with its interval or spread; a dash where there is none."""
     return number(np.nan) if numbers is None else quality_cell(numbers)
+
+
+def _baselines(measures: list[dict[str, Any]]) -> list[str]:
+    """What real images reach, as far as any of the measures has it."""
+    return [name for name in BASELINES if any(measure[name] for measure in measures)]
 
 
 def _setting(value: Any) -> str:

@@ -17,7 +17,7 @@ from mammosynth.report.names import measure_of, name_of, name_of_mix
 REPORTED = "reported by the paper"
 SIZES = "n synthetic / n real"
 NONE = "–"
-BASELINES = ("real", "floor")
+BASELINES = ("real", "held_out", "floor")
 TYPESET = {
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
