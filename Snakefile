@@ -38,6 +38,8 @@ rule all:
     default_target: True
     input:
         "results/report/report.html",
+        expand("results/{modality}/scorecards/{gan}.html", modality=MODALITIES, gan=GANS),
+        expand("results/figures/ranks_{modality}.svg", modality=MODALITIES),
 
 
 onsuccess:

@@ -146,7 +146,7 @@ def phantoms_of(config: Mapping[str, Any], modality: str | None = None) -> list[
     return [name for name in names if "phantoms" in config["sources"][name]]
 
 
-def _on_phantoms(config: Mapping[str, Any]) -> list[str]:
+def on_phantoms(config: Mapping[str, Any]) -> list[str]:
     """What numbers from phantoms say nothing about: modalities of phantoms alone, then those with real ROIs too."""
     alone = [m for m in study.modalities(config) if phantoms_of(config, m) == study.sources_of(config, m)]
     sentences = []
@@ -169,7 +169,7 @@ def _are_phantoms(names: list[str]) -> str:
     return f"{_joined(names)} {'is' if len(names) == 1 else 'are'} phantoms: drawn by a program, not taken of patients"
 
 
-def _on_features(config: Mapping[str, Any]) -> list[str]:
+def on_features(config: Mapping[str, Any]) -> list[str]:
     """Which GANs had the features of a measure for a teacher."""
     return [
         f"{name_of(gan)} was trained against the features of {TITLES[network]}: its values on these, marked †, are "
@@ -178,7 +178,7 @@ def _on_features(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """How near the images of GANs that translate real ones are to their sources, a sentence a GAN."""
     rows = summarise_quality(quality[(quality["measure"] == TRANSLATED) & (quality["pathology"] == "all")])
     sentences = []
@@ -222,7 +222,7 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
     """
     auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")]
     compared = auroc.groupby("modality", sort=False)["p_holm"].count()
-    sentences = [*_on_phantoms(config), *_on_resamples(compared, config["statistics"]["resamples"])]
+    sentences = [*on_phantoms(config), *_on_resamples(compared, config["statistics"]["resamples"])]
     if (auroc["runs"] == 1).all():
         sentences.append(
             "Each classifier and GAN was trained once (one fold, one seed). The intervals cover the choice of test "
@@ -261,8 +261,8 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
                 f"({', '.join(map(name_of_mix, wrong['mix']))}) are worse than guessing (their interval lies below "
                 "0.5): they rank benign ROIs above malignant ones more often than not."
             )
-    sentences += _on_features(config)
-    sentences += _on_translations(quality, config)
+    sentences += on_features(config)
+    sentences += on_translations(quality, config)
     sentences.append(
         "Databases, network sizes, steps and all other settings are our choice, not those of the paper, which we "
         "found in no public text. Its reported values stand in columns of their own, for orientation and not for "

@@ -105,41 +105,50 @@ def write(study: Study, path: str | Path) -> None:
     Path(path).write_text(render(study), encoding="utf-8")
 
 
-def render(study: Study) -> str:
-    """The page as HTML."""
-    modalities = list(dict.fromkeys(study.scores["modality"]))
-    phantoms = conclusions.phantoms_of(study.config)
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """What the templates of this folder are rendered with."""
+    jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["data_uri"] = data_uri
-    environment.globals["zip"] = zip
-    return environment.get_template("page.html.jinja").render(
-        study=study,
-        modalities=modalities,
-        phantoms=phantoms,
-        headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
-        answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
-        nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
-        caveats=conclusions.caveats(study.scores, study.quality, study.config),
-        parts=study.parts.replace({"part": PARTS}),
-        exclusions=count_exclusions(study.rois),
-        filtered=None if study.filtered is None else count_filtered(study.filtered),
-        pooled=_rows(study.quality_table, "class", ["all"]),
-        by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
-        measures=_explained(study.quality["measure"].unique()),
-        sources=list(dict.fromkeys(source.rpartition(", ")[0] for source in study.paper["source"])),
-        versions=versions(),
-        machine=f"{platform.system()} {platform.machine()}",
-        yaml=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
+    jinja.filters["data_uri"] = data_uri
+    jinja.globals["zip"] = zip
+    return jinja
+
+
+def render(study: Study) -> str:
+    """The page as HTML."""
+    modalities = list(dict.fromkeys(study.scores["modality"]))
+    phantoms = conclusions.phantoms_of(study.config)
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            study=study,
+            modalities=modalities,
+            phantoms=phantoms,
+            headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
+            answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
+            nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
+            caveats=conclusions.caveats(study.scores, study.quality, study.config),
+            parts=study.parts.replace({"part": PARTS}),
+            exclusions=count_exclusions(study.rois),
+            filtered=None if study.filtered is None else count_filtered(study.filtered),
+            pooled=_rows(study.quality_table, "class", ["all"]),
+            by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
+            measures=explained(study.quality["measure"].unique()),
+            sources=list(dict.fromkeys(source.rpartition(", ")[0] for source in study.paper["source"])),
+            versions=versions(),
+            machine=f"{platform.system()} {platform.machine()}",
+            yaml=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
+        )
     )
 
 
-def _explained(names: Iterable[str]) -> list[tuple[str, Measure]]:
+def explained(names: Iterable[str]) -> list[tuple[str, Measure]]:
     """Measures that share an explanation, joined, with it."""
     groups: dict[Measure, list[str]] = {}
     for name in names:

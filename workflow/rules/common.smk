@@ -13,6 +13,7 @@ from mammosynth.gans import METHODS
 
 try:
     study.check(config)
+    PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
 except InputError as error:

@@ -1,7 +1,7 @@
 """Tables, figures and the report.
 
 In: scores, predictions, quality rows, histories and image sets of the whole study.
-Out: results/tables/, results/figures/, results/report/report.html
+Out: results/tables/, results/figures/, results/{modality}/scorecards/, results/report/report.html
 """
 
 # The first fold and seed stand for all where images are shown.
@@ -191,6 +191,87 @@ rule plot_scores:
         folds=FOLDS,
     script:
         "../scripts/plot_scores.py"
+
+
+rule rank_generators:
+    input:
+        quality="results/tables/quality.csv",
+    output:
+        ranks=report(
+            "results/tables/ranks.csv",
+            caption="../report/ranks.rst",
+            category="Tables",
+            labels={"table": "ranks of the generators"},
+        ),
+        correlations="results/tables/rank_correlations.csv",
+        figures=[
+            report(
+                f"results/figures/ranks_{modality}.svg",
+                caption="../report/ranks.rst",
+                category="Figures",
+                subcategory=modality,
+                labels={"figure": "ranks of the generators"},
+            )
+            for modality in MODALITIES
+        ],
+    log:
+        "logs/rank_generators.log",
+    benchmark:
+        "benchmarks/rank_generators.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        modalities=MODALITIES,
+        seen=study.features_seen(config),
+    script:
+        "../scripts/rank_generators.py"
+
+
+rule write_scorecard:
+    input:
+        quality="results/tables/quality.csv",
+        generators=expand(
+            "results/{{modality}}/fold{fold}/gans/{{gan}}/seed{seed}.pt", fold=FOLDS, seed=SEEDS
+        ),
+        histories=expand(
+            "results/{{modality}}/fold{fold}/gans/{{gan}}/seed{seed}.csv", fold=FOLDS, seed=SEEDS
+        ),
+        partitions=expand("results/{{modality}}/fold{fold}/partition.csv", fold=FOLDS),
+        real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
+        synthetic=f"results/{{modality}}/{SHOWN[0]}/synthetic/{{gan}}/{SHOWN[1]}.npz",
+    output:
+        page=report(
+            "results/{modality}/scorecards/{gan}.html",
+            caption="../report/scorecard.rst",
+            category="Scorecards",
+            subcategory="{modality}",
+            labels={"GAN": "{gan}"},
+        ),
+        data="results/{modality}/scorecards/{gan}.json",
+    log:
+        "logs/write_scorecard/{modality}/{gan}.log",
+    benchmark:
+        "benchmarks/write_scorecard/{modality}/{gan}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config={
+            key: config[key] for key in ("sources", "databases", "rois", "partition", "generators")
+        },
+        preset=lambda wildcards: PRESETS[wildcards.gan],
+        extractor=EXTRACTORS[0],
+        folds=FOLDS,
+        seeds=SEEDS,
+    script:
+        "../scripts/write_scorecard.py"
 
 
 rule draw_rulegraph:

@@ -1,0 +1,222 @@
+"""Which generator is first by each measure, and which measures disagree on it."""
+
+import textwrap
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import permutation_test, rankdata
+
+from mammosynth.quality import TITLES
+from mammosynth.report import figures
+from mammosynth.report.names import measure_of, name_of
+from mammosynth.report.tables import BASELINES, NONE, number, p_value, summarise_quality
+
+RANKS = ["modality", "measure", "criterion", "generator", "value", "rank"]
+CORRELATIONS = ["modality", "measure", "other", "rho", "p", "generators"]
+CRITERIA = {"lower": "lowest", "higher": "highest", "": "nearest to the real set"}  # by `Measure.better`
+LEFT_OUT = "left out: "
+FEWEST = 3  # generators, below which two orders are alike or opposite and no more can be said
+PERMUTATIONS = 10_000  # all of them for up to 7 generators, as many random ones for more
+
+
+def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Rank the generators of each modality by each measure of both classes pooled.
+
+    quality: tidy rows of all folds and seeds; seen: the feature network that a generator was trained against. Rank 1 is
+    the best by the measure's direction or, where it has none, the one nearest to the real set's own value; ties share
+    the mean of their ranks.
+
+    Returns a row a modality, measure and generator: criterion (lowest, highest, nearest to the real set), value (mean
+    over runs) and rank. A measure that can put nobody in order fairly has no rank for any generator, and its criterion
+    says why: a generator was trained on its features, it is not of every generator, or neither way is better.
+    """
+    summary = summarise_quality(quality[quality["pathology"] == "all"])
+    frames = []
+    for modality, of_modality in summary.groupby("modality", sort=False):
+        generators = [g for g in of_modality["generator"].unique() if g not in BASELINES]
+        values = of_modality.pivot(index="generator", columns="measure", values="value")
+        values = values.reindex([*generators, "real"])
+        for measure in of_modality[of_modality["generator"].isin(generators)]["measure"].unique():
+            ours, real = values.loc[generators, measure], values.loc["real", measure]
+            criterion = _criterion(measure, ours, real, {g: seen[g] for g in generators if g in (seen or {})})
+            ranks = np.nan if criterion.startswith(LEFT_OUT) else rankdata(_cost(measure, ours, real))
+            frames.append(
+                pd.DataFrame(
+                    {"modality": modality, "measure": measure, "criterion": criterion, "generator": generators}
+                ).assign(value=ours.to_numpy(), rank=ranks)
+            )
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RANKS)
+
+
+def _criterion(measure: str, values: pd.Series, real: float, seen: Mapping[str, str]) -> str:
+    if taught := [name_of(generator) for generator, network in seen.items() if TITLES[network] in measure]:
+        return f"{LEFT_OUT}{', '.join(taught)} trained on its features"
+    if values.isna().any():
+        return f"{LEFT_OUT}no value for {values.isna().sum()} of {len(values)} generators"
+    better = measure_of(measure).better
+    return f"{LEFT_OUT}neither way is better" if not better and pd.isna(real) else CRITERIA[better]
+
+
+def _cost(measure: str, values: pd.Series, real: float) -> pd.Series:
+    """What is lowest for the best."""
+    return {"lower": values, "higher": -values, "": (values - real).abs()}[measure_of(measure).better]
+
+
+def rank_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's rank correlation of each pair of measures over the generators of a modality.
+
+    ranks: what :func:`rank_generators` returns. Returns a row a modality and pair of measures with ranks: rho (NaN
+    where a measure has all generators tied), p (two-sided, of all permutations of the generators, not adjusted for the
+    number of pairs) and the number of generators. No rows for fewer than ``FEWEST`` generators.
+    """
+    rows = []
+    for modality, of_modality in ranks.dropna(subset="rank").groupby("modality", sort=False):
+        orders = of_modality.pivot(index="generator", columns="measure", values="rank")
+        if len(orders) < FEWEST:
+            continue
+        for measure, other in combinations(of_modality["measure"].unique(), 2):
+            rho, p = _spearman(orders[measure].to_numpy(), orders[other].to_numpy())
+            rows.append((modality, measure, other, rho, p, len(orders)))
+    return pd.DataFrame(rows, columns=CORRELATIONS)
+
+
+def _spearman(ranks: np.ndarray, others: np.ndarray) -> tuple[float, float]:
+    """Spearman's rho of ranks (Pearson's correlation of them, which holds with ties), and its p by permutation."""
+    x, y = ranks - ranks.mean(), others - others.mean()
+    scale = np.sqrt((x @ x) * (y @ y))
+    if scale == 0:
+        return np.nan, np.nan
+    draws = min(factorial(len(x)), PERMUTATIONS)
+    result = permutation_test(
+        (x,), lambda a, axis: (a * y).sum(axis) / scale, permutation_type="pairings", vectorized=True,
+        n_resamples=draws, rng=0,
+    )  # fmt: skip
+    return float(result.statistic), float(result.pvalue)
+
+
+def table_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Modality, measure and what is best by it, and the rank by generator: for people to read.
+
+    Measures that rank nobody stay, with a dash for each generator and the reason.
+    """
+    shown = ranks.assign(
+        measure=[f"{name} {measure_of(name).arrow}".strip() for name in ranks["measure"]],
+        shown=[NONE if pd.isna(rank) else f"{rank:g}" for rank in ranks["rank"]],
+    ).rename(columns={"criterion": "best"})
+    keys = ["modality", "measure", "best"]
+    table = shown.pivot(index=keys, columns="generator", values="shown")
+    order = pd.MultiIndex.from_frame(shown[keys].drop_duplicates())
+    table = table.reindex(index=order, columns=ranks["generator"].unique()).fillna(NONE)
+    return table.rename(columns=name_of).rename_axis(columns=None).reset_index()
+
+
+def agreement(correlations: pd.DataFrame) -> list[str]:
+    """How far the measures of one modality agree on the order of generators, and how little that is worth.
+
+    correlations: rows of :func:`rank_correlations` of that modality.
+    """
+    valid = correlations.dropna(subset="rho")
+    if valid.empty:
+        return [f"Fewer than {FEWEST} generators can be ranked: whether measures agree on their order cannot be told."]
+    n, opposed = valid["generators"].iloc[0], valid[valid["rho"] < 0]
+    how_many = f"{len(opposed)} of {len(valid)} pairs of measures put the {n} generators rather in opposite orders "
+    how_many += "(Spearman's ρ below 0)" + (": which is best depends on the measure." if len(opposed) else ".")
+    caution = f"ρ of {n} generators is hardly certain: "
+    if (least := 2 / factorial(n)) > 0.05:
+        return [how_many, caution + f"even for two equal orders p is {p_value(least)}, so that chance may be all."]
+    clear = valid[valid["p"] < 0.05]
+    caution += (
+        f"p is below 0.05 (by permutation, not adjusted for the number of pairs) for {len(clear)} of these pairs, "
+        f"{(clear['rho'] < 0).sum()} of them with ρ below 0, and would be for about {number(0.05 * len(valid), 2)} "
+        "if measures had nothing in common."
+    )
+    return [how_many, caution]
+
+
+def disagreements(correlations: pd.DataFrame) -> list[str]:
+    """The pairs of measures of one modality that order generators rather oppositely, the most opposed first."""
+    opposed = correlations[correlations["rho"] < 0].sort_values("rho", kind="stable")
+    return [
+        f"{row.measure} and {row.other}: ρ {_hundredths(row.rho)}, p {p_value(row.p)} (n = {row.generators} generators)"
+        for row in opposed.itertuples()
+    ]
+
+
+def _hundredths(value: float) -> str:
+    return NONE if pd.isna(value) else f"{value:.2f}".replace("-", "−")
+
+
+def plot_ranks(modality: str, ranks: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
+    """Ranks, measures by generators, beside the rank correlations of these measures with each other.
+
+    ranks, correlations: of all modalities, as :func:`rank_generators` and :func:`rank_correlations` return them.
+    """
+    of_modality = ranks[ranks["modality"] == modality]
+    measures = list(of_modality.dropna(subset="rank")["measure"].unique())
+    generators = list(of_modality["generator"].unique())
+    orders = of_modality.pivot(index="measure", columns="generator", values="rank").loc[measures, generators]
+    note = textwrap.fill(_not_ranked(of_modality), 135 if len(generators) >= FEWEST else 75)
+    of_pairs = correlations[correlations["modality"] == modality]
+    widths = [len(generators), len(measures)] if len(of_pairs) else [1]
+    figure, axes = figures.plt.subplots(
+        1, len(widths), squeeze=False, width_ratios=widths,
+        figsize=(figures.WIDTH * (1.1 if len(of_pairs) else 0.6), 0.23 * len(measures) + 1.6 + 0.12 * note.count("\n")),
+    )  # fmt: skip
+    left = axes[0, 0]
+    _draw_cells(left, orders.to_numpy(float), "YlGnBu_r", (1, max(len(generators), 2)), "{:g}".format)
+    names = [f"{name} {measure_of(name).arrow}".strip() for name in measures]
+    left.set_yticks(range(len(names)), [f"{name}  {k:2d}" for k, name in enumerate(names, 1)])
+    left.set_xticks(range(len(generators)), map(name_of, generators), rotation=40, ha="right", rotation_mode="anchor")
+    left.set_title("Rank (1: best)")
+    for right in axes[0, 1:]:
+        _draw_cells(right, _square(of_pairs, measures), "PuOr", (-1, 1), _tenths)
+        for axis in (right.xaxis, right.yaxis):
+            axis.set_ticks(range(len(measures)), range(1, len(measures) + 1))
+        right.set_title("Rank correlation ρ (orange: measures disagree)")
+    figure.suptitle(f"Order of the generators by measure: {modality}, both classes pooled")
+    figure.supxlabel(note, fontsize=6.5, color="#5b6775")
+    return figure
+
+
+def _not_ranked(ranks: pd.DataFrame) -> str:
+    """The measures that rank nobody, by reason; nothing if all do."""
+    out = ranks[ranks["rank"].isna()].drop_duplicates("measure").groupby("criterion", sort=False)["measure"]
+    reasons = [f"{', '.join(names)} ({reason.removeprefix(LEFT_OUT)})" for reason, names in out]
+    return f"Not ranked by: {'; '.join(reasons)}" if reasons else ""
+
+
+def _square(correlations: pd.DataFrame, measures: list[str]) -> np.ndarray:
+    """The correlations as a symmetric matrix; NaN where there is none, and on the diagonal."""
+    position = {name: i for i, name in enumerate(measures)}
+    matrix = np.full((len(measures), len(measures)), np.nan)
+    for row in correlations.itertuples():
+        i, j = position[row.measure], position[row.other]
+        matrix[i, j] = matrix[j, i] = row.rho
+    return matrix
+
+
+def _tenths(rho: float) -> str:
+    """``.4``, ``−.4``, ``1``: short enough for a small cell."""
+    return f"{rho:.1f}".replace("-0.0", "0").replace("0.0", "0").replace("0.", ".").replace("-", "−").removesuffix(".0")
+
+
+def _draw_cells(
+    axis: Axes, values: np.ndarray, colours: str, limits: tuple[float, float], show: Callable[[float], str]
+) -> None:
+    """Coloured cells with their values in them; grey where there is none."""
+    colour_map = figures.plt.get_cmap(colours)
+    image = axis.imshow(np.ma.masked_invalid(values), cmap=colour_map, vmin=limits[0], vmax=limits[1], aspect="auto")
+    axis.set_facecolor("#eeeeee")
+    axis.grid(visible=False)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            dark = np.dot(image.cmap(image.norm(value))[:3], [0.299, 0.587, 0.114]) < 0.5  # luma, ITU-R BT.601
+            ink = "white" if dark else "#222222"
+            axis.text(column, row, show(value), ha="center", va="center", fontsize=6, color=ink)

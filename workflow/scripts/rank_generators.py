@@ -1,0 +1,17 @@
+"""Rank the generators by each measure, and correlate the measures' ranks."""
+
+from mammosynth.job import started
+
+if __name__ == "__main__":
+    with started(snakemake):
+        import pandas as pd
+
+        from mammosynth.report import figures
+        from mammosynth.report.ranks import plot_ranks, rank_correlations, rank_generators
+
+        ranks = rank_generators(pd.read_csv(snakemake.input.quality), snakemake.params.seen)
+        correlations = rank_correlations(ranks)
+        ranks.to_csv(snakemake.output.ranks, index=False)
+        correlations.to_csv(snakemake.output.correlations, index=False)
+        for modality, path in zip(snakemake.params.modalities, snakemake.output.figures):
+            figures.save(plot_ranks(modality, ranks, correlations), path)
