@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from databases_for_tests import real
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from mammosynth.errors import InputError
@@ -63,6 +65,16 @@ def textures(n: int, seed: int = 0, side: int = 128) -> np.ndarray:
         disc = np.hypot(x - rng.uniform(-0.2, 0.2), y - rng.uniform(-0.2, 0.2)) < rng.uniform(0.1, 0.3)
         images.append(128 + 45 * field / field.std() - 60 * disc)
     return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def real_rois(n: int) -> np.ndarray:
+    """uint8 [n, 128, 128]: masses of the published CBIS-DDSM ROIs' training part, each of another patient.
+
+    The test is skipped where they are not at hand.
+    """
+    paths = sorted((real("cbis-ddsm-mass-rois-128") / "train").glob("*/*.png"))
+    of_patient = {path.name.partition("_image")[0]: path for path in paths}
+    return np.stack([np.array(Image.open(path).convert("L")) for path in list(of_patient.values())[:n]])
 
 
 def image_set(benign: int, malignant: int, seed: int = 0, per_patient: int = 0) -> ImageSet:

@@ -59,7 +59,8 @@ def _blurred(images, width):
     return np.stack([uniform_filter(image, width) for image in images])
 
 
-def test_folding_batch_normalisation_changes_nothing():
+def random_efficientnet():
+    """With batch normalisations that do something."""
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
@@ -68,12 +69,21 @@ def test_folding_batch_normalisation_changes_nothing():
             torch.nn.init.uniform_(layer.running_mean, -0.1, 0.1)
             torch.nn.init.uniform_(layer.running_var, 0.5, 2)
             torch.nn.init.uniform_(layer.weight, 0.5, 2)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("change", "layer"), [("folded", torch.nn.BatchNorm2d), ("_without_copies", torch.nn.ZeroPad2d)]
+)
+def test_a_quicker_network_has_the_same_features(change, layer):
+    network = random_efficientnet()
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        before = network.eval().extract_features(images)
-        folded = module.folded(network)
-        assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
-        torch.testing.assert_close(folded.extract_features(images), before, rtol=1e-3, atol=1e-4)
+        before = network.extract_features(images)
+        assert any(isinstance(part, layer) for part in network.modules())
+        quicker = getattr(module, change)(network)
+        assert not any(isinstance(part, layer) for part in quicker.modules())
+        torch.testing.assert_close(quicker.extract_features(images), before, rtol=1e-3, atol=1e-4)
 
 
 def test_inception_is_torch_fidelitys_own(tmp_path, monkeypatch):
