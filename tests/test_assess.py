@@ -10,7 +10,18 @@ from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality import assess as module
 from mammosynth.quality import fidelity
-from mammosynth.quality.assess import AS_INTENDED, HELD_OUT, SOURCE, WITHIN, assess, assess_real, tidy
+from mammosynth.quality.assess import (
+    AS_INTENDED,
+    AUTHENTIC,
+    HELD_OUT,
+    NEAR_COPY,
+    NEAREST_TRAINING,
+    SOURCE,
+    WITHIN,
+    assess,
+    assess_real,
+    tidy,
+)
 from mammosynth.quality.features import EXTRACTORS, Extractor
 from mammosynth.quality.fidelity import ALL, units_of
 from mammosynth.quality.reference import HALVINGS, Reference, halves
@@ -36,7 +47,7 @@ def toy():
     """A quick extractor, a quick measure of single images, which flat images have not, and fewer pairs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EXTRACTORS, "toy", Extractor("toy", 192, load_toy))
-        patch.setattr(module, "naturalness", lambda images, parameters, device: {"spread": spread(images)})
+        patch.setattr(module, "naturalness", lambda images, parameters, device, refitted: {"spread": spread(images)})
         patch.setattr(module, "PAIRS", 30)
         yield
 
@@ -94,8 +105,9 @@ def value(rows, measure, pathology=ALL, generator="gan", column="value"):
     return found
 
 
-FIDELITY = {"FD (toy)", "KD (toy)", "precision (toy)", "recall (toy)"}
+FIDELITY = {f"{measure} (toy)" for measure in ("FD", "FD∞", "KD", "precision", "recall", "density", "coverage")}
 MEANS = {WITHIN, *(f"{m}, {which} real" for m in ("SSIM", "MS-SSIM") for which in ("nearest", "random")), "spread"}
+SINGLE = {AS_INTENDED, NEAR_COPY, AUTHENTIC}
 
 
 def test_rows_are_complete(real, judged):
@@ -103,8 +115,8 @@ def test_rows_are_complete(real, judged):
     for generator, measures in (
         ("floor", FIDELITY),
         ("real", MEANS),
-        (HELD_OUT, {AS_INTENDED}),
-        ("gan", FIDELITY | MEANS | {"floor/FD (toy)", AS_INTENDED}),
+        (HELD_OUT, {"spread", *SINGLE}),
+        ("gan", FIDELITY | MEANS | {"floor/FD (toy)", *SINGLE, *NEAREST_TRAINING}),
     ):
         found = rows[rows["generator"] == generator]
         for pathology in ("benign", "malignant", ALL):
@@ -170,7 +182,10 @@ def test_collapse_shows_as_likeness_within_the_set_and_lost_recall(train, others
 def test_copies_of_training_images_are_their_own_nearest_reals(train, real):
     _, reference = real
     copies = ImageSet(train.images, train.labels, np.char.add("copy ", train.ids))
-    assert value(judge(copies, train, reference), NEAREST) == pytest.approx(1)
+    rows = judge(copies, train, reference)
+    assert value(rows, NEAREST) == pytest.approx(1)
+    assert value(rows, AUTHENTIC) == 0
+    assert value(rows, "nearest training ROI, median to held-out's") == pytest.approx(0, abs=1e-6)
 
 
 def test_another_image_of_the_same_patient_is_no_neighbour():
@@ -262,6 +277,19 @@ def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few():
     assert value(rows, "FD (toy)", "benign") > 1.1 * reference.floors["toy", "benign"].mean()
 
 
+def test_a_copier_is_told_from_a_generator(train, others, real, judged):
+    """Every third image a training ROI, mirrored and darker, under the other label."""
+    images, ids = others.images.copy(), others.ids
+    copied = np.arange(60) % 3 == 0
+    images[copied] = 0.9 * train.images[:20, :, ::-1]
+    rows, each = judge_each(ImageSet(images, others.labels, ids), train, real[1])
+    each = each.set_index("id").loc[ids.tolist()]
+    assert (each[NEAR_COPY] == copied).all()
+    assert each.loc[copied, "nearest_by_correlation"].tolist() == train.ids[:20].tolist()
+    assert value(rows, NEAR_COPY, "benign") == pytest.approx(1 / 3)
+    assert value(judged, NEAR_COPY) == value(real[0], NEAR_COPY, generator=HELD_OUT) == 0
+
+
 def test_labels_are_judged_at_the_threshold_of_held_out_reals(train, others, real):
     threshold = real[1].limits["label"]
     rows, images = judge_each(others, train, real[1])
@@ -346,7 +374,7 @@ def test_the_real_thing_end_to_end(monkeypatch):
 
     monkeypatch.setattr(module, "naturalness", naturalness)
     parameters = {name: parameter_file(name) for name in ("niqe", "brisque", "squeezenet")}
-    train, synthetic = image_set(8, 8, seed=4, per_patient=1), image_set(8, 8, seed=5)
+    train, synthetic = image_set(12, 12, seed=4, per_patient=1), image_set(12, 12, seed=5)
     synthetic.images[0] = 100
     given = classify, ["squeezenet"], parameters
     _, _, reference = assess_real(train, image_set(8, 8, seed=6, per_patient=1), *given, **SMALL)

@@ -44,7 +44,7 @@ from mammosynth.quality.fidelity import (
     measure_fidelity,
     units_of,
 )
-from mammosynth.quality.naturalness import naturalness
+from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness
 from mammosynth.quality.novelty import Limits, Nearest, authentic, distance_ratio, find_nearest, limits, near_copies
 from mammosynth.quality.reference import Reference
 from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
@@ -84,7 +84,8 @@ def assess_real(
     rng = np.random.default_rng(seed)
     rows, reference = make_reference(train, extractors, parameters, rng, device)
     samples = _samples(train, train.patients, reference.features[extractors[0]], train, reference, extractors[0], rng)
-    scores = naturalness(train.images, parameters, device)
+    reference.niqe = fit_niqe(train.images)._asdict()
+    scores = _naturalness(train.images, parameters, device, reference)
     samples |= _means_of(scores, train, train.patients)
     rows += _mean_rows("real", samples, train, resamples, rng)
 
@@ -94,7 +95,8 @@ def assess_real(
     reference.limits["label"] = youden_threshold(held_out.labels, probability)
     found = features(held_out.images, near, parameters[near], device)
     nearest = find_nearest(held_out.images, found, held_out.patients, train.images, known, train.patients)
-    values = _novelty(nearest, known, reference) | _as_intended(held_out, probability, reference)
+    values = _naturalness(held_out.images, parameters, device, reference)
+    values |= _novelty(nearest, known, reference) | _as_intended(held_out, probability, reference)
     rows += _mean_rows(HELD_OUT, _means_of(values, held_out, held_out.patients), train, resamples, rng)
     reference.held_out = {"distance": nearest.distance, "label": held_out.labels, "patient": held_out.patients}
 
@@ -131,7 +133,7 @@ def assess(
     near, known = found[extractors[0]], reference.features[extractors[0]]
     probability = classify(synthetic.images)
     nearest = find_nearest(synthetic.images, near, units, train.images, known, train.patients)
-    values = naturalness(synthetic.images, parameters, device)
+    values = _naturalness(synthetic.images, parameters, device, reference)
     values |= _novelty(nearest, known, reference) | _as_intended(synthetic, probability, reference)
     single = {"probability": probability, **_nearest_columns(nearest, train), **values}
     table = _table(generator, synthetic, single)
@@ -235,6 +237,12 @@ def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dic
         values = np.maximum(ssim(images.images[own], plain), ssim(images.images[own], mirrored))
         result[pathology] = _Sample(values, units[own][:, None], len(own), len(set(source.tolist())))
     return result
+
+
+def _naturalness(
+    images: np.ndarray, parameters: Parameters, device: torch.device | str, reference: Reference
+) -> dict[str, np.ndarray]:
+    return naturalness(images, parameters, device, NiqeModel(**reference.niqe))
 
 
 def _as_intended(images: ImageSet, probability: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:

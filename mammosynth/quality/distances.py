@@ -10,7 +10,7 @@ import numpy as np
 
 NEIGHBOURS = 3  # of precision and recall, as in the paper
 DENSITY_NEIGHBOURS = 5  # of density and coverage, as in the paper
-SIZES = 15  # of the sets from whose Fréchet distances one extrapolates, as in the paper
+SIZES = 5  # of the sets from whose Fréchet distances one extrapolates
 PAIRS = 2**22  # at a time
 
 
@@ -112,12 +112,6 @@ def prdc(real: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:
         "density": float(within / (DENSITY_NEIGHBOURS * len(synthetic))),
         "coverage": float(covered / len(real)),
     }
-
-
-def precision_recall(real: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
-    """Improved precision and recall alone; see `prdc`."""
-    shares = prdc(real, synthetic)
-    return shares["precision"], shares["recall"]
 
 
 def _squared_radii(x: np.ndarray, neighbours: list[int]) -> np.ndarray:

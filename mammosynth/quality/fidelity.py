@@ -25,11 +25,13 @@ import torch
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import NEIGHBOURS, frechet_distance, kernel_distance, precision_recall
+from mammosynth.quality.distances import DENSITY_NEIGHBOURS, frechet_distance, frechet_infinity, kernel_distance, prdc
 from mammosynth.quality.features import EXTRACTORS, features
 from mammosynth.quality.reference import HALVINGS, Reference, halves
 
 ALL = "all"
+EXTRAPOLATED = 20  # halvings that FD∞ is taken of, as it costs several distances each
+SHARES = ("precision", "recall", "density", "coverage")
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
 Draws = dict[str, Sequence[np.ndarray]]  # by class, for each halving the positions of the images drawn
@@ -138,10 +140,12 @@ def _fidelity(
     for halving in range(reference.halvings):
         x = real[np.concatenate([reference.halves[name][halving, 0] for name in classes_in(pathology)])]
         y = other[np.concatenate([draws[name][halving] for name in classes_in(pathology)])]
-        share = precision_recall(x, y) if min(len(x), len(y)) > NEIGHBOURS else (np.nan, np.nan)
-        values.append((frechet_distance(x, y), kernel_distance(x, y), *share))
-    names = (EXTRACTORS[extractor].measure(name) for name in ("FD", "KD", "precision", "recall"))
-    return dict(zip(names, np.array(values).T))
+        shares = prdc(x, y) if min(len(x), len(y)) > DENSITY_NEIGHBOURS else dict.fromkeys(SHARES, np.nan)
+        extrapolate = halving < EXTRAPOLATED and min(len(x), len(y)) >= 4
+        infinity = frechet_infinity(x, y, np.random.default_rng(halving)) if extrapolate else np.nan
+        distance = {"FD": frechet_distance(x, y), "FD∞": infinity, "KD": kernel_distance(x, y)}
+        values.append(distance | shares)
+    return {EXTRACTORS[extractor].measure(name): np.array([value[name] for value in values]) for name in values[0]}
 
 
 def _floor(extractor: str, pathology: str, reference: Reference, draws: Draws) -> np.ndarray:
@@ -158,9 +162,14 @@ def _fidelity_rows(
     generator: str, pathology: str, values: dict[str, np.ndarray], n: int, n_reference: int
 ) -> list[tuple[Any, ...]]:
     return [
-        (generator, pathology, measure, value.mean(), *interval(value), n, n_reference, 0)
+        (generator, pathology, measure, _mean(value), *interval(value), n, n_reference, 0)
         for measure, value in values.items()
     ]
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean of the values that are numbers."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
 def _ratio_row(

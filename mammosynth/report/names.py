@@ -70,8 +70,8 @@ MEASURES = (
     (
         "density",
         "higher",
-        "in how many real ROIs' neighbourhoods a synthetic one lies, as a share of those expected: fidelity; about 1 for "
-        "real ROIs of other patients",
+        "in how many real ROIs' neighbourhoods a synthetic one lies, as a share of those expected: fidelity; about 1 "
+        "for real ROIs of other patients",
     ),
     ("coverage", "higher", "share of real ROIs with a synthetic one in their neighbourhood: diversity"),
     (
@@ -95,8 +95,8 @@ MEASURES = (
     (
         "BRISQUE",
         "lower",
-        "distortion by natural-scene statistics learnt from photographs, not from ultrasound or mammography; the real set "
-        "is the mark",
+        "distortion by natural-scene statistics learnt from photographs, not from ultrasound or mammography; the real"
+        " set is the mark",
     ),
     (
         "NIQE refitted",
@@ -113,26 +113,27 @@ MEASURES = (
     (
         "near copies",
         "lower",
-        "share of synthetic ROIs that are nearer to one training ROI, in pixels or in features, than real ROIs of other "
-        "patients ever are; held-out real ROIs are the mark",
+        "share of synthetic ROIs that are nearer to one training ROI, in pixels or in features, than real ROIs of "
+        "other patients ever are; held-out real ROIs are the mark",
     ),
     (
         "AuthPct",
         "higher",
-        "percentage of synthetic ROIs farther from their nearest training ROI than that is from its own nearest; held-out "
-        "real ROIs are the mark",
+        "percentage of synthetic ROIs farther from their nearest training ROI than that is from its own nearest; "
+        "held-out real ROIs are the mark",
     ),
     (
         "nearest training ROI",
         "",
-        "distance in features to the nearest training ROI, over that of held-out real ROIs; well below 1 is copying, above "
-        "1 is unlike real ROIs",
+        "distance in features to the nearest training ROI, over that of held-out real ROIs; well below 1 is copying, "
+        "above 1 is unlike real ROIs",
     ),
     (
         "label accuracy",
         "higher",
-        "share of synthetic ROIs that a classifier of the real training ROIs takes for the class that they were made to "
-        "be; held-out real ROIs are the mark. A translation's source was among those training ROIs, under the other label",
+        "share of synthetic ROIs that a classifier of the real training ROIs takes for the class that they were made "
+        "to be; held-out real ROIs are the mark. A translation's source was among those training ROIs, under the "
+        "other label",
     ),
 )
 

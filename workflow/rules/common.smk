@@ -80,6 +80,7 @@ def mix_inputs(wildcards):
     return {
         "real": f"{folder}/train.npz",
         "synthetic": [
-            f"{folder}/{'filtered' if FILTERED else 'synthetic'}/{gan}/seed{{seed}}.npz" for gan in gans
+            f"{folder}/{'filtered' if FILTERED else 'synthetic'}/{gan}/seed{{seed}}.npz"
+            for gan in gans
         ],
     }

@@ -61,7 +61,8 @@ rule synthesise:
         runtime=60,
     params:
         dose=lambda wildcards: (
-            FILTER["oversample"] * largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan)
+            FILTER["oversample"]
+            * largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan)
         ),
     script:
         "../scripts/synthesise.py"

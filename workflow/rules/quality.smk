@@ -9,7 +9,6 @@ Out: results/parameters/{name}: parameter files, checked; results/{modality}/fol
      synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what became of each.
 """
 
-
 # One classifier a fold judges the labels of all generators: the first seed's of real ROIs alone.
 LABEL_CLASSIFIER = f"results/{{modality}}/fold{{fold}}/classifiers/real/seed{SEEDS[0]}.pt"
 
