@@ -6,3 +6,8 @@ TITLES = {
     "squeezenet": "SqueezeNet 1.1",
     "inception": "Inception 2015-12-05",
 }
+
+HELD_OUT = "held_out"  # the validation part, where its real ROIs take the place of a generator's
+# Measures of single images, by which tables of images are read again.
+AS_INTENDED, NEAR_COPY, AUTHENTIC = "label accuracy", "near copies", "AuthPct"
+NIQE_REFITTED = "NIQE refitted"

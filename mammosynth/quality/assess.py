@@ -33,6 +33,7 @@ import torch
 from mammosynth.classifiers.statistics import youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
 from mammosynth.quality.distances import distances
 from mammosynth.quality.features import features
 from mammosynth.quality.fidelity import (
@@ -50,9 +51,7 @@ from mammosynth.quality.reference import Reference
 from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
 
 PAIRS = 150  # of a class, for MS-SSIM within a set
-HELD_OUT = "held_out"  # the validation part, where its ROIs take the place of a generator's
 WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
-AS_INTENDED, NEAR_COPY, AUTHENTIC = "label accuracy", "near copies", "AuthPct"
 NEAREST_TRAINING = {  # by measure, the percentile of distances
     "nearest training ROI, median to held-out's": 50,
     "nearest training ROI, 5th percentile to held-out's": 5,

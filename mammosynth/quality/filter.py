@@ -8,8 +8,7 @@ import pandas as pd
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.assess import AS_INTENDED, HELD_OUT, NEAR_COPY
-from mammosynth.quality.naturalness import REFITTED
+from mammosynth.quality import AS_INTENDED, HELD_OUT, NEAR_COPY, NIQE_REFITTED
 from mammosynth.quality.novelty import judge
 
 
@@ -44,9 +43,9 @@ def filter_images(
     if limits["labels"]:
         reasons["taken for the other class"] = judged[AS_INTENDED].to_numpy() == 0
     if limits["naturalness"] is not None:
-        limit = np.nanpercentile(real[REFITTED], limits["naturalness"])
-        reason = f"{REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
-        reasons[reason] = ~(judged[REFITTED].to_numpy() <= limit)
+        limit = np.nanpercentile(real[NIQE_REFITTED], limits["naturalness"])
+        reason = f"{NIQE_REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
+        reasons[reason] = ~(judged[NIQE_REFITTED].to_numpy() <= limit)
     dropped = ["; ".join(name for name, found in reasons.items() if found[i]) for i in range(len(synthetic))]
     fate = pd.DataFrame(
         {

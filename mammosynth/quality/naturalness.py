@@ -21,11 +21,12 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma
 
+from mammosynth.quality import NIQE_REFITTED
+
 BATCH = 16
 PARAMETERS = ("niqe", "brisque")  # the parameter files that the measures need
 DEGENERATE = AssertionError  # what pyiqa raises where statistics cannot be fitted
 BLOCK = 96  # px, of NIQE as published
-REFITTED = "NIQE refitted"
 REFITTED_BLOCK = 32  # px: sixteen blocks of a 128 px image, of 16 px at half the size
 FLAT = 1e-8  # how far below its mean what is flat counts, as a share of the mean
 SHAPES = np.arange(0.2, 10, 0.001)  # of a generalised normal distribution, among which the fit searches
@@ -61,7 +62,7 @@ def naturalness(
     _check(images)
     measures = {name: load(parameters, device) for name, load in MEASURES.items()}
     if refitted is not None:
-        measures[REFITTED] = lambda batch: niqe(batch, refitted, REFITTED_BLOCK)
+        measures[NIQE_REFITTED] = lambda batch: niqe(batch, refitted, REFITTED_BLOCK)
     return {name: _scores(images, measure) for name, measure in measures.items()}
 
 

@@ -13,8 +13,11 @@ import pandas as pd
 import yaml
 
 from mammosynth import __version__
+from mammosynth.quality import HELD_OUT, NEAR_COPY
+from mammosynth.quality.novelty import Verdict, judge
 from mammosynth.report import conclusions
 from mammosynth.report.names import Measure, measure_of, name_of
+from mammosynth.report.ranks import agreement, disagreements, table_ranks
 
 PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
@@ -32,7 +35,9 @@ class Study:
     scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
-    and modality; rulegraph: a figure file; filtered: what the filter did with each synthetic ROI, if the study has one.
+    and modality, those that belong to a GAN (``progress``, ``closest``) by its name within; rulegraph: a figure file;
+    ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
+    what the filter did with each synthetic ROI, if the study has one.
     """
 
     config: Mapping[str, Any]
@@ -42,6 +47,9 @@ class Study:
     quality: pd.DataFrame
     accuracy: pd.DataFrame
     quality_table: pd.DataFrame
+    ranks: pd.DataFrame
+    correlations: pd.DataFrame
+    verdicts: Mapping[str, Mapping[str, Verdict]]
     paper: pd.DataFrame
     devices: list[str]
     times: pd.DataFrame
@@ -54,6 +62,12 @@ def data_uri(path: str | Path) -> str:
     """An image file as a URI that holds it."""
     content = base64.b64encode(Path(path).read_bytes()).decode()
     return f"data:{TYPES[Path(path).suffix]};base64,{content}"
+
+
+def _agreement(correlations: pd.DataFrame, modality: str) -> tuple[list[str], list[str]]:
+    """Whether measures agree on the order of generators, and the pairs that do not."""
+    of_modality = correlations[correlations["modality"] == modality]
+    return agreement(of_modality), disagreements(of_modality)
 
 
 def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +87,19 @@ def count_filtered(fates: pd.DataFrame) -> pd.DataFrame:
     counts = pd.DataFrame({**keys, "fate": fate}).value_counts(sort=False).rename("synthetic ROIs").reset_index()
     share = counts["synthetic ROIs"] / counts.groupby(["modality", "GAN", "class"])["synthetic ROIs"].transform("sum")
     return counts.assign(**{"% of the class": (100 * share).map("{:.1f}".format)})
+
+
+def verdicts(images: pd.DataFrame, real_images: pd.DataFrame) -> dict[str, dict[str, Verdict]]:
+    """On each GAN's novelty, by modality and name, over all folds and seeds.
+
+    images, real_images: the assessment's tables with a line an image, synthetic and real, of all runs.
+    """
+    held_out = real_images[real_images["generator"] == HELD_OUT]
+    found: dict[str, dict[str, Verdict]] = {}
+    for (modality, gan), own in images.groupby(["modality", "generator"], sort=False):
+        marks = held_out.loc[held_out["modality"] == modality, NEAR_COPY]
+        found.setdefault(modality, {})[name_of(gan)] = judge(own[NEAR_COPY].to_numpy(), marks.to_numpy())
+    return found
 
 
 def rule_times(benchmarks: Mapping[str, Iterable[str | Path]]) -> pd.DataFrame:
@@ -139,6 +166,8 @@ def render(study: Study) -> str:
             filtered=None if study.filtered is None else count_filtered(study.filtered),
             pooled=_rows(study.quality_table, "class", ["all"]),
             by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
+            ranks=table_ranks(study.ranks),
+            agreements={modality: _agreement(study.correlations, modality) for modality in modalities},
             measures=explained(study.quality["measure"].unique()),
             sources=list(dict.fromkeys(source.rpartition(", ")[0] for source in study.paper["source"])),
             versions=versions(),

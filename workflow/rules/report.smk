@@ -231,6 +231,36 @@ rule rank_generators:
         "../scripts/rank_generators.py"
 
 
+rule plot_closest_pairs:
+    input:
+        train=f"results/{{modality}}/{SHOWN[0]}/train.npz",
+        held_out=f"results/{{modality}}/{SHOWN[0]}/val.npz",
+        synthetic=f"results/{{modality}}/{SHOWN[0]}/synthetic/{{gan}}/{SHOWN[1]}.npz",
+        images=f"results/{{modality}}/{SHOWN[0]}/quality/{{gan}}/{SHOWN[1]}_images.csv",
+        real_images=f"results/{{modality}}/{SHOWN[0]}/quality/real_images.csv",
+        reference=f"results/{{modality}}/{SHOWN[0]}/quality/reference.npz",
+    output:
+        report(
+            "results/figures/closest_{modality}_{gan}.png",
+            caption="../report/closest.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "pairs closest to a training ROI", "GAN": "{gan}"},
+        ),
+    log:
+        "logs/plot_closest_pairs/{modality}/{gan}.log",
+    benchmark:
+        "benchmarks/plot_closest_pairs/{modality}/{gan}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_closest_pairs.py"
+
+
 rule write_scorecard:
     input:
         quality="results/tables/quality.csv",
@@ -243,6 +273,13 @@ rule write_scorecard:
         partitions=expand("results/{{modality}}/fold{fold}/partition.csv", fold=FOLDS),
         real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
         synthetic=f"results/{{modality}}/{SHOWN[0]}/synthetic/{{gan}}/{SHOWN[1]}.npz",
+        neighbours="results/figures/closest_{modality}_{gan}.png",
+        images=expand(
+            "results/{{modality}}/fold{fold}/quality/{{gan}}/seed{seed}_images.csv",
+            fold=FOLDS,
+            seed=SEEDS,
+        ),
+        real_images=expand("results/{{modality}}/fold{fold}/quality/real_images.csv", fold=FOLDS),
     output:
         page=report(
             "results/{modality}/scorecards/{gan}.html",
@@ -319,6 +356,24 @@ rule write_report:
         quality="results/tables/quality.csv",
         table_quality="results/tables/table_quality.csv",
         table_accuracy="results/tables/table_accuracy.csv",
+        ranks="results/tables/ranks.csv",
+        correlations="results/tables/rank_correlations.csv",
+        images=expand(
+            "results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+            modality=MODALITIES,
+            gan=GANS,
+            fold=FOLDS,
+            seed=SEEDS,
+        ),
+        real_images=expand(
+            "results/{modality}/fold{fold}/quality/real_images.csv",
+            modality=MODALITIES,
+            fold=FOLDS,
+        ),
+        rank_figures=expand("results/figures/ranks_{modality}.svg", modality=MODALITIES),
+        closest=expand(
+            "results/figures/closest_{modality}_{gan}.png", modality=MODALITIES, gan=GANS
+        ),
         paper=f"{workflow.basedir}/resources/paper.csv",
         contact_sheet=expand("results/{modality}/contact_sheet.png", modality=MODALITIES),
         progress=expand(

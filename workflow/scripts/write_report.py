@@ -17,6 +17,12 @@ if __name__ == "__main__":
             modality: dict(zip(map(name_of, gans), given.progress[i * len(gans) : (i + 1) * len(gans)]))
             for i, modality in enumerate(modalities)
         }
+        figures["ranks"] = dict(zip(modalities, given.rank_figures))
+        figures["closest"] = {
+            modality: dict(zip(map(name_of, gans), given.closest[i * len(gans) : (i + 1) * len(gans)]))
+            for i, modality in enumerate(modalities)
+        }
+        images, real_images = (pd.concat(map(pd.read_csv, given[name])) for name in ("images", "real_images"))
         study = page.Study(
             config=snakemake.params.config,
             parts=pd.read_csv(given.parts),
@@ -25,6 +31,9 @@ if __name__ == "__main__":
             quality=pd.read_csv(given.quality),
             accuracy=pd.read_csv(given.table_accuracy, dtype=str),
             quality_table=pd.read_csv(given.table_quality, dtype=str),
+            ranks=pd.read_csv(given.ranks),
+            correlations=pd.read_csv(given.correlations),
+            verdicts=page.verdicts(images, real_images),
             paper=pd.read_csv(given.paper),
             devices=sorted({pd.read_csv(file)["device"].iloc[0] for file in given.histories}),
             times=page.rule_times(snakemake.params.benchmarks),

@@ -5,7 +5,6 @@ if __name__ == "__main__":
 
     with started(snakemake):
         import hashlib
-        import json
         from itertools import product
         from pathlib import Path
 
@@ -14,9 +13,9 @@ if __name__ == "__main__":
         from mammosynth.gans.transfer import read_generator
         from mammosynth.imageset import ImageSet
         from mammosynth.report import scorecard
+        from mammosynth.report.page import verdicts
 
         given, params = snakemake.input, snakemake.params
-        verdict = given.get("verdict")
         runs = []
         for (fold, _), file, history in zip(
             product(params.folds, params.seeds), given.generators, given.histories, strict=True
@@ -25,6 +24,8 @@ if __name__ == "__main__":
             partition = pd.read_csv(given.partitions[params.folds.index(fold)], dtype=str)
             digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
             runs.append(scorecard.describe_run(fold, content, pd.read_csv(history), partition, file, digest))
+        images, real_images = (pd.concat(map(pd.read_csv, given[name])) for name in ("images", "real_images"))
+        ((verdict,),) = (found.values() for found in verdicts(images, real_images).values())
         card = scorecard.describe(
             scorecard.Facts(
                 generator=snakemake.wildcards.gan,
@@ -35,8 +36,8 @@ if __name__ == "__main__":
                 settings=content["settings"],
                 runs=runs,
                 quality=pd.read_csv(given.quality),
-                verdict=json.loads(Path(verdict).read_text()) if verdict else None,
+                verdict={"memorising": verdict.memorising, "sentence": verdict.reason},
             )
         )
         samples = scorecard.sample(ImageSet.load(given.real), ImageSet.load(given.synthetic))
-        scorecard.write(card, samples, given.get("neighbours"), html=snakemake.output.page, data=snakemake.output.data)
+        scorecard.write(card, samples, given.neighbours, html=snakemake.output.page, data=snakemake.output.data)
