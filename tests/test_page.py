@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_scores import predictions
@@ -10,8 +11,10 @@ from test_tables import PAPER, quality_rows
 
 from mammosynth.classifiers.scores import score
 from mammosynth.partition import count_parts
+from mammosynth.quality import HELD_OUT, NEAR_COPY
 from mammosynth.report import conclusions
-from mammosynth.report.page import Study, count_exclusions, render, rule_times
+from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times, verdicts
+from mammosynth.report.ranks import rank_correlations, rank_generators
 from mammosynth.report.tables import table_accuracy, table_quality
 
 CONFIG = {
@@ -43,6 +46,13 @@ def scores_of(**skills):
     return score(pd.concat([predictions(skill, names[name]) for name, skill in skills.items()]), 400, 0)
 
 
+def novelty_tables(copies=60):
+    """Lines of 200 synthetic images of which the first *copies* are near copies, and of 40 held-out ROIs."""
+    images = pd.DataFrame({"modality": "ultrasound", "generator": "sngan", NEAR_COPY: np.arange(200) < copies})
+    real = pd.DataFrame({"modality": "ultrasound", "generator": HELD_OUT, NEAR_COPY: [0.0] * 40})
+    return images.astype({NEAR_COPY: float}), real
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
@@ -58,7 +68,17 @@ def study(tmp_path_factory):
     scores = scores_of(real=0.8, alone=0.2, hybrid=0.9, doubled=0.8)
     quality = quality_rows(("sngan", "real", "floor"))
     quality = quality[quality["modality"] == "ultrasound"]
-    kinds = ("samples", "quality", "differences", "roc", "gan_training", "classifier_training", "contact_sheet")
+    kinds = (
+        "samples",
+        "quality",
+        "ranks",
+        "differences",
+        "roc",
+        "gan_training",
+        "classifier_training",
+        "contact_sheet",
+    )
+    ranks = rank_generators(quality)
     return Study(
         config=CONFIG,
         parts=count_parts(partition),
@@ -67,13 +87,16 @@ def study(tmp_path_factory):
         quality=quality,
         accuracy=table_accuracy(scores, PAPER),
         quality_table=table_quality(quality, PAPER),
+        ranks=ranks,
+        correlations=rank_correlations(ranks),
+        verdicts=verdicts(*novelty_tables()),
         paper=PAPER,
         devices=["CPU (test)"],
         times=rule_times(
             {"partition": [folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv" for fold in (0, 1)]}
         ),
         figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
-        | {"progress": {"ultrasound": {"SNGAN": folder / "figure.svg"}}},
+        | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")},
         rulegraph=folder / "figure.svg",
     )
 
@@ -131,6 +154,24 @@ def test_wall_times_are_gathered_by_rule_from_the_jobs_of_this_study(study):
     row = study.times.iloc[0]
     assert (row["rule"], row["jobs"], row["total"]) == ("partition", 1, 2.5)
     assert rule_times({"partition": ["no/such/file.tsv"]}).empty
+
+
+def test_a_generator_that_gives_back_its_training_rois_is_named(study):
+    assert "Ultrasound, SNGAN: memorising" in render(study)
+    clean = Study(**{**vars(study), "verdicts": verdicts(*novelty_tables(0))})
+    assert "Ultrasound, SNGAN." in render(clean)
+    assert "SNGAN: memorising" not in render(clean)
+
+
+def test_what_the_filter_dropped_is_counted_only_where_there_is_one(study):
+    fates = pd.DataFrame(
+        {"modality": "ultrasound", "generator": "sngan", "pathology": "benign", "dropped": ["a"] * 3 + [np.nan]}
+    )
+    counts = count_filtered(fates).set_index("fate")
+    assert counts["synthetic ROIs"].to_dict() == {"a": 3, "passed": 1}
+    assert counts["% of the class"].to_dict() == {"a": "75.0", "passed": "25.0"}
+    assert "let classifiers see" not in render(study)
+    assert "let classifiers see" in render(Study(**{**vars(study), "filtered": fates}))
 
 
 def test_an_interval_that_holds_zero_cannot_tell():
