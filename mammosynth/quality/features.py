@@ -172,7 +172,7 @@ def _inception(weights: Path, device: torch.device) -> Network:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights))
-    network.to(device)
+    network = folded(network).to(device, memory_format=torch.channels_last)
     return lambda images: network(images)[0]
 
 

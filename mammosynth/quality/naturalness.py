@@ -211,18 +211,22 @@ def _niqe(parameters: dict[str, str | Path], device: torch.device | str) -> Meas
 
 
 def _brisque(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
-    """From LIVE's libsvm model: after a header, one line ``coefficient 1:value 2:value …`` for each support vector."""
-    _, _, lines = Path(parameters["brisque"]).read_text().partition("\nSV\n")
-    rows = [line.split() for line in lines.splitlines()]
-    coefficients = torch.tensor([float(row[0]) for row in rows])
-    vectors = torch.zeros(len(rows), 36)
-    for vector, row in zip(vectors, rows):
-        for entry in row[1:]:
-            position, value = entry.split(":")
-            vector[int(position) - 1] = float(value)
     file = io.BytesIO()
-    torch.save((coefficients, vectors), file)
+    torch.save(support_vectors(parameters["brisque"]), file)
     return _create("brisque", device, file)
+
+
+def support_vectors(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Coefficients [S] and vectors [S, 36] of BRISQUE's regression, of LIVE's libsvm model.
+
+    After a header that has one line ``coefficient 1:value 2:value …`` for each support vector.
+    """
+    _, _, lines = Path(path).read_text().partition("\nSV\n")
+    rows = [line.replace(":", " ").split() for line in lines.splitlines()]
+    vectors = np.zeros((len(rows), 36), np.float32)
+    for vector, row in zip(vectors, rows):
+        vector[np.array(row[1::2], int) - 1] = np.array(row[2::2], float)
+    return torch.tensor([float(row[0]) for row in rows]), torch.from_numpy(vectors)
 
 
 def _piqe(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
