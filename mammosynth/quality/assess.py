@@ -48,7 +48,7 @@ from mammosynth.quality.fidelity import (
 from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness
 from mammosynth.quality.novelty import Limits, Nearest, authentic, distance_ratio, find_nearest, limits, near_copies
 from mammosynth.quality.reference import Reference
-from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
+from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim, ssim_and_ms_ssim
 
 PAIRS = 150  # of a class, for MS-SSIM within a set
 WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
@@ -219,8 +219,7 @@ def _samples(
         chance = np.where(apart, rng.random(apart.shape), np.inf)
         for measure, cost in (("nearest real", away), ("random real", chance)):
             other = train.images[real[cost.argmin(axis=1)]]
-            for name, similarity in (("SSIM", ssim), ("MS-SSIM", ms_ssim)):
-                values = similarity(images.images[own], other)
+            for name, values in zip(("SSIM", "MS-SSIM"), ssim_and_ms_ssim(images.images[own], other)):
                 sample = _Sample(values, units[own][:, None], len(own), len(real))
                 samples.setdefault(f"{name}, {measure}", {})[pathology] = sample
     return samples
