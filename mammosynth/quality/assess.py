@@ -251,8 +251,8 @@ def _as_intended(images: ImageSet, probability: np.ndarray, reference: Reference
 
 def _novelty(nearest: Nearest, known: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
     """Whether each image is a near copy (1 or 0), and whether it is authentic (100 or 0, so that means are AuthPct)."""
-    limit = Limits(*(float(reference.limits[name]) for name in ("correlation", "relative_distance")))
-    return {NEAR_COPY: near_copies(nearest, limit).astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
+    copies = near_copies(nearest, novelty_limits(reference))
+    return {NEAR_COPY: copies.astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
 
 
 def _nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]:
@@ -264,6 +264,20 @@ def _nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]
         "nearest_by_correlation": train.ids[nearest.by_correlation],
         "correlation": nearest.correlation,
     }
+
+
+def nearest_in(table: pd.DataFrame, images: ImageSet, train: ImageSet) -> Nearest:
+    """The nearest training ROIs of *images*, as a table of images tells them."""
+    table = table.set_index("id").loc[images.ids.tolist()]
+    position = {name: i for i, name in enumerate(train.ids.tolist())}
+    columns = ("nearest_by_features", "distance", "relative_distance", "nearest_by_correlation", "correlation")
+    found = (table[name].map(position) if name.startswith("nearest") else table[name] for name in columns)
+    return Nearest(*(values.to_numpy() for values in found))
+
+
+def novelty_limits(reference: Reference) -> Limits:
+    """Beyond which an image of the fold is a near copy."""
+    return Limits(*(float(reference.limits[name]) for name in ("correlation", "relative_distance")))
 
 
 def _distance_rows(
