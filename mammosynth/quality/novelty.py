@@ -1,0 +1,320 @@
+"""Whether synthetic images are new, or copies of the ROIs that their generator was trained on. numpy and scipy only.
+
+Each image has two nearest training ROIs: by features, and by pixels. Training ROIs of both classes are searched, as a
+copy is a copy whatever its label. ROIs of the image's own unit are left out: a real image's own patient, and of a
+translation, which resembles its source by design, the source's patient. What a translation owes to its source is
+another question, with a measure of its own.
+
+**By features**, how near the nearest ROI is tells little: it depends on how common the image is, and noise or blur that
+no reader would see moves an image in features as far as another patient. How near it is *relative* to the mean distance
+of the next 50 (Carlini et al. 2023, "Extracting training data from diffusion models") asks whether this one ROI is
+nearer than its kind: a generator of average-looking images is near all ROIs, a copy is near one.
+
+**By pixels**, the measure is a correlation from −1 to 1 that brightness, contrast, a mirror, a shift of up to 5 px of
+128, slight noise and slight blur leave high: see `correlate`.
+
+**Near copy**: an image whose correlation is far above what real images of other patients reach, or one whose relative
+distance is below that and of which both measures name the same ROI. The second finds what correlation loses: copies
+turned, zoomed or bent a little. Features alone do not do: in a trial they called the few overexposed or almost empty
+masses of CBIS-DDSM copies of each other, and one in sixty images of a clean generator; that pixels, which share nothing
+with them, point to the same ROI excludes that. See `limits`.
+
+Nearest-neighbour distances fall as the training set grows, but not with the number of images that are compared with it:
+synthetic and held-out images of any number are measured against the same training ROIs, so their values compare.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta, binomtest, norm
+
+from mammosynth.classifiers.statistics import draw_patients
+from mammosynth.errors import InputError
+from mammosynth.quality.distances import distances
+
+NEIGHBOURS = 50  # that a nearest distance is relative to
+GRID = 48  # cells a side of the images that are correlated
+REACH = 2  # cells that an image may have been shifted by
+FINE, COARSE = 1 / 48, 1 / 16  # sigmas, as shares of the side: what lies between is structure
+FLATNESS = 0.1  # how far below the image's mean power structure still counts in full
+GREY_LEVEL = 0.5  # fainter structure than this is none
+OUTER, INNER = 3.0, 1.5  # interquartile ranges beyond the quartile: "far out" and "outside" (Tukey 1977)
+LEAST = 8  # real images that limits can be set by
+TOLERANCE = 0.02  # share of near copies that independent images may reach
+BATCH = 1000  # images at a time: memory stays flat
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest training ROIs of images, arrays [N]; ROIs as positions in the training set.
+
+    by_features, distance: the nearest in features, and its Euclidean distance; relative_distance: that over the mean
+    distance of the next 50, 0 to 1, where 0 is a copy; by_correlation, correlation: the nearest in pixels, −1 to 1.
+    """
+
+    by_features: np.ndarray
+    distance: np.ndarray
+    relative_distance: np.ndarray
+    by_correlation: np.ndarray
+    correlation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What near copies lie beyond: above the one, or below the other if both measures name the same ROI."""
+
+    correlation: float
+    relative_distance: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a generator memorised its training ROIs, and why.
+
+    share: of near copies among its images, with its 95 % interval (Wilson), NaN if there are none; real_share: of near
+    copies among held-out reals; unseen: the share of copies up to which a generator may go unmarked, see `judge`.
+    """
+
+    memorising: bool
+    share: float
+    low: float
+    high: float
+    n: int
+    real_share: float
+    n_real: int
+    unseen: float
+    reason: str
+
+
+def find_nearest(
+    images: np.ndarray,
+    features: np.ndarray,
+    units: np.ndarray,
+    train_images: np.ndarray,
+    train_features: np.ndarray,
+    train_units: np.ndarray,
+) -> Nearest:
+    """The nearest training ROIs of images uint8 [N, H, W] with features [N, d] that belong to units [N].
+
+    units: patients of real images and of translations' sources, else anything that is no training patient. The training
+    set may itself be asked for its nearest: each ROI finds those of other patients.
+
+    Raises ValueError if an image has no training ROI of another unit, or if shapes disagree.
+    """
+    if images.shape[1:] != train_images.shape[1:]:
+        raise ValueError(f"images are {images.shape[1:]} and training ROIs {train_images.shape[1:]}: crop all alike")
+    structure, found = _structure(train_images), []
+    for start in range(0, len(images), BATCH):
+        rows = slice(start, start + BATCH)
+        same = units[rows, None] == train_units[None, :]
+        if same.all(axis=1).any():
+            raise ValueError("an image has no training ROI of another unit to be compared with")
+        away = np.where(same, np.inf, distances(features[rows], train_features))
+        alike = np.where(same, -np.inf, _correlate(_structure(images[rows]), structure))
+        distance, relative = _relative(away)
+        found.append((away.argmin(1), distance, relative, alike.argmax(1), np.clip(alike.max(1), -1, 1)))
+    return Nearest(*map(np.concatenate, zip(*found))) if found else Nearest(*_empty())
+
+
+def _empty() -> list[np.ndarray]:
+    return [np.zeros(0, kind) for kind in (int, float, float, int, float)]
+
+
+def _relative(away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least distance of each row, and that over the mean of the next ones; 1 where no other is farther than 0."""
+    count = min(NEIGHBOURS + 1, away.shape[1])
+    nearest = np.sort(np.partition(away, count - 1, axis=1)[:, :count], axis=1)
+    distance, others = nearest[:, 0], nearest[:, 1:]
+    valid = np.isfinite(others)  # the rest are of the own unit
+    mean = np.where(valid, others, 0).sum(1) / np.maximum(valid.sum(1), 1)
+    return distance, np.divide(distance, mean, out=np.ones(len(away)), where=mean > 0)
+
+
+def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Correlations [n, m] of images uint8 [n, H, W] and [m, H, W], at the best of shifts, plain or mirrored.
+
+    Images are smoothed and sampled on a grid of 48×48; a wider smoothing is subtracted, and what is left is divided by
+    its local standard deviation. So light, shade and a single strong edge (a film's border, the rim of a cyst), which
+    many patients share, count no more than texture, which none do. Of x the middle is taken, and of y all windows of
+    its size up to 2 cells off (5 px of 128), of its mirror image too: the largest of their Pearson correlations.
+
+    Where there is no structure, as in a constant image, the correlation is 0: with all, itself included.
+    """
+    return _correlate(_structure(x), _structure(y))
+
+
+def _structure(images: np.ndarray) -> np.ndarray:
+    """Locally normalised structure float32 [n, GRID, GRID] of images."""
+    rows, columns = (_smoothing(side, FINE) for side in images.shape[1:])
+    wide = _smoothing(GRID, COARSE)
+    result = np.zeros((len(images), GRID, GRID), np.float32)
+    for start in range(0, len(images), BATCH):
+        smooth = rows @ images[start : start + BATCH].astype(np.float32) @ columns.T
+        detail = smooth - wide @ smooth @ wide.T
+        power = wide @ detail**2 @ wide.T
+        least = FLATNESS * power.mean((1, 2), keepdims=True) + GREY_LEVEL**2
+        result[start : start + BATCH] = detail / np.sqrt(power + least)
+    return result
+
+
+def _smoothing(side: int, sigma: float) -> np.ndarray:
+    """The matrix [GRID, side] of Gaussian means around the middles of GRID cells; sigma as a share of the side."""
+    middles = (np.arange(GRID) + 0.5) * side / GRID - 0.5
+    weights = np.exp(-((np.arange(side) - middles[:, None]) ** 2) / (2 * (sigma * side) ** 2))
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    inner, places = GRID - 2 * REACH, range(2 * REACH + 1)
+    middle = _standardised(x[:, REACH:-REACH, REACH:-REACH])
+    best = np.full((len(x), len(y)), -1, np.float32)
+    for other in (y, y[:, :, ::-1]):
+        for i in places:
+            for j in places:
+                window = _standardised(other[:, i : i + inner, j : j + inner])
+                np.maximum(best, middle @ window.T, out=best)
+    return best
+
+
+def _standardised(windows: np.ndarray) -> np.ndarray:
+    """Rows of mean 0 and norm 1, so that products are correlations; 0 where a window has no structure."""
+    rows = windows.reshape(len(windows), -1)
+    rows = rows - rows.mean(1, keepdims=True)
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, size, out=np.zeros_like(rows), where=size > 0.01 * np.sqrt(rows.shape[1]))
+
+
+def limits(real: Nearest) -> Limits:
+    """Where near copies begin: outside what real images of other patients reach.
+
+    real: of real images that no generator saw, or of the training ROIs, each compared with other patients'. The latter
+    are as independent of the ROIs compared with, and many times as many; held-out ones are then free to check them.
+
+    Tukey's fences (Exploratory Data Analysis, 1977), of Fisher's z of the correlations and of the logarithm of the
+    relative distances, which are more nearly normal: the outer one, 3 interquartile ranges beyond the quartile (4.7
+    standard deviations from the mean of a normal distribution), for the correlation, which decides alone; the inner
+    one, 1.5 ranges (2.7), for the relative distance, which does not. Quartiles, since the real images may hold copies
+    themselves (pictures of one lesion under two names): up to a quarter of them does not move the fences far.
+
+    Raises InputError for fewer than 8 images.
+    """
+    if len(real.correlation) < LEAST:
+        raise InputError(
+            f"{len(real.correlation)} real ROIs are too few to tell near copies by, {LEAST} are needed: add more "
+            "patients to the study"
+        )
+    z = np.arctanh(np.minimum(real.correlation, 1 - 1e-6))
+    closeness = -np.log(np.maximum(real.relative_distance, 1e-6))
+    return Limits(float(np.tanh(_fence(z, OUTER))), float(np.exp(-_fence(closeness, INNER))))
+
+
+def _fence(values: np.ndarray, ranges: float) -> float:
+    first, third = np.quantile(values, [0.25, 0.75])
+    return third + ranges * (third - first)
+
+
+def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
+    """Which images [N] are near copies of a training ROI."""
+    agreed = nearest.by_features == nearest.by_correlation
+    return (nearest.correlation > limit.correlation) | (agreed & (nearest.relative_distance < limit.relative_distance))
+
+
+def judge(copies: np.ndarray, real_copies: np.ndarray) -> Verdict:
+    """The verdict on a generator by which of its images [N], and of held-out reals [M], are near copies.
+
+    It is memorising if the 95 % interval of its share of near copies (Wilson 1927) lies above 2 %, more than images of
+    other patients reach, and above the least share that held-out reals have by their own interval: a few of few do not
+    excuse copying, many do, as then these images cannot be told apart, or training and validation part share lesions.
+
+    Few images hide a few copies: a generator of which the share *unseen* are copies is marked 19 times of 20.
+    """
+    share, low, high = _share(copies)
+    real_share, real_low, _ = _share(real_copies)
+    n, n_real, bar = len(copies), len(real_copies), float(np.fmax(TOLERANCE, real_low))
+    # The interval lies above the bar if the share does by so many standard errors of a share at the bar.
+    needed = int(n * bar + norm.ppf(0.975) * np.sqrt(n * bar * (1 - bar))) + 1
+    unseen = float(beta.ppf(0.95, needed, n - needed + 1)) if needed <= n else 1.0
+    memorising = bool(np.sum(copies) >= needed)
+    if n == 0:
+        reason = "There are no synthetic images to judge."
+    else:
+        reason = (
+            f"{_count(copies)} synthetic images (95 % CI {_percent(low)} to {_percent(high)}) and "
+            f"{_count(real_copies)} held-out real ROIs are near copies of training ROIs: "
+            f"{'' if memorising else 'not '}certainly more than {_percent(bar)}."
+        )
+        if not memorising:
+            reason += f" A share of less than {_percent(unseen)} might go unseen among {n} images."
+        if real_share > TOLERANCE:
+            reason += " Look at those held-out ROIs: their lesions may be in the training part, too."
+    return Verdict(memorising, share, low, high, n, real_share, n_real, unseen, reason)
+
+
+def _share(flags: np.ndarray) -> tuple[float, float, float]:
+    """The share of images that are flagged, and its 95 % interval."""
+    if not len(flags):
+        return np.nan, np.nan, np.nan
+    low, high = binomtest(int(np.sum(flags)), len(flags)).proportion_ci(method="wilson")
+    return float(np.mean(flags)), float(low), float(high)
+
+
+def _count(flags: np.ndarray) -> str:
+    of = f"{np.sum(flags)} of {len(flags)}"
+    return f"{of} ({_percent(np.mean(flags))})" if len(flags) else of
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def authentic(nearest: Nearest, train_features: np.ndarray) -> np.ndarray:
+    """Which images [N] are authentic: farther from the nearest training ROI than that is from its own nearest.
+
+    Alaa et al. (2022, "How faithful is your synthetic data?"); AuthPct is the percentage of authentic
+    images (Stein et al. 2023). Independent images of the same distribution reach about a half, depending on the
+    dimension, so a value needs that of held-out reals beside it.
+
+    Raises ValueError for fewer than two training ROIs.
+    """
+    if len(train_features) < 2:
+        raise ValueError("authenticity needs two training ROIs at least")
+    away = distances(train_features, train_features)
+    np.fill_diagonal(away, np.inf)
+    return nearest.distance > away.min(1)[nearest.by_features]
+
+
+def distance_ratio(
+    distance: np.ndarray,
+    real_distance: np.ndarray,
+    units: np.ndarray,
+    real_units: np.ndarray,
+    percentile: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> tuple[float, float, float]:
+    """A percentile (0 to 100) of synthetic images' distances to the nearest training ROI over that of held-out reals.
+
+    About 1 where synthetic images are as far from the training ROIs as other patients are; a low percentile well below
+    1 is a group of copies. distance [N] and real_distance [M] may differ in number, see above.
+
+    Returns value, low, high: the 95 % interval by bootstrap of units [N] and real_units [M], each by itself. NaN where
+    the reals' percentile is 0, or without images.
+    """
+    if not len(distance) or not len(real_distance):
+        return np.nan, np.nan, np.nan
+    parts = [
+        _percentile(values, np.concatenate([np.ones((1, len(values))), draw_patients(of, resamples, rng)]), percentile)
+        for values, of in ((distance, units), (real_distance, real_units))
+    ]
+    ratios = np.divide(*parts, out=np.full(resamples + 1, np.nan), where=parts[1] > 0)
+    valid = ratios[1:][np.isfinite(ratios[1:])]
+    low, high = np.percentile(valid, [2.5, 97.5]) if len(valid) else (np.nan, np.nan)
+    return float(ratios[0]), float(low), float(high)
+
+
+def _percentile(values: np.ndarray, weights: np.ndarray, percentile: float) -> np.ndarray:
+    """Percentiles [B] of values [N] that count as often as weights [B, N] say: the first value to reach the share."""
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[:, order], axis=1)
+    reached = cumulative >= percentile / 100 * cumulative[:, -1:] - 1e-9
+    return values[order][reached.argmax(axis=1)]
