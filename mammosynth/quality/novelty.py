@@ -222,48 +222,49 @@ def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
 def judge(copies: np.ndarray, real_copies: np.ndarray) -> Verdict:
     """The verdict on a generator by which of its images [N], and of held-out reals [M], are near copies.
 
-    It is memorising if the 95 % interval of its share of near copies (Wilson 1927) lies above 2 %, which images of
-    other patients do not reach, and above the share of held-out reals. Where that is large, training and validation
-    part share patients: only a generator that copies more than that stands out.
+    It is memorising if the 95 % interval of its share of near copies (Wilson 1927) lies above 2 %, more than images of
+    other patients reach, and above the least share that held-out reals have by their own interval: a few of few do not
+    excuse copying, many do, as then these images cannot be told apart, or training and validation part share lesions.
 
-    Few images hide a few copies: with *unseen* of them copies, a generator would be marked 19 times of 20.
+    Few images hide a few copies: a generator of which the share *unseen* are copies is marked 19 times of 20.
     """
-    n, n_real, found = len(copies), len(real_copies), int(np.sum(copies))
-    real_share = float(np.mean(real_copies)) if n_real else np.nan
-    bar = max(TOLERANCE, real_share if n_real else 0.0)
-    # Wilson's lower bound is above the bar if the share is so many standard errors, as they would be at the bar, above.
-    needed = int(np.floor(n * bar + norm.ppf(0.975) * np.sqrt(n * bar * (1 - bar)))) + 1
+    share, low, high = _share(copies)
+    real_share, real_low, _ = _share(real_copies)
+    n, n_real, bar = len(copies), len(real_copies), float(np.fmax(TOLERANCE, real_low))
+    # The interval lies above the bar if the share does by so many standard errors of a share at the bar.
+    needed = int(n * bar + norm.ppf(0.975) * np.sqrt(n * bar * (1 - bar))) + 1
     unseen = float(beta.ppf(0.95, needed, n - needed + 1)) if needed <= n else 1.0
-    interval = binomtest(found, n).proportion_ci(method="wilson") if n else (np.nan, np.nan)
-    share, low, high = found / n if n else np.nan, float(interval[0]), float(interval[1])
-    reason = _reason(found, n, low, high, int(np.sum(real_copies)), n_real, bar, unseen)
-    return Verdict(found >= needed, share, low, high, n, real_share, n_real, unseen, reason)
-
-
-def _reason(
-    found: int, n: int, low: float, high: float, found_real: int, n_real: int, bar: float, unseen: float
-) -> str:
+    memorising = bool(np.sum(copies) >= needed)
     if n == 0:
-        return "There are no synthetic images to judge."
-    of_real = f"{found_real} of {n_real} held-out real ROIs"
-    if n_real:
-        of_real += f" ({_percent(found_real / n_real)})"
-    sentence = (
-        f"{found} of {n} synthetic images ({_percent(found / n)}, 95 % CI {_percent(low)} to {_percent(high)}) and "
-        f"{of_real} are near copies of training ROIs: {'' if low > bar else 'not '}certainly more than {_percent(bar)}."
-    )
-    if low <= bar:
-        sentence += f" A share of less than {_percent(unseen)} might go unseen among {n} images."
-    if bar > TOLERANCE:
-        sentence += (
-            " Look at the held-out ROIs that are near copies: the same lesion may be in the training and in the "
-            "validation part."
+        reason = "There are no synthetic images to judge."
+    else:
+        reason = (
+            f"{_count(copies)} synthetic images (95 % CI {_percent(low)} to {_percent(high)}) and "
+            f"{_count(real_copies)} held-out real ROIs are near copies of training ROIs: "
+            f"{'' if memorising else 'not '}certainly more than {_percent(bar)}."
         )
-    return sentence
+        if not memorising:
+            reason += f" A share of less than {_percent(unseen)} might go unseen among {n} images."
+        if real_share > TOLERANCE:
+            reason += " Look at those held-out ROIs: their lesions may be in the training part, too."
+    return Verdict(memorising, share, low, high, n, real_share, n_real, unseen, reason)
+
+
+def _share(flags: np.ndarray) -> tuple[float, float, float]:
+    """The share of images that are flagged, and its 95 % interval."""
+    if not len(flags):
+        return np.nan, np.nan, np.nan
+    low, high = binomtest(int(np.sum(flags)), len(flags)).proportion_ci(method="wilson")
+    return float(np.mean(flags)), float(low), float(high)
+
+
+def _count(flags: np.ndarray) -> str:
+    of = f"{np.sum(flags)} of {len(flags)}"
+    return f"{of} ({_percent(np.mean(flags))})" if len(flags) else of
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %" if share >= 0.0005 else "0 %"
+    return f"{100 * share:.1f} %"
 
 
 def authentic(nearest: Nearest, train_features: np.ndarray) -> np.ndarray:
