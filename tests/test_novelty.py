@@ -168,6 +168,14 @@ def test_correlation_is_symmetric_about_its_extremes():
     assert np.diag(negative).max() < 0.6  # a negative is no copy
 
 
+def test_a_strong_edge_that_images_share_makes_no_copies_of_them():
+    films = grey(0.15 * TRAIN[:20] + 60.0)
+    films[:, :, :12] = 240
+    values = correlate(films, films)
+    np.testing.assert_allclose(np.diag(values), 1, atol=1e-5)
+    assert np.median(values[~np.eye(20, dtype=bool)]) < 0.6
+
+
 @pytest.mark.parametrize("shape", [(64, 64), (128, 96), (256, 256), (8, 8)])
 def test_images_of_any_size_correlate(shape):
     x = grey(gaussian_filter(np.random.default_rng(0).normal(size=(6, *shape)), (0, 1, 1)) * 300 + 128)
@@ -292,6 +300,7 @@ def ratio(distance, real_distance, percentile=50, units=None, real_units=None):
 
 def test_the_distance_ratio_by_hand():
     assert ratio([1, 2, 3, 4, 5], [4, 6, 2])[0] == 3 / 4
+    assert ratio([4, 3, 2, 1], [4])[0] == 2 / 4
     assert ratio(range(1, 101), range(10, 1010, 10), 5)[0] == 5 / 50
 
 

@@ -14,10 +14,14 @@ nearer than its kind: a generator of average-looking images is near all ROIs, a 
 128, slight noise and slight blur leave high: see `correlate`.
 
 **Near copy**: an image whose correlation is far above what real images of other patients reach, or one whose relative
-distance is below that and of which both measures name the same ROI. The second finds what correlation loses: copies
-turned, zoomed or bent a little. Features alone do not do: in a trial they called the few overexposed or almost empty
-masses of CBIS-DDSM copies of each other, and one in sixty images of a clean generator; that pixels, which share nothing
-with them, point to the same ROI excludes that. See `limits`.
+distance is below that and of which both measures name the same ROI. The second finds some of what correlation loses:
+copies turned or enlarged. Features alone do not do: they called the few overexposed or almost empty masses of CBIS-DDSM
+copies of each other, and 1.7 % of a clean generator's images; that pixels, which share nothing with them, point to the
+same ROI excludes that. See `limits`.
+
+Tried on BUSI and CBIS-DDSM: all copies with the changes named above are found, and so are nearly all turned by 5°, but
+few of those turned by 12° and some of those enlarged by 15 %, the fewer the more the features ignore where things are.
+Of the training ROIs .3 to 1.6 % are called near copies of another patient's, most of them two pictures of one lesion.
 
 Nearest-neighbour distances fall as the training set grows, but not with the number of images that are compared with it:
 synthetic and held-out images of any number are measured against the same training ROIs, so their values compare.
@@ -36,8 +40,8 @@ NEIGHBOURS = 50  # that a nearest distance is relative to
 GRID = 48  # cells a side of the images that are correlated
 REACH = 2  # cells that an image may have been shifted by
 FINE, COARSE = 1 / 48, 1 / 16  # sigmas, as shares of the side: what lies between is structure
-FLATNESS = 0.1  # how far below the image's mean power structure still counts in full
-GREY_LEVEL = 0.5  # fainter structure than this is none
+FLATNESS = 0.1  # of the image's mean power, added to the local one: nearly flat places are not blown up
+GREY_LEVEL = 0.5  # fainter structure than this is noise
 OUTER, INNER = 3.0, 1.5  # interquartile ranges beyond the quartile: "far out" and "outside" (Tukey 1977)
 LEAST = 8  # real images that limits can be set by
 TOLERANCE = 0.02  # share of near copies that independent images may reach
@@ -138,7 +142,8 @@ def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     many patients share, count no more than texture, which none do. Of x the middle is taken, and of y all windows of
     its size up to 2 cells off (5 px of 128), of its mirror image too: the largest of their Pearson correlations.
 
-    Where there is no structure, as in a constant image, the correlation is 0: with all, itself included.
+    Where there is no structure, as in a constant image, the correlation is 0: with all, itself included. So a constant
+    image is no near copy of anything.
     """
     return _correlate(_structure(x), _structure(y))
 
