@@ -112,6 +112,33 @@ def test_inception_is_torch_fidelitys_own(tmp_path, monkeypatch):
     assert np.ptp(found) > 0.1
 
 
+def test_dinov2_is_loaded_from_its_file_and_sees_224_px(tmp_path):
+    """With random weights under the names and in the shapes of the published file."""
+    import mammosynth.vision  # noqa: F401  isort: skip  (before timm)
+    import timm
+
+    published = timm.create_model("vit_small_patch14_dinov2", num_classes=0).eval()  # at 518 px: 37 × 37 patches
+    state = published.state_dict()
+    assert sum(array.numel() for array in state.values()) + 384 == 22_056_576  # the published file has 88.3 MB
+    assert state["pos_embed"].shape == (1, 1 + 37**2, 384)
+    y, x = np.indices((37, 37))
+    state["pos_embed"][0, 1:, :2] = torch.from_numpy(np.stack([y, x], 2).reshape(-1, 2)).float()
+    for name in state:
+        if name.endswith("gamma"):
+            state[name].fill_(1)  # else blocks at random do next to nothing
+    torch.save(state | {"mask_token": torch.zeros(1, 384)}, tmp_path / "weights.pth")
+    images = textures(3)
+    found = features(images, "dinov2", tmp_path / "weights.pth")
+    assert found.shape == (3, 384)
+    assert features(images[2:], "dinov2", tmp_path / "weights.pth") == pytest.approx(found[2:], abs=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+    grid = module._dinov2_positions(state["pos_embed"])[0, 1:, :2].reshape(16, 16, 2).numpy()
+    inner = np.arange(2, 14)
+    expected = (inner + 0.5) * 37 / 16.1 - 0.5  # of patches' centres; with a ratio of 16 the last is 0.2 more
+    assert grid[inner, 5, 0] == pytest.approx(expected, abs=0.06)  # how far the cubic is from the line
+    assert grid[5, inner, 1] == pytest.approx(expected, abs=0.06)
+
+
 def test_only_inception_gives_fid_and_kid():
     names = {name: [EXTRACTORS[name].measure(m) for m in ("FD", "KD", "floor/FD", "recall")] for name in EXTRACTORS}
     assert names["inception"] == ["FID", "KID", "floor/FID", "recall (Inception 2015-12-05)"]

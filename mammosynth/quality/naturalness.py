@@ -73,12 +73,12 @@ def fit_niqe(images: np.ndarray) -> NiqeModel:
     here: a smooth block is tissue, and leaving it out would make real images unlike their own model. Blocks without
     features, such as those in a black background, are left out here as in the scores.
 
-    Raises ValueError if *images* is anything else, or if none has features.
+    Raises ValueError if *images* is anything else, or if no more than 36 of their blocks have features.
     """
     _check(images)
     batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     blocks = [_with_features(image) for batch in batches for image in niqe_features(batch, REFITTED_BLOCK)]
-    if sum(map(len, blocks)) < 2:
+    if sum(map(len, blocks)) <= 36:  # the covariance of 36 features would be singular
         raise ValueError(f"{len(images)} images have too few blocks with features to fit NIQE's model to")
     found = np.concatenate(blocks)
     return NiqeModel(found.mean(0), np.cov(found, rowvar=False), sum(len(image) == 0 for image in blocks))
