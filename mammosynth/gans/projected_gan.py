@@ -150,6 +150,7 @@ class ProjectedGan(NoiseGan):
 
     betas = (0.0, 0.99)
     conditional = True
+    decay = 0.3
 
     def make_networks(self) -> None:
         self.generators["all"] = FastGenerator(self.settings.width)
