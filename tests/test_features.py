@@ -14,14 +14,6 @@ from mammosynth.quality.features import EXTRACTORS, features
 SHIPPED = ("efficientnet_lite0", "squeezenet")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("extractor", SHIPPED)
 def test_order_and_batch_do_not_matter(extractor):
     images = textures(module.BATCH + 3)

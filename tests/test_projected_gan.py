@@ -19,14 +19,6 @@ from mammosynth.imageset import ImageSet
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def made(seed: int = 0, **changes) -> ProjectedGan:
     values = {"width": 4, "steps": 3, "batch": 4, "learning_rate": 2e-4, "precision": "float32"} | changes
     torch.manual_seed(seed)
