@@ -21,6 +21,7 @@ def lesions(benign=60, malignant=30, per_group=2, database="d", seed=0):
             "database": database,
             "modality": "ultrasound",
             "pathology": pathology,
+            "official_fold": pd.NA,
         }
     )
     return frame.iloc[rng.permutation(len(frame))].reset_index(drop=True)

@@ -12,20 +12,15 @@ Licence: public, to be cited: W. Al-Dhabyani et al., "Dataset of breast ultrasou
 
 import re
 from collections import defaultdict
-from functools import reduce
 from pathlib import Path
-
-import numpy as np
 
 from mammosynth.databases.lesion import (
     Lesion,
     Problems,
     Reading,
     Source,
-    bounding_box,
-    read_mask,
+    masks_box,
     read_sidecar,
-    read_size,
     refuse_other_images,
 )
 from mammosynth.errors import InputError
@@ -139,5 +134,4 @@ def _box(image: Path, masks: list[Path]) -> tuple[int, int, int, int]:
     """Box of the united masks of an image."""
     if not masks:
         raise InputError(f"{image} has no mask: add {image.stem}_mask.png, or list it in its source's exclusions")
-    size = read_size(image)
-    return bounding_box(reduce(np.logical_or, (read_mask(path, size) for path in masks)))
+    return masks_box(image, masks)
