@@ -119,21 +119,30 @@ def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, str]:
     key, value = columns
     found: dict[str, str] = {}
     for row in read_csv(path, columns):
-        if row[key] in found:
+        if row.text(key) in found:
             raise InputError(f'{path} names "{row[key]}" twice (line {row.number}): keep one of the rows')
         found[row[key]] = row[value]
     return found
 
 
 def refuse_other_images(paths: Iterable[Path], read: Iterable[str]) -> None:
-    """Raise InputError if some *paths* are images, by their suffix, but of none of the suffixes *read*."""
-    others = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES - set(read)]
+    """Raise InputError if some *paths* are images, by suffix or by content, but of none of the suffixes *read*."""
+    rest = [path for path in paths if path.suffix.lower() not in read]
+    others = [path for path in rest if path.suffix.lower() in IMAGE_SUFFIXES or (path.is_file() and _holds_image(path))]
     if others:
         raise InputError(
             f"{min(others)}"
             + (f" and {len(others) - 1} more" if len(others) > 1 else "")
             + f" would not be read, as only {', '.join(read)} is: convert to PNG, or take out of the folder"
         )
+
+
+def _holds_image(path: Path) -> bool:
+    try:
+        read_size(path)
+    except InputError:
+        return False
+    return True
 
 
 def refuse_unnamed(folder: Path, images: Iterable[Path], named: Iterable[str], table: str) -> None:
