@@ -252,7 +252,9 @@ def test_a_table_may_hold_anything(database):
                 broken[index][column] = cell
                 with database.changed():
                     write(broken, path)
-                    verdict, differ = judge(database, [[path.name], [f"line {index + 1}", f'"{cell or lines[index][0]}"']])
+                    verdict, differ = judge(
+                        database, [[path.name], [f"line {index + 1}", f'"{cell or lines[index][0]}"']]
+                    )
                 if verdict not in ("", "read", "unexcluded") or len(differ) > 1:
                     faults.append((path.name, index + 1, column, cell, verdict, differ))
     assert not faults, "\n".join(map(str, faults[:10]))
