@@ -21,7 +21,7 @@ SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text
 
 
 def table(root: Path, rows: list[tuple], seed: int) -> dict:
-    """A source with the reader table: image, pathology, patient; each row another lesion of an image of its own name."""
+    """A source with the reader table; rows: image, pathology, patient and view, where an image may come again."""
     lines, count = [["image", "x0", "y0", "x1", "y1", "pathology", "patient", "view"]], {}
     for image, pathology, patient, *view in rows:
         number = count[image] = count.get(image, 0) + 1
@@ -52,7 +52,7 @@ def test_patients_of_two_databases_do_not_collide(two):
 
 
 def test_a_source_cannot_be_named_so_that_its_patients_look_like_anothers():
-    """Groups are named after source/patient: a source with a slash in its name could make `a/b` + `c` of `a` + `b/c`."""
+    """Groups are named source/patient: were a slash allowed in a source's name, a/b + c would be a + b/c."""
     names = SCHEMA["properties"]["sources"]
     jsonschema.validate({"a_b": {"reader": "busi", "modality": "ultrasound"}}, names)
     with pytest.raises(jsonschema.ValidationError):
@@ -85,8 +85,8 @@ def test_the_parts_of_pooled_databases_hold_both_and_split_no_patient(two):
 
 def test_views_and_classes_of_a_patient_stay_together(tmp_path):
     """A lesion in two views, a patient with a benign and a malignant lesion, and an image that shows both."""
-    rows = [(f"p{n}_{view}.png", label, f"P{n}", view)
-            for n in range(10) for view, label in (("CC", "benign"), ("MLO", "benign"), ("R", "malignant"))]  # fmt: skip
+    seen = (("CC", "benign"), ("MLO", "benign"), ("R CC", "malignant"))
+    rows = [(f"p{n}_{view}.png", label, f"P{n}", view) for n in range(10) for view, label in seen]
     rows += [(f"q{n}.png", label, f"Q{n}", "CC") for n in range(10) for label in ("benign", "malignant")]
     lesions = read_lesions({"db": table(tmp_path / "db", rows, 300)})
     assert len(lesions) == 50
