@@ -165,7 +165,9 @@ def small_breast_lesions_usg(root: Path) -> dict:
     def rgba(pixels: np.ndarray) -> np.ndarray:
         return np.dstack([pixels] * 3 + [np.full_like(pixels, 255)])
 
-    rows = [["CaseID", "Image_filename", "Mask_tumor_filename", "Mask_other_filename", "BIRADS", "Classification"]]
+    rows = [
+        ["CaseID", "Image_filename", "Mask_tumor_filename", "Mask_other_filename", "Age", "BIRADS", "Classification"]
+    ]
     for number, (label, box) in enumerate(zip([*LABELS, "normal"], [*BOXES, None]), start=1):
         stem = f"case{number:03d}"
         save(rgba(picture(number)), root / f"{stem}.png")
@@ -177,7 +179,7 @@ def small_breast_lesions_usg(root: Path) -> dict:
             save(rgba(mask_of((60, 40, 64, 44))), root / masks[1])
             save(rgba(mask_of((0, 0, 80, 3))), root / f"{stem}_other1.png")
         other = f"{stem}_other1.png" if number == 1 else None
-        rows.append([number, f"{stem}.png", "&".join(masks) or None, other, "4a", label])
+        rows.append([number, f"{stem}.png", "&".join(masks) or None, other, 40 + number, "4a", label])
     save_excel(rows, root / "BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx")
     return {}
 

@@ -66,8 +66,9 @@ def test_the_five_lines_of_the_readme(tmp_path):
 
 
 def test_columns_may_stand_in_any_order_and_others_are_not_read(folder):
-    write(folder, "P1,a.png,Ä,m.png,Benign", head="patient,image,Alter,mask,pathology")
+    write(folder, "P1,a.png,Ä,m.png,Benign,4c,52", head="patient,image,Herkunft,mask,pathology,birads,age")
     (lesion,) = read(folder).lesions
+    assert (lesion.birads, lesion.age, lesion.view) == ("4c", "52", "")
     assert (lesion.patient_id, lesion.pathology, boxes([lesion])) == ("P1", "benign", BOXES[:1])
 
 

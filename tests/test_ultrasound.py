@@ -75,6 +75,7 @@ def test_bus_bra(bus_bra):
     assert boxes(lesions) == [*BOXES, *BOXES[:2]]
     assert {lesion.excluded for lesion in lesions} == {""}
     assert {lesion.official_fold for lesion in lesions} == {None}
+    assert {lesion.birads for lesion in lesions} == {"4"}
 
 
 def test_bus_bra_is_found_below_its_root(bus_bra, tmp_path_factory):
@@ -141,6 +142,7 @@ def test_breast_lesions_usg(brest):
     assert lesions[0].mask == f"{brest / 'case001_tumor.png'};{brest / 'case001_tumor2.png'}"
     assert [lesion.patient_id for lesion in lesions] == ["1", "2", "3", "4"]
     assert [path.name for path in reading.normals] == ["case005.png"]
+    assert [(lesion.age, lesion.birads) for lesion in lesions] == [(f"{40 + n}", "4a") for n in range(1, 5)]
 
 
 def test_breast_lesions_usg_images_may_lie_in_a_folder_below(brest):
@@ -167,11 +169,17 @@ def test_rgba_images_are_read_as_grey(brest):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ([1, "case001.png", None, None, "4a", "benign"], "line 2 is benign and has 0 tumour masks"),
-        ([5, "case005.png", "case001_tumor.png", None, "1", "normal"], "line 6 is normal and has 1 tumour masks"),
-        ([1, "case001.png", "case001_tumor.png", None, "4a", "B"], 'line 2: Classification is "B", not benign or mal'),
-        ([None, "case001.png", "case001_tumor.png", None, "4a", "benign"], "line 2 has no CaseID: fill it in"),
-        ([1, "case001.png", "case001_tumor.png&case9.png", None, "4a", "benign"], "line 2 names case9.png, which does"),
+        ([1, "case001.png", None, None, 41, "4a", "benign"], "line 2 is benign and has 0 tumour masks"),
+        ([5, "case005.png", "case001_tumor.png", None, 41, "1", "normal"], "line 6 is normal and has 1 tumour masks"),
+        (
+            [1, "case001.png", "case001_tumor.png", None, 41, "4a", "B"],
+            'line 2: Classification is "B", not benign or mal',
+        ),
+        ([None, "case001.png", "case001_tumor.png", None, 41, "4a", "benign"], "line 2 has no CaseID: fill it in"),
+        (
+            [1, "case001.png", "case001_tumor.png&case9.png", None, 41, "4a", "benign"],
+            "line 2 names case9.png, which does",
+        ),
     ],
 )
 def test_rows_of_breast_lesions_usg_that_contradict_themselves_are_refused(brest, row, message):

@@ -100,6 +100,8 @@ def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
             **dict(zip(("x0", "y0", "x1", "y1"), (None,) * 4 if excluded else masks_box(image, masks))),
             pathology=pathology,
             excluded=excluded,
+            age=row["Age"],
+            birads=row["BIRADS"],
         )
     )
 

@@ -35,8 +35,9 @@ class Lesion:
 
     The box is in pixels of the image, half-open, row 0 at the top; it may cross the image's border (mini-MIAS circles
     do), and is None where the database gives none. *mask* holds the paths of the lesion's masks, joined by ``;``.
-    *excluded* is the reason why the lesion cannot be used, or empty. *official_fold*, from 0 up, is the fold that the
-    database's makers put its patient into, where the source asks for theirs.
+    *excluded* is the reason why the lesion cannot be used, or empty. *age* (years) and *birads* are the database's
+    words. *official_fold*, from 0 up, is the fold that the database's makers put its patient into, where the source
+    asks for theirs.
     """
 
     lesion_id: str
@@ -52,6 +53,8 @@ class Lesion:
     pathology: str
     view: str = ""
     excluded: str = ""
+    age: str = ""
+    birads: str = ""
     official_fold: int | None = None
 
 
