@@ -10,6 +10,7 @@ from PIL import Image
 
 from mammosynth.curation import read_lesions
 from mammosynth.databases import open_source, read_database
+from mammosynth.databases.lesion import read_size
 from mammosynth.errors import InputError
 from mammosynth.rois import crop_rois
 
@@ -210,6 +211,45 @@ def test_formats_and_depths(folder, suffix, bits):
     save(picture(5), folder / f"c{suffix}")
     plain, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16)
     assert np.abs(images.images[0].astype(int) - plain.images[0]).max() <= 2  # whatever its depth, it looks the same
+
+
+def test_a_file_of_several_images_is_refused(folder):
+    pages = [Image.fromarray(picture(n)) for n in (5, 6)]
+    pages[0].save(folder / "c.tif", save_all=True, append_images=pages[1:])
+    write(folder, "c.tif,m.png,,,,,benign,P,", "a.png,c.tif,,,,,malignant,Q,")
+    with pytest.raises(InputError, match=r"c\.tif cannot be read as an image \(it holds 2 images: save the one"):
+        read(folder)
+
+
+def test_dicom(folder):
+    write_dicom = pytest.importorskip("dicom_for_tests", reason="no DICOM is read").write_dicom
+    greys = picture(5).astype(np.uint16) * 16
+    write_dicom(folder / "c.dcm", greys, bits=12)
+    write_dicom(folder / "inverted.DCM", 4095 - greys, bits=12, photometric="MONOCHROME1")
+    write_dicom(folder / "mask.dcm", mask_of(BOXES[1]))
+    write(folder, "c.dcm,mask.dcm,,,,,benign,P,", "inverted.DCM,,5,6,35,46,malignant,Q,")
+    lesions = read_lesions({"db": settings("table", folder, near_duplicates=None)})
+    assert lesions[["x0", "y0", "x1", "y1"]].to_numpy(dtype=int).tolist() == [list(BOXES[1])] * 2
+    images, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert np.array_equal(*images.images)
+    assert images.images.std() > 20
+
+
+def test_real_dicom_crops_by_a_table(tmp_path):
+    pytest.importorskip("pydicom", reason="no DICOM is read")
+    crops = sorted(path for path in real("cbis-ddsm").rglob("*.dcm") if "ROI mask" not in str(path))
+    rows = []
+    for number, path in enumerate(crops):
+        (tmp_path / f"{number}.dcm").symlink_to(path)
+        width, height = read_size(path)
+        label = "malignant" if number % 2 else "benign"  # the label is the table's, whatever the folder says
+        rows.append([f"{number}.dcm", 0, 0, width, height, label, f"P{number}"])
+    save_csv([["image", "x0", "y0", "x1", "y1", "pathology", "patient"], *rows], tmp_path / "lesions.csv")
+    lesions = read_lesions({"db": settings("table", tmp_path)})
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert len(images) == len(crops) >= 3
+    assert (table["scale"] > 1).all()
+    assert images.images.std(axis=(1, 2)).min() > 10
 
 
 def test_real_films_by_a_table_are_what_their_reader_finds(tmp_path):

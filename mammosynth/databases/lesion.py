@@ -184,6 +184,8 @@ def read_image(path: Path) -> np.ndarray:
     Raises InputError if the file is not an image, or is cut short.
     """
     with _readable(path), Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise ValueError(f"it holds {image.n_frames} images: save the one with the lesion as a file")
         if image.mode == "F":
             raise ValueError("its greys are no whole numbers")
         if image.mode.startswith("I"):  # 16 bits, in Pillow's names
