@@ -107,7 +107,7 @@ def test_two_masks_of_bus_bra_that_are_swapped_are_noticed(bus_bra):
 def test_the_official_folds_of_bus_bra_count_from_0(bus_bra):
     lesions = read("bus_bra", bus_bra, official_folds=5).lesions
     assert [lesion.official_fold for lesion in lesions] == [0, 0, 1, 2, 3, 4]
-    with pytest.raises(InputError, match=r"10-fold-cv\.csv does not exist"):
+    with pytest.raises(InputError, match=r"10-fold-cv\.csv does not exist: add the file of the database, or leave out"):
         read("bus_bra", bus_bra, official_folds=10)
 
 
@@ -304,15 +304,15 @@ def test_real_sonograms_in_another_layout_are_the_same_lesions(tmp_path, reader)
 
 
 @pytest.mark.parametrize(
-    ("folder", "reader", "count", "normals"),
+    ("reader", "count", "normals"),
     [
-        ("udiat", "udiat", {"benign": 109, "malignant": 54}, 0),
-        ("bus-bra", "bus_bra", {"benign": 1268, "malignant": 607}, 0),
-        ("breast-lesions-usg", "breast_lesions_usg", {"benign": 154, "malignant": 98}, 4),
+        ("udiat", {"benign": 109, "malignant": 54}, 0),
+        ("bus_bra", {"benign": 1268, "malignant": 607}, 0),
+        ("breast_lesions_usg", {"benign": 154, "malignant": 98}, 4),
     ],
 )
-def test_real_counts(folder, reader, count, normals):
-    reading = read(reader, real(folder))
+def test_real_counts(reader, count, normals):
+    reading = read(reader, real(reader))
     labels = [lesion.pathology for lesion in reading.lesions]
     assert {label: labels.count(label) for label in count} == count
     assert len(reading.normals) == normals

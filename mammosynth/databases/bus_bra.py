@@ -111,6 +111,8 @@ def _read_folds(folder: Path, rows: list[Row], source: Source) -> dict[str, int]
     if count is None:
         return {}
     path = folder / f"{count}-fold-cv.csv"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: add the file of the database, or leave out official_folds")
     problems = Problems()
     folds: dict[str, int] = {}
     for row in unique(read_csv(path, ("ID", "kFold")), "ID", problems):
