@@ -122,8 +122,9 @@ def test_rows_are_complete(real, judged):
         found = rows[rows["generator"] == generator]
         for pathology in ("benign", "malignant", ALL):
             assert sorted(found.loc[found["pathology"] == pathology, "measure"]) == sorted(measures)
-    assert rows[["value", "low", "high"]].notna().all(axis=None)
-    assert (rows["low"] <= rows["high"]).all()
+    assert rows["value"].notna().all()
+    assert rows["low"].notna().mean() > 0.9  # not where all resamples agree
+    assert not (rows["low"] >= rows["high"]).any()
     assert (rows["failures"] == 0).all()
 
 

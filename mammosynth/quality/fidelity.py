@@ -185,6 +185,6 @@ def _ratio_row(
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles of the values that are numbers."""
+    """The 2.5 and 97.5 percentiles of the values that are numbers; NaN where all agree, which is no certainty."""
     valid = values[np.isfinite(values)]
-    return tuple(np.percentile(valid, [2.5, 97.5])) if len(valid) else (np.nan, np.nan)
+    return tuple(np.percentile(valid, [2.5, 97.5])) if len(np.unique(valid)) > 1 else (np.nan, np.nan)

@@ -49,6 +49,11 @@ MIX_DASHES = {
 NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
 CLASS_DASHES = {"all": "-", "benign": "--", "malignant": ":"}
+# Measures whose sisters are drawn.
+IN_TABLES_ONLY = (
+    "FD∞", "FID∞", "density", "coverage", "SSIM, random", "MS-SSIM, nearest", "MS-SSIM, random",
+    "nearest training ROI, 5th",
+)  # fmt: skip
 COPY_COLOUR = "#D55E00"
 KEPT = {"marker": "o", "linestyle": "", "markersize": 5, "color": "#009E73", "markeredgecolor": "white", "zorder": 3}
 
@@ -364,9 +369,9 @@ def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
 
 
 def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
-    """Bars of every GAN by measure (both classes pooled), marks of each class, lines of the real set and the floor."""
+    """Bars of every GAN by measure (both classes pooled), marks of each class, lines of what real ROIs reach."""
     summary = summarise_quality(quality[quality["modality"] == modality])
-    measures = list(summary["measure"].unique())
+    measures = [measure for measure in summary["measure"].unique() if not measure.startswith(IN_TABLES_ONLY)]
     gans = [g for g in summary["generator"].unique() if g not in BASELINES]
     colours = colours_of(gans)
     figure, axes = _panels(len(measures), 4 if len(measures) > 6 else 3, 2.0)
