@@ -23,7 +23,7 @@ from mammosynth.progress import track
 log = logging.getLogger(__name__)
 
 HASH_SIZE = 16  # 16 × 16 = 256 bits
-BOX = ["x0", "y0", "x1", "y1"]
+WHOLE = ["x0", "y0", "x1", "y1", "official_fold"]
 
 
 def read_lesions(sources: dict[str, dict]) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def read_lesions(sources: dict[str, dict]) -> pd.DataFrame:
     lesions = pd.DataFrame(
         [vars(lesion) for reading in readings.values() for lesion in reading.lesions],
         columns=list(Lesion.__dataclass_fields__),
-    ).astype(dict.fromkeys(BOX, "Int64"))
+    ).astype(dict.fromkeys(WHOLE, "Int64"))
     normals = pd.DataFrame(
         [(name, str(path)) for name, reading in readings.items() for path in reading.normals],
         columns=["database", "image"],
@@ -57,10 +57,10 @@ def save_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
 def load_lesions(path: str | Path) -> pd.DataFrame:
     """Read a table of lesions: text as text (ids keep their zeros, nothing is taken for a missing value)."""
     lesions = pd.read_csv(path, dtype=str, keep_default_na=False)
-    numbers = [name for name in ("scale", "padded", "window_low", "window_high") if name in lesions]
-    for name in [*BOX, *numbers]:
+    measured = ["scale", "padded", "window_low", "window_high"]
+    for name in lesions.columns.intersection([*WHOLE, *measured]):
         lesions[name] = pd.to_numeric(lesions[name].replace("", None))
-    return lesions.astype(dict.fromkeys(BOX, "Int64"))
+    return lesions.astype(dict.fromkeys(lesions.columns.intersection(WHOLE), "Int64"))
 
 
 def curate(lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None]) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""The one kind of error that its reader can mend."""
+"""The one kind of error that its reader can mend, and many of them told at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -7,3 +10,27 @@ class InputError(ValueError):
     The message is one sentence that names the file, key or row and says how to mend it; jobs print it without a
     traceback.
     """
+
+
+class Problems:
+    """Gathers InputErrors over many files, so that one run names every bad one."""
+
+    SHOWN = 20
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Keep an InputError of this block for `refuse`, and go on."""
+        try:
+            yield
+        except InputError as error:
+            self.found.append(str(error))
+
+    def refuse(self) -> None:
+        """Raise one InputError that names all that was gathered, if anything was."""
+        if len(self.found) > self.SHOWN:
+            self.found[self.SHOWN :] = [f"and {len(self.found) - self.SHOWN} more"]
+        if self.found:
+            raise InputError("\n".join(self.found))

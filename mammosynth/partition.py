@@ -13,11 +13,12 @@ PARTS = ("train", "val", "test")
 def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.DataFrame:
     """Each lesion's part of fold *fold*.
 
-    lesions: usable lesions with *group*, *modality*, *database* and *pathology*. Groups (patients, or near-duplicates)
-    are spread over *folds* folds so that each gets about the same share of each class of each database; fold f is the
-    test part, fold (f + 1) mod *folds* the validation part, the others the training part. *seed* decides the shuffle.
-    Returns lesion_id, patient_id (the group), database, pathology and part. Raises InputError if a class has fewer
-    groups than there are folds, or a part would lack a class.
+    lesions: usable lesions with *group*, *modality*, *database*, *pathology* and *official_fold*. Groups (patients, or
+    near-duplicates) are spread over *folds* folds so that each gets about the same share of each class of each
+    database, *seed* decides the shuffle; or they stay in their official folds, where lesions have them. Fold f is the
+    test part, fold (f + 1) mod *folds* the validation part, the others the training part. Returns lesion_id,
+    patient_id (the group), database, pathology and part. Raises InputError if a class has fewer groups than there are
+    folds, a part would lack a class, or the official folds are none of this study.
     """
     if not 0 <= fold < folds:
         raise InputError(f"fold {fold} is not one of 0 to {folds - 1}: mend folds in the config, or partition: folds")
@@ -29,7 +30,8 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
                 f"{modality} has {n} {pathology} patients or near-duplicate groups for {folds} folds: "
                 "lower partition: folds in the config, or add lesions"
             )
-    of_fold = spread_groups(lesions, folds, seed)
+    official = lesions["official_fold"].notna().any()
+    of_fold = keep_official_folds(lesions, folds) if official else spread_groups(lesions, folds, seed)
     parts = np.full(len(lesions), "train", dtype=object)
     parts[of_fold == (fold + 1) % folds] = "val"
     parts[of_fold == fold] = "test"
@@ -39,6 +41,7 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
                 raise InputError(
                     f"{modality}: the {part} part of fold {fold} has no {pathology} lesion: "
                     "lower partition: folds in the config, or choose another partition: seed"
+                    + (", without official_folds" if official else "")
                 )
     columns = {"lesion_id": "lesion_id", "group": "patient_id", "database": "database", "pathology": "pathology"}
     return lesions[list(columns)].rename(columns=columns).assign(part=parts)
@@ -54,6 +57,34 @@ def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     return of_fold
 
 
+def keep_official_folds(lesions: pd.DataFrame, folds: int) -> np.ndarray:
+    """Number of each lesion's official fold, int [N].
+
+    Raises InputError if a lesion has none, a fold is empty or beyond *folds*, or a group would be split: a patient, or
+    near-duplicates that curation found and the makers of the folds did not.
+    """
+    of_fold = lesions["official_fold"]
+    if of_fold.isna().any():
+        without = ", ".join(sorted(lesions.loc[of_fold.isna(), "database"].unique()))
+        raise InputError(
+            f"{without} has no official folds but is pooled with a database whose official_folds are asked for: "
+            "leave out official_folds, or that database"
+        )
+    if set(of_fold) != set(range(folds)):
+        raise InputError(
+            f"the official folds are {', '.join(str(fold) for fold in sorted(set(of_fold)))} of 0 to {folds - 1}: "
+            "set partition: folds to official_folds"
+        )
+    split = lesions.groupby("group")["official_fold"].transform("nunique") > 1
+    if split.any():
+        groups = [", ".join(ids) for _, ids in lesions[split].groupby("group")["lesion_id"]]
+        raise InputError(
+            f"{len(groups)} patients or near-duplicate groups lie in several official folds: {'; '.join(groups[:20])}; "
+            "exclude the images of all folds but one (exclusions of the source), or leave out official_folds"
+        )
+    return of_fold.to_numpy(dtype=int)
+
+
 def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSet]:
     """The image set of each part, by the lesions' ids."""
     part = dict(zip(partition["lesion_id"], partition["part"]))
@@ -65,12 +96,20 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
     """ROIs of each class, and patients, of each part.
 
     partitions: tables of `assign_parts`, one below the other, with columns *modality* and *fold* added. Returns
-    modality, fold, part, benign, malignant and patients, the parts in the order of PARTS.
+    modality, fold, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
+    ``all``, and each one where a modality has several (no such column where none has).
     """
-    counted = partitions.assign(part=pd.Categorical(partitions["part"], PARTS, ordered=True))
-    counts = counted.groupby(["modality", "fold", "part"], sort=True, observed=True).agg(
+    pooled = partitions.groupby("modality")["database"].transform("nunique") > 1
+    counted = pd.concat([partitions.assign(database="all"), partitions[pooled]])
+    names = ["all", *sorted(partitions["database"].unique())]
+    counted = counted.assign(
+        part=pd.Categorical(counted["part"], PARTS, ordered=True),
+        database=pd.Categorical(counted["database"], names, ordered=True),
+    )
+    counts = counted.groupby(["modality", "fold", "database", "part"], sort=True, observed=True).agg(
         benign=("pathology", lambda values: (values == "benign").sum()),
         malignant=("pathology", lambda values: (values == "malignant").sum()),
         patients=("patient_id", "nunique"),
     )
-    return counts.reset_index().astype({"part": str})
+    counts = counts.reset_index().astype({"part": str, "database": str})
+    return counts if pooled.any() else counts.drop(columns="database")

@@ -27,6 +27,8 @@ def check(config: Mapping[str, Any]) -> None:
         if fold >= config["partition"]["folds"]:
             count = config["partition"]["folds"]
             raise InputError(f"config: folds names fold {fold}, but partition.folds makes 0 to {count - 1}")
+    for modality in modalities(config):
+        _check_official_folds(config, sources_of(config, modality))
     if (weights := config["classifier"].get("weights")) and not Path(weights).is_file():
         raise InputError(
             f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
@@ -79,6 +81,23 @@ def modalities(config: Mapping[str, Any]) -> list[str]:
 def sources_of(config: Mapping[str, Any], modality: str) -> list[str]:
     """Names of the selected databases of one modality."""
     return [name for name in config["databases"] if config["sources"][name]["modality"] == modality]
+
+
+def _check_official_folds(config: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Databases of one modality keep their official folds all, or none, and then these are the study's."""
+    asked = {name: config["sources"][name].get("official_folds") for name in names}
+    folds = config["partition"]["folds"]
+    for name, count in asked.items():
+        if any(asked.values()) and not count:
+            other = next(other for other in asked if asked[other])
+            raise InputError(
+                f"config: sources.{other}.official_folds cannot be kept, as {name} is pooled with it and has none: "
+                "leave out official_folds, or one of the two databases"
+            )
+        if count and count != folds:
+            raise InputError(
+                f"config: sources.{name}.official_folds is {count}, but partition.folds is {folds}: make them equal"
+            )
 
 
 def _check_known(key: str, names: Iterable[str], known: Mapping[str, Any], where: str) -> None:

@@ -1,23 +1,26 @@
 """What every reader is given and gives: a source, its lesions, and how its image files are opened."""
 
-import csv
-import io
 import os
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from mammosynth.databases.rows import read_csv
 from mammosynth.errors import InputError
+from mammosynth.errors import Problems as Problems
 
 NO_COORDINATES = "no coordinates"
+
+Box = tuple[int, int, int, int]
 
 # By these names a file is taken for an image: where a reader does not read it, it is refused and not passed over.
 IMAGE_SUFFIXES = {
@@ -32,7 +35,9 @@ class Lesion:
 
     The box is in pixels of the image, half-open, row 0 at the top; it may cross the image's border (mini-MIAS circles
     do), and is None where the database gives none. *mask* holds the paths of the lesion's masks, joined by ``;``.
-    *excluded* is the reason why the lesion cannot be used, or empty.
+    *excluded* is the reason why the lesion cannot be used, or empty. *age* (years) and *birads* are the database's
+    words. *official_fold*, from 0 up, is the fold that the database's makers put its patient into, where the source
+    asks for theirs.
     """
 
     lesion_id: str
@@ -48,6 +53,9 @@ class Lesion:
     pathology: str
     view: str = ""
     excluded: str = ""
+    age: str = ""
+    birads: str = ""
+    official_fold: int | None = None
 
 
 @dataclass
@@ -92,30 +100,6 @@ class Source:
             )
 
 
-class Problems:
-    """Gathers InputErrors over many files, so that one run names every bad one."""
-
-    SHOWN = 20
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    @contextmanager
-    def gathered(self) -> Iterator[None]:
-        """Keep an InputError of this block for `refuse`, and go on."""
-        try:
-            yield
-        except InputError as error:
-            self.found.append(str(error))
-
-    def refuse(self) -> None:
-        """Raise one InputError that names all that was gathered, if anything was."""
-        if len(self.found) > self.SHOWN:
-            self.found[self.SHOWN :] = [f"and {len(self.found) - self.SHOWN} more"]
-        if self.found:
-            raise InputError("\n".join(self.found))
-
-
 def expand(path: str, key: str) -> Path:
     """A path of the config with its environment variables replaced.
 
@@ -133,36 +117,59 @@ def expand(path: str, key: str) -> Path:
 def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, str]:
     """A two-column CSV, such as ``image,patient_id``, as a dictionary.
 
-    Raises InputError if the file is missing, is not UTF-8, lacks a column, or names an image twice.
+    Raises InputError as `read_csv` does, and if an image is named twice.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: mend the path in the config, or make the file")
     key, value = columns
     found: dict[str, str] = {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path} is not UTF-8 (line {line}): save it as CSV in UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text))
-    if missing := set(columns) - set(reader.fieldnames or ()):
-        raise InputError(f"{path} has no column {min(missing)}: its first line must be {','.join(columns)}")
-    for row in reader:
-        if row[key] in found:
-            raise InputError(f'{path} names "{row[key]}" twice (line {reader.line_num}): keep one of the rows')
-        found[row[key]] = (row[value] or "").strip()
+    for row in read_csv(path, columns):
+        if row.text(key) in found:
+            raise InputError(f'{path} names "{row[key]}" twice (line {row.number}): keep one of the rows')
+        found[row[key]] = row[value]
     return found
 
 
 def refuse_other_images(paths: Iterable[Path], read: Iterable[str]) -> None:
-    """Raise InputError if some *paths* are images, by their suffix, but of none of the suffixes *read*."""
-    others = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES - set(read)]
+    """Raise InputError if some *paths* are images, by suffix or by content, but of none of the suffixes *read*."""
+    rest = [path for path in paths if path.suffix.lower() not in read]
+    others = [path for path in rest if path.suffix.lower() in IMAGE_SUFFIXES or (path.is_file() and _holds_image(path))]
     if others:
         raise InputError(
             f"{min(others)}"
             + (f" and {len(others) - 1} more" if len(others) > 1 else "")
             + f" would not be read, as only {', '.join(read)} is: convert to PNG, or take out of the folder"
         )
+
+
+def _holds_image(path: Path) -> bool:
+    try:
+        read_size(path)
+    except InputError:
+        return False
+    return True
+
+
+def refuse_unnamed(folder: Path, images: Iterable[Path], named: Iterable[str], table: str) -> None:
+    """Raise InputError if some of *images*, files below *folder*, are not *named* by their table.
+
+    named: paths below *folder*, with slashes.
+    """
+    known = {unicodedata.normalize("NFC", name) for name in named}
+    unknown = [
+        path for path in images if unicodedata.normalize("NFC", path.relative_to(folder).as_posix()) not in known
+    ]
+    if unknown:
+        raise InputError(
+            f"{min(unknown)}"
+            + (f" and {len(unknown) - 1} more have" if len(unknown) > 1 else " has")
+            + f" no row in {table}: add one, or take the image out of the folder"
+        )
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The files of a folder that are named as images, in order. Raises InputError if there is no such folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist: add the folder, or mend root in the config")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -177,6 +184,8 @@ def read_image(path: Path) -> np.ndarray:
     Raises InputError if the file is not an image, or is cut short.
     """
     with _readable(path), Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise ValueError(f"it holds {image.n_frames} images: save the one with the lesion as a file")
         if image.mode == "F":
             raise ValueError("its greys are no whole numbers")
         if image.mode.startswith("I"):  # 16 bits, in Pillow's names
@@ -201,7 +210,13 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+def masks_box(image: Path, masks: Iterable[Path]) -> Box:
+    """Half-open box x0, y0, x1, y1 of the united masks of an image. Raises InputError for bad files."""
+    size = read_size(image)
+    return bounding_box(reduce(np.logical_or, (read_mask(path, size) for path in masks)))
+
+
+def bounding_box(mask: np.ndarray) -> Box:
     """Half-open box x0, y0, x1, y1 of the true pixels of a mask that is not empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
