@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,7 @@ IMAGE_SUFFIXES = {
     ".png", ".apng", ".pgm", ".ppm", ".pbm", ".pnm", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".tif",
     ".tiff", ".gif", ".webp", ".dcm", ".dicom",
 }  # fmt: skip
+DICOM_SUFFIXES = {".dcm", ".dicom"}
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,9 @@ def list_images(folder: Path) -> list[Path]:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height from an image's header, without decoding it. Raises InputError if there is none."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        with _readable(path, Exception):
+            return _dicom().read_size(path)
     with _readable(path), Image.open(path) as image:
         return image.size
 
@@ -169,8 +174,12 @@ def read_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path) -> np.ndarray:
     """A grey image, uint8 or uint16 [H, W]; colour is turned to luma and an alpha channel ignored.
 
-    Raises InputError if the file is not an image, or is cut short.
+    DICOM, told by its suffix, as `mammosynth.databases.dicom` says. Raises InputError if the file is not an image, or
+    is cut short.
     """
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        with _readable(path, Exception):
+            return _dicom().read_image(path)
     with _readable(path), Image.open(path) as image:
         if image.mode == "F":
             raise ValueError("its greys are no whole numbers")
@@ -208,12 +217,23 @@ def bounding_box(mask: np.ndarray) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+# what Pillow's decoders raise for bad files
+_PILLOW = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: Path, errors: type[Exception] | tuple[type[Exception], ...] = _PILLOW) -> Iterator[None]:
     try:
         yield
-    # what Pillow's decoders raise for bad files
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except errors as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path} cannot be read as an image ({error}): repair it, or list it in its source's exclusions"
+            f"{path} cannot be read as an image ({reason}): repair it, or list it in its source's exclusions"
         ) from error
+
+
+def _dicom() -> ModuleType:
+    # pydicom takes longer to import than all else here, and most databases have no DICOM
+    from mammosynth.databases import dicom
+
+    return dicom
