@@ -6,16 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("pydicom", reason="pydicom is not installed: see envs/requirements.txt")
-
 from databases_for_tests import real
+from dicom_for_tests import write_dicom
 from PIL import Image
-from pydicom import Dataset, FileMetaDataset, dcmread
+from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
-    DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -23,38 +20,10 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
-    generate_uid,
 )
 
 from mammosynth.databases.lesion import read_image, read_mask, read_size
 from mammosynth.errors import InputError
-
-
-def write_dicom(path, pixels, bits=None, syntax=ExplicitVRLittleEndian, photometric="MONOCHROME2", data=None, **more):
-    """A small DICOM of *pixels*, [H, W] or [H, W, 3]; *data* in place of their bytes, *more* are further elements."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
-    dataset.PhotometricInterpretation = photometric
-    dataset.Rows, dataset.Columns = pixels.shape[:2]
-    dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
-    if pixels.ndim == 3:
-        dataset.PlanarConfiguration = 0
-    dataset.BitsAllocated = 8 * pixels.dtype.itemsize
-    dataset.BitsStored = bits or dataset.BitsAllocated
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    for name, value in more.items():
-        setattr(dataset, name, value)
-    dataset.PixelData = pixels.tobytes() if data is None else data
-    dataset["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 or data is not None else "OW"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
 
 
 def lut(entries, first=0, bits=16):

@@ -12,6 +12,7 @@ Only PhotometricInterpretation says whether to invert: PresentationLUTShape INVE
 it (PS3.3 C.8.11.3.1.2).
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,18 @@ def read_size(path: Path) -> tuple[int, int]:
     """Width and height, from the header alone."""
     header = dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
     return int(header.Columns), int(header.Rows)
+
+
+def read_header(path: Path, names: Iterable[str]) -> list[str]:
+    """The text of elements by their keywords, "" where the file has none; pixels are not read.
+
+    Raises ValueError for a file without an image, as one that is cut short may be.
+    """
+    names = list(names)
+    header = dcmread(path, stop_before_pixels=True, specific_tags=[*names, "Rows"])
+    if "Rows" not in header:
+        raise ValueError("its header has no Rows")
+    return [str(header.get(name) or "").strip() for name in names]
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -111,4 +124,4 @@ def _refuse_others(dataset: Dataset) -> None:
         raise ValueError(f"it has {dataset.BitsStored} bits where {most} are read")
 
 
-__all__ = ["find_greys", "look_up", "read_image", "read_size"]
+__all__ = ["find_greys", "look_up", "read_header", "read_image", "read_size"]

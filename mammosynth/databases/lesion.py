@@ -37,8 +37,9 @@ class Lesion:
 
     The box is in pixels of the image, half-open, row 0 at the top; it may cross the image's border (mini-MIAS circles
     do), and is None where the database gives none. *mask* holds the paths of the lesion's masks, joined by ``;``.
-    *excluded* is the reason why the lesion cannot be used, or empty. *official_fold*, from 0 up, is the fold that the
-    database's makers put its patient into, where the source asks for theirs.
+    *excluded* is the reason why the lesion cannot be used, or empty. *age* (years) and *birads* are the database's
+    words. *official_fold*, from 0 up, is the fold that the database's makers put its patient into, where the source
+    asks for theirs.
     """
 
     lesion_id: str
@@ -54,6 +55,8 @@ class Lesion:
     pathology: str
     view: str = ""
     excluded: str = ""
+    age: str = ""
+    birads: str = ""
     official_fold: int | None = None
 
 
@@ -188,6 +191,12 @@ def read_image(path: Path) -> np.ndarray:
         return np.asarray(image.convert("L"))
 
 
+def read_header(path: Path, names: Iterable[str]) -> list[str]:
+    """The text of some elements of a DICOM file, "" where it has none. Raises InputError if its header is broken."""
+    with _readable(path, Exception, "download it again, or take it out of the folder"):
+        return _dicom().read_header(path, names)
+
+
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     """A mask as bool [H, W].
 
@@ -222,14 +231,16 @@ _PILLOW = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 
 
 @contextmanager
-def _readable(path: Path, errors: type[Exception] | tuple[type[Exception], ...] = _PILLOW) -> Iterator[None]:
+def _readable(
+    path: Path,
+    errors: type[Exception] | tuple[type[Exception], ...] = _PILLOW,
+    mend: str = "repair it, or list it in its source's exclusions",
+) -> Iterator[None]:
     try:
         yield
     except errors as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{path} cannot be read as an image ({reason}): repair it, or list it in its source's exclusions"
-        ) from error
+        raise InputError(f"{path} cannot be read as an image ({reason}): {mend}") from error
 
 
 def _dicom() -> ModuleType:
