@@ -186,9 +186,12 @@ def read_image(path: Path) -> np.ndarray:
     with _readable(path), Image.open(path) as image:
         if image.mode == "F":
             raise ValueError("its greys are no whole numbers")
-        if image.mode.startswith("I"):  # 16 bits, in Pillow's names
-            return np.asarray(image).astype(np.uint16)
-        return np.asarray(image.convert("L"))
+        if image.mode.startswith("I"):  # 16 bits, in Pillow's names, or 32
+            greys = np.asarray(image)
+            if greys.min() < 0 or greys.max() > np.iinfo(np.uint16).max:
+                raise ValueError("its greys do not fit into 16 bits")
+            return greys.astype(np.uint16)
+        return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
 def read_header(path: Path, names: Iterable[str]) -> list[str]:
