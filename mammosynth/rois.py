@@ -191,6 +191,9 @@ def apply_window(image: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def resize(patch: np.ndarray, size: int) -> np.ndarray:
-    """A square patch, float32 of range 0…255, as uint8 [size, size]: bicubic, antialiased where it shrinks."""
-    resized = Image.fromarray(patch).resize((size, size), Image.Resampling.BICUBIC)
+    """A square patch, float32 of range 0…255, as uint8 [size, size]: bicubic, antialiased where it shrinks.
+
+    Where it shrinks sixfold or more, means of small blocks are taken first, to at least three times *size*.
+    """
+    resized = Image.fromarray(patch).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.clip(np.asarray(resized).round(), 0, 255).astype(np.uint8)
