@@ -353,7 +353,7 @@ class ProjectedGan(Textbook):
             if index in BLOCKS:
                 found.append(x)
         critic = self.critics["all"]
-        return critic(critic.project(found), labels)
+        return critic(critic.see(found, images), labels)
 
     def step(self, reals: Reals) -> Losses:
         labels = torch.arange(2).repeat(self.settings.batch // 2)

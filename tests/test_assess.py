@@ -24,6 +24,7 @@ from mammosynth.quality.assess import (
 )
 from mammosynth.quality.features import EXTRACTORS, Extractor
 from mammosynth.quality.fidelity import ALL, units_of
+from mammosynth.quality.novelty import near_copies
 from mammosynth.quality.reference import HALVINGS, Reference, halves
 
 NEAREST = "SSIM, nearest real"
@@ -121,8 +122,9 @@ def test_rows_are_complete(real, judged):
         found = rows[rows["generator"] == generator]
         for pathology in ("benign", "malignant", ALL):
             assert sorted(found.loc[found["pathology"] == pathology, "measure"]) == sorted(measures)
-    assert rows[["value", "low", "high"]].notna().all(axis=None)
-    assert (rows["low"] <= rows["high"]).all()
+    assert rows["value"].notna().all()
+    assert rows["low"].notna().mean() > 0.9  # not where all resamples agree
+    assert not (rows["low"] >= rows["high"]).any()
     assert (rows["failures"] == 0).all()
 
 
@@ -275,6 +277,13 @@ def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few():
     assert value(rows, "FD (toy)", "benign", column="n") <= 12
     assert value(rows, "floor/FD (toy)", "benign") == pytest.approx(1, abs=0.1)
     assert value(rows, "FD (toy)", "benign") > 1.1 * reference.floors["toy", "benign"].mean()
+
+
+def test_the_table_of_images_tells_its_nearest_again(train, others, real):
+    _, each = judge_each(others, train, real[1])
+    nearest = module.nearest_in(each[::-1], others, train)
+    assert train.ids[nearest.by_features].tolist() == each["nearest_by_features"].tolist()
+    assert (near_copies(nearest, module.novelty_limits(real[1])) == each[NEAR_COPY]).all()
 
 
 def test_a_copier_is_told_from_a_generator(train, others, real, judged):

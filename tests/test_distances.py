@@ -118,6 +118,22 @@ def test_prdc_by_hand():
     assert prdc(real, synthetic) == pytest.approx(expected)
 
 
+def test_what_has_no_neighbours_has_no_share():
+    x, y = rng.standard_normal((2, 9, 3))
+    undefined = {
+        sizes: {name for name, share in prdc(x[: sizes[0]], y[: sizes[1]]).items() if np.isnan(share)}
+        for sizes in ((9, 9), (6, 4), (5, 9), (9, 3), (3, 9), (2, 2))
+    }
+    assert undefined == {
+        (9, 9): set(),
+        (6, 4): set(),
+        (5, 9): {"density", "coverage"},
+        (9, 3): {"recall"},
+        (3, 9): {"precision", "density", "coverage"},
+        (2, 2): {"precision", "recall", "density", "coverage"},
+    }
+
+
 def test_an_outlier_takes_in_much_by_precision_and_little_by_density():
     real = np.concatenate([rng.standard_normal((100, 4)), np.full((1, 4), 30.0)])
     between = rng.standard_normal((100, 4)) + 15

@@ -5,21 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from quality_for_tests import parameter_file, textures
+from quality_for_tests import parameter_file, real_rois, textures
 
 from mammosynth.quality import features as module
-from mammosynth.quality.distances import frechet_distance, kernel_distance
+from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.quality.features import EXTRACTORS, features
 
 SHIPPED = ("efficientnet_lite0", "squeezenet")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("extractor", SHIPPED)
@@ -33,8 +25,9 @@ def test_order_and_batch_do_not_matter(extractor):
     assert features(images[order], extractor, weights) == pytest.approx(found[order], abs=1e-4)
 
 
-def test_distances_rise_with_noise_and_blur_and_collapse():
-    real, other = textures(24, 1), textures(24, 2)
+@pytest.mark.parametrize("images", [textures, real_rois])
+def test_distances_rise_with_noise_and_blur_and_collapse(images):
+    real, other = images(48)[::2], images(48)[1::2]
     noise = np.random.default_rng(0).normal(size=other.shape)
     changed = {
         "none": other,
@@ -46,11 +39,15 @@ def test_distances_rise_with_noise_and_blur_and_collapse():
     }
     weights = parameter_file("squeezenet")
     reference = features(real, "squeezenet", weights)
+    found = {name: features(x, "squeezenet", weights) for name, x in changed.items()}
     for distance in (frechet_distance, kernel_distance):
-        value = {name: distance(reference, features(x, "squeezenet", weights)) for name, x in changed.items()}
+        value = {name: distance(reference, x) for name, x in found.items()}
         assert value["none"] < value["little noise"] < value["much noise"], distance
         assert value["none"] < value["little blur"] < value["much blur"], distance
         assert value["none"] < value["collapse"], distance
+    none, collapse = (prdc(reference, found[name]) for name in ("none", "collapse"))
+    assert collapse["recall"] < none["recall"] / 2
+    assert collapse["coverage"] < none["coverage"]
 
 
 def _blurred(images, width):
@@ -95,11 +92,43 @@ def test_inception_is_torch_fidelitys_own(tmp_path, monkeypatch):
         patch.setattr(theirs, "load_state_dict_from_url", lambda *args, **kwargs: {})
         patch.setattr(theirs.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
         network = theirs.FeatureExtractorInceptionV3("any", ["2048"])
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     images = textures(2)
     found = features(images, "inception", tmp_path / "weights.pth")
     expected = network(torch.from_numpy(images)[:, None].expand(-1, 3, -1, -1))[0]
-    assert found == pytest.approx(expected.numpy(), abs=1e-4)
+    assert found == pytest.approx(expected.numpy(), abs=1e-6)
+    assert np.ptp(found) > 0.1
+
+
+def test_dinov2_is_loaded_from_its_file_and_sees_224_px(tmp_path):
+    """With random weights under the names and in the shapes of the published file."""
+    import mammosynth.vision  # noqa: F401  isort: skip  (before timm)
+    import timm
+
+    published = timm.create_model("vit_small_patch14_dinov2", num_classes=0).eval()  # at 518 px: 37 × 37 patches
+    state = published.state_dict()
+    assert sum(array.numel() for array in state.values()) + 384 == 22_056_576  # the published file has 88.3 MB
+    assert state["pos_embed"].shape == (1, 1 + 37**2, 384)
+    y, x = np.indices((37, 37))
+    state["pos_embed"][0, 1:, :2] = torch.from_numpy(np.stack([y, x], 2).reshape(-1, 2)).float()
+    for name in state:
+        if name.endswith("gamma"):
+            state[name].fill_(1)  # else blocks at random do next to nothing
+    torch.save(state | {"mask_token": torch.zeros(1, 384)}, tmp_path / "weights.pth")
+    images = textures(3)
+    found = features(images, "dinov2", tmp_path / "weights.pth")
+    assert found.shape == (3, 384)
+    assert features(images[2:], "dinov2", tmp_path / "weights.pth") == pytest.approx(found[2:], abs=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+    grid = module._dinov2_positions(state["pos_embed"])[0, 1:, :2].reshape(16, 16, 2).numpy()
+    inner = np.arange(2, 14)
+    expected = (inner + 0.5) * 37 / 16.1 - 0.5  # of patches' centres; with a ratio of 16 the last is 0.2 more
+    assert grid[inner, 5, 0] == pytest.approx(expected, abs=0.06)  # how far the cubic is from the line
+    assert grid[5, inner, 1] == pytest.approx(expected, abs=0.06)
 
 
 def test_only_inception_gives_fid_and_kid():

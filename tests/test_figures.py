@@ -12,6 +12,7 @@ from test_tables import quality_rows
 from mammosynth.classifiers.scores import score
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
+from mammosynth.quality.novelty import Limits, Nearest
 from mammosynth.report import figures, rulegraph
 
 MIXES = ["real", "sngan", "real+sngan", "real+sngan@2", "real@2", "real+classic"]
@@ -48,6 +49,37 @@ def test_samples_of_phantoms_say_so_and_others_do_not():
     for phantoms, shown in ((["made"], "busi, made (phantoms, not clinical data)"), ([], "busi, made")):
         figure = figures.plot_samples("ultrasound", *sets, ["busi", "made"], phantoms)
         assert figure.get_suptitle().splitlines()[1] == shown
+
+
+def test_closest_pairs_stand_above_their_rois_and_copies_are_framed():
+    train, images = image_set(6, 0).images, image_set(3, 1).images
+    nearest = Nearest(
+        by_features=np.array([0, 4, 2]),
+        distance=np.ones(3),
+        relative_distance=np.array([0.2, 0.9, 0.4]),
+        by_correlation=np.array([3, 4, 5]),
+        correlation=np.array([0.1, 0.8, 0.5]),
+    )
+    held_out = Nearest(*(values[:1] for values in vars(nearest).values()))  # fewer than fit
+    limits = Limits(correlation=0.6, relative_distance=0.3)
+    figure = figures.plot_closest_pairs(
+        "ultrasound", "sngan", (images, nearest), (images[:1], held_out), train, limits, columns=2
+    )
+    axes = np.array(figure.axes).reshape(4, 5)
+    expected = {
+        0: (1, 4, "r 0.80", True),
+        1: (2, 5, "r 0.50", False),
+        3: (0, 0, "d 0.20", False),
+        4: (2, 2, "d 0.40", False),
+    }
+    for column, (image, roi, title, framed) in expected.items():
+        above, below = axes[:2, column]
+        np.testing.assert_array_equal(above.images[0].get_array(), images[image])
+        np.testing.assert_array_equal(below.images[0].get_array(), train[roi])
+        assert above.get_title() == title
+        assert above.get_frame_on() == below.get_frame_on() == framed
+    assert [len(axis.images) for axis in axes[2]] == [1, 0, 0, 1, 0]
+    assert "0.60" in figure.get_suptitle()
 
 
 def test_mixes_stand_in_the_panels_of_their_gans_beside_real():

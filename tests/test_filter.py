@@ -67,6 +67,6 @@ def test_a_class_of_which_nothing_passes(synthetic, judged, real):
 
 def test_a_copier_ends_the_run(judged, real):
     many = pd.DataFrame({NEAR_COPY: np.arange(200) % 5 == 0})
-    with pytest.raises(InputError, match=r"gan gives back ROIs that it was trained on.*40 of 200 synthetic images"):
+    with pytest.raises(InputError, match=r"gan gives back ROIs that it was trained on.*40 of 200"):
         refuse_memorising("gan", many, real)
     refuse_memorising("gan", pd.DataFrame({NEAR_COPY: np.zeros(200)}), real)

@@ -19,14 +19,6 @@ from mammosynth.imageset import ImageSet
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def made(seed: int = 0, **changes) -> ProjectedGan:
     values = {"width": 4, "steps": 3, "batch": 4, "learning_rate": 2e-4, "precision": "float32"} | changes
     torch.manual_seed(seed)
@@ -48,7 +40,7 @@ def test_generator_has_the_size_worked_out_by_hand():
         total += 9 * a * 2 * b + 2 * 2 * b
     for low, high in ((channels[0], channels[4]), (channels[1], channels[5])):
         total += high * (16 * low + 1) + high * (high + 1)
-    total += 9 * width + 1 + 2 * (channels[0] + 1)  # to the image, and its tone
+    total += 9 * width + 1 + 2 * (channels[0] * 16 + 1)  # to the image, and its tone
     assert sum(weight.numel() for weight in FastGenerator(width).parameters()) == total
 
 
@@ -171,10 +163,21 @@ def test_the_critics_gradient_reaches_all_of_the_generator(images):
 
 def test_critic_sees_the_label():
     critic = made().critics["all"].eval()
-    x = [torch.randn(1, c, s, s) for c, s in zip(MIXED, (32, 16, 8, 4))]
+    x = [torch.randn(1, c, s, s) for c, s in zip((*MIXED, 1), (32, 16, 8, 4, 16))]
     with torch.no_grad():
         assert not torch.equal(critic(x, torch.tensor([0])), critic(x, torch.tensor([1])))
-        assert critic(x, torch.tensor([0])).shape == (1, 4 * 4 * 4)
+        assert critic(x, torch.tensor([0])).shape == (1, 5 * 4 * 4)
+
+
+def test_critic_sees_grey_level_and_contrast_as_they_are(images):
+    """Not by features alone, which hardly tell them."""
+    gan = made(diffaugment=())
+    grey = torch.full((1, 1, 128, 128), 0.25)
+    grey[:, :, :64] = -0.75
+    *_, small = gan.projected(grey)
+    assert small.shape == (1, 1, 16, 16)
+    assert (small[:, :, :8] == -0.75).all()
+    assert (small[:, :, 8:] == 0.25).all()
 
 
 def test_one_shared_pass_is_two_separate_ones(images):
@@ -194,11 +197,15 @@ def test_one_shared_pass_is_two_separate_ones(images):
     generator, critic = textbook.generators["all"], textbook.critics["all"]
     with torch.no_grad():
         fake = copy.deepcopy(generator)(latents, labels)  # a copy, as a pass improves the spectral norms' estimates
-    scores = critic(critic.project(textbook.backbone(torch.cat([real, fake]))), labels.repeat(2))
+
+    def score(images, labels):
+        return critic(critic.see(textbook.backbone(images), images), labels)
+
+    scores = score(torch.cat([real, fake]), labels.repeat(2))
     critic_loss = hinge_critic(scores[:4], scores[4:])
     critic_loss.backward()
     textbook.critic_adam.step()
-    generator_loss = linear_generator(critic(critic.project(textbook.backbone(generator(latents, labels))), labels))
+    generator_loss = linear_generator(score(generator(latents, labels), labels))
     generator_loss.backward(inputs=list(generator.parameters()))
 
     assert found["d_loss"].item() == pytest.approx(critic_loss.item(), rel=1e-4)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from quality_for_tests import textures
 from scipy.signal import convolve2d
+from skimage.metrics import structural_similarity
 
-from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
+from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim, ssim_and_ms_ssim
 
 
 def waves(side=256):
@@ -37,10 +39,31 @@ def test_ms_ssim_equals_pytorch_msssim_at_256_px():
     assert ms_ssim(*waves()) == pytest.approx([0.6314794, 0.6205549, 0.6097168], abs=1e-5)
 
 
+def test_ms_ssim_equals_the_package_pytorch_msssim_at_256_px():
+    theirs = pytest.importorskip("pytorch_msssim", reason="of requirements-dev.txt").ms_ssim
+    x, y = textures(6, 0, 256), textures(6, 1, 256)
+    y[:3] = x[:3] // 2 + y[:3] // 2
+    a, b = (torch.from_numpy(images)[:, None].double() for images in (x, y))
+    assert ms_ssim(x, y) == pytest.approx(theirs(a, b, data_range=255, size_average=False).numpy(), abs=1e-5)
+
+
 @pytest.mark.parametrize("side", [128, 256])
 def test_ms_ssim_by_its_definition(side):
     x, y = waves(side)
     assert ms_ssim(x, y) == pytest.approx([by_definition(*pair) for pair in zip(x.astype(float), y.astype(float))])
+
+
+def test_ssim_equals_scikit_images():
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    for x, y in (waves(128), waves(97), (textures(3), textures(3, 1))):
+        assert ssim(x, y) == pytest.approx([structural_similarity(*pair, **options) for pair in zip(x, y)], abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [0, 1, 20])
+def test_both_of_the_same_pairs_are_each_alone(n):
+    x, y = textures(20)[:n], textures(20, 1)[:n]
+    assert ssim_and_ms_ssim(x, y).shape == (2, n)
+    assert ssim_and_ms_ssim(x, y) == pytest.approx(np.stack([ssim(x, y), ms_ssim(x, y)]))
 
 
 @pytest.mark.parametrize("measure", [ssim, ms_ssim])

@@ -6,8 +6,7 @@ Images are float [N, 1, 128, 128] in [−1, 1], latents float [N, 128], labels i
 Ours, not the paper's:
 - both classes in one network, by a bias of the first layer for each;
 - a mean grey level and a contrast of each image's own, straight from the map of 4 px: ROIs differ in grey level more
-  (mammography: SD 33 of 255) than they vary within (23), and layers with batch normalisation take long to learn either.
-  From the averages of the map, for Adam moves all weights of a layer in a step, and an image's grey level would jump;
+  (mammography: SD 33 of 255) than they vary within (23), and layers with batch normalisation take long to learn either;
 - bilinear upsampling to 128 px, as nearest neighbours leave a grid in dark areas; bilinear throughout, the first images
   are so smooth that the critic wins before the generator learns;
 - no noise in the blocks, so that an image is its latent's alone.
@@ -83,9 +82,9 @@ class FastGenerator(nn.Module):
         self.blocks = nn.ModuleList(FastBlock(a, b, m) for (a, b), m in zip(itertools.pairwise(channels), modes))
         self.gates = nn.ModuleList([SkipExcitation(channels[0], channels[4]), SkipExcitation(channels[1], channels[5])])
         self.last = spectral_norm(nn.Conv2d(width, 1, 3, padding=1))
-        self.tone = nn.Linear(channels[0], 2)  # grey level, and logarithm of contrast
+        self.tone = nn.Linear(channels[0] * 4 * 4, 2)  # grey level, and logarithm of contrast
         with torch.no_grad():  # images begin about as unlike each other as real ones are
-            self.tone.weight *= torch.tensor([[3.5], [3.0]])
+            self.tone.weight *= torch.tensor([[0.7], [0.5]])
             self.tone.bias.copy_(torch.tensor([0.0, math.log(1.5)]))
         self._begin_statistics()
 
@@ -108,7 +107,7 @@ class FastGenerator(nn.Module):
         h = self.blocks[2](self.blocks[1](h8))
         h = self.gates[0](h4, self.blocks[3](h))
         h = self.gates[1](h8, self.blocks[4](h))
-        level, contrast = self.tone(h4.mean((2, 3)))[:, :, None, None, None].unbind(1)
+        level, contrast = self.tone(h4.flatten(1))[:, :, None, None, None].unbind(1)
         return torch.tanh(self.last(h) * contrast.exp() + level)
 
 

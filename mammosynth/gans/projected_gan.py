@@ -8,6 +8,9 @@ Ours, not the paper's: grey images at their own 128 px, both classes in one netw
 Koyama 2018), and one batch of synthetic images for both updates. The critic learns from its features without a
 gradient; the updated critic then judges the same features for the generator. The backbone, which does not change, sees
 each image once.
+
+And a fifth critic sees the image itself, at 16 px: features of ImageNet hardly tell grey level and contrast, so that
+without it both drift, and the Fréchet distance rises again after a few hundred steps (benchmarks/README.md).
 """
 
 import itertools
@@ -29,6 +32,9 @@ from mammosynth.gans.objectives import hinge_critic, linear_generator
 BLOCKS = (2, 4, 10, 15)
 CHANNELS = (24, 40, 112, 320)
 MIXED = (32, 32, 64, 64)
+# Side of the image that a critic of its own sees, and the channels of each critic, fine to coarse, the image's last.
+SIDE = 16
+HEADS = ((32, 64, 128, 128), (32, 64, 128), (64, 128), (64,), (1, 64, 128))
 
 Backbone = Callable[[Tensor], list[Tensor]]
 
@@ -105,17 +111,15 @@ class RandomProjections(nn.Module):
 
 
 class PatchHead(nn.Module):
-    """Critic of one scale: features to one score for each position of a map *downs* times halved."""
+    """Critic of one scale: features to one score for each position of a map halved between each two *channels*."""
 
-    def __init__(self, channels: int, downs: int) -> None:
+    def __init__(self, *channels: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for _ in range(downs):
-            outputs = min(128, 2 * channels)
-            layers += [spectral_norm(nn.Conv2d(channels, outputs, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
-            channels = outputs
+        for inputs, outputs in itertools.pairwise(channels):
+            layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
-        self.last = PatchScores(channels, 3, padding=1)
+        self.last = PatchScores(channels[-1], 3, padding=1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         return self.last(self.layers(x), labels)
@@ -124,17 +128,21 @@ class PatchHead(nn.Module):
 class ProjectedCritic(nn.Module):
     """Fixed projections and the heads; the frozen backbone is no part of it, as it is in its own file.
 
-    ``project`` takes the backbone's features, ``forward`` projected ones; scores [N, positions of all scales].
+    ``see`` takes the backbone's features and the images, ``forward`` what that returns; scores [N, positions of all
+    scales].
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.project = RandomProjections()
-        downs = reversed(range(len(MIXED)))
-        self.heads = nn.ModuleList(PatchHead(channels, down) for channels, down in zip(MIXED, downs))
+        self.heads = nn.ModuleList(PatchHead(*channels) for channels in HEADS)
 
-    def forward(self, projected: list[Tensor], labels: Tensor) -> Tensor:
-        return torch.cat([head(x, labels) for head, x in zip(self.heads, projected)], 1)
+    def see(self, features: list[Tensor], images: Tensor) -> list[Tensor]:
+        """What the heads judge: projected features, fine to coarse, and the images at 16 px."""
+        return [*self.project(features), F.adaptive_avg_pool2d(images, SIDE)]
+
+    def forward(self, seen: list[Tensor], labels: Tensor) -> Tensor:
+        return torch.cat([head(x, labels) for head, x in zip(self.heads, seen)], 1)
 
 
 class ProjectedGan(NoiseGan):
@@ -142,6 +150,7 @@ class ProjectedGan(NoiseGan):
 
     betas = (0.0, 0.99)
     conditional = True
+    decay = 0.3
 
     def make_networks(self) -> None:
         self.generators["all"] = FastGenerator(self.settings.width)
@@ -154,10 +163,11 @@ class ProjectedGan(NoiseGan):
             self.backbone = lite0_backbone(weights, device, torch.bfloat16 if self.bfloat16 else torch.float32)
 
     def projected(self, images: Tensor) -> list[Tensor]:
-        """Projected features of augmented images, fine to coarse."""
-        features = self.backbone(self.augment(images))
+        """Projected features of augmented images, fine to coarse, and the augmented images at 16 px."""
+        images = self.augment(images)
+        features = self.backbone(images)
         with self.autocast():
-            return self.critics["all"].project(features)
+            return self.critics["all"].see(features, images)
 
     def step(self, reals: Reals) -> Losses:
         critic = self.critics["all"]

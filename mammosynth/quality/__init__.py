@@ -4,6 +4,7 @@
 TITLES = {
     "efficientnet_lite0": "EfficientNet-Lite0",
     "squeezenet": "SqueezeNet 1.1",
+    "dinov2": "DINOv2 ViT-S/14",
     "inception": "Inception 2015-12-05",
 }
 

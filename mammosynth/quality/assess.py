@@ -48,7 +48,7 @@ from mammosynth.quality.fidelity import (
 from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness
 from mammosynth.quality.novelty import Limits, Nearest, authentic, distance_ratio, find_nearest, limits, near_copies
 from mammosynth.quality.reference import Reference
-from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim
+from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim, ssim_and_ms_ssim
 
 PAIRS = 150  # of a class, for MS-SSIM within a set
 WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
@@ -219,8 +219,7 @@ def _samples(
         chance = np.where(apart, rng.random(apart.shape), np.inf)
         for measure, cost in (("nearest real", away), ("random real", chance)):
             other = train.images[real[cost.argmin(axis=1)]]
-            for name, similarity in (("SSIM", ssim), ("MS-SSIM", ms_ssim)):
-                values = similarity(images.images[own], other)
+            for name, values in zip(("SSIM", "MS-SSIM"), ssim_and_ms_ssim(images.images[own], other)):
                 sample = _Sample(values, units[own][:, None], len(own), len(real))
                 samples.setdefault(f"{name}, {measure}", {})[pathology] = sample
     return samples
@@ -252,8 +251,8 @@ def _as_intended(images: ImageSet, probability: np.ndarray, reference: Reference
 
 def _novelty(nearest: Nearest, known: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
     """Whether each image is a near copy (1 or 0), and whether it is authentic (100 or 0, so that means are AuthPct)."""
-    limit = Limits(*(float(reference.limits[name]) for name in ("correlation", "relative_distance")))
-    return {NEAR_COPY: near_copies(nearest, limit).astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
+    copies = near_copies(nearest, novelty_limits(reference))
+    return {NEAR_COPY: copies.astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
 
 
 def _nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]:
@@ -265,6 +264,20 @@ def _nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]
         "nearest_by_correlation": train.ids[nearest.by_correlation],
         "correlation": nearest.correlation,
     }
+
+
+def nearest_in(table: pd.DataFrame, images: ImageSet, train: ImageSet) -> Nearest:
+    """The nearest training ROIs of *images*, as a table of images tells them."""
+    table = table.set_index("id").loc[images.ids.tolist()]
+    position = {name: i for i, name in enumerate(train.ids.tolist())}
+    columns = ("nearest_by_features", "distance", "relative_distance", "nearest_by_correlation", "correlation")
+    found = (table[name].map(position) if name.startswith("nearest") else table[name] for name in columns)
+    return Nearest(*(values.to_numpy() for values in found))
+
+
+def novelty_limits(reference: Reference) -> Limits:
+    """Beyond which an image of the fold is a near copy."""
+    return Limits(*(float(reference.limits[name]) for name in ("correlation", "relative_distance")))
 
 
 def _distance_rows(

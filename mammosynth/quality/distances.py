@@ -91,11 +91,12 @@ def prdc(real: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:
     (Naeem et al. 2020, eq. 4 and 5; k = 5), density: in how many balls a synthetic image is, as a share of k, which may
     exceed 1; and coverage: the share of real images whose ball has a synthetic image in it.
 
-    Raises ValueError for sets of no more than five images or of unlike features.
+    NaN is what has no k-th neighbours, in sets of no more than k images.
+
+    Raises ValueError for sets of fewer than two images or of unlike features.
     """
-    real, synthetic = _checked(real, synthetic, at_least=DENSITY_NEIGHBOURS + 1)
-    neighbours = [NEIGHBOURS, DENSITY_NEIGHBOURS]
-    real_radius, density_radius = _squared_radii(real, neighbours)
+    real, synthetic = _checked(real, synthetic)
+    real_radius, density_radius = _squared_radii(real, [NEIGHBOURS, DENSITY_NEIGHBOURS])
     (synthetic_radius,) = _squared_radii(synthetic, [NEIGHBOURS])
     looks_real = np.zeros(len(synthetic), bool)
     within, recalled, covered = 0, 0, 0
@@ -106,16 +107,18 @@ def prdc(real: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:
         in_ball = across <= density_radius[rows, None]
         within += in_ball.sum()
         covered += in_ball.any(axis=1).sum()
-    return {
-        "precision": float(looks_real.mean()),
-        "recall": float(recalled / len(real)),
-        "density": float(within / (DENSITY_NEIGHBOURS * len(synthetic))),
-        "coverage": float(covered / len(real)),
+    shares = {
+        "precision": (looks_real.mean(), len(real) > NEIGHBOURS),
+        "recall": (recalled / len(real), len(synthetic) > NEIGHBOURS),
+        "density": (within / (DENSITY_NEIGHBOURS * len(synthetic)), len(real) > DENSITY_NEIGHBOURS),
+        "coverage": (covered / len(real), len(real) > DENSITY_NEIGHBOURS),
     }
+    return {name: float(share) if defined else np.nan for name, (share, defined) in shares.items()}
 
 
 def _squared_radii(x: np.ndarray, neighbours: list[int]) -> np.ndarray:
-    """Squared distances [len(neighbours), n] of each row to its k-th nearest other row; the nearest is itself."""
+    """Squared distances [len(neighbours), n] of each row to its k-th nearest other row, or to the farthest."""
+    neighbours = np.minimum(neighbours, len(x) - 1)
     blocks = (np.partition(_squared(x[rows], x), neighbours, axis=1) for rows in _blocks(len(x), len(x)))
     return np.concatenate([block[:, neighbours] for block in blocks]).T
 

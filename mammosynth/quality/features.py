@@ -172,12 +172,49 @@ def _inception(weights: Path, device: torch.device) -> Network:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights))
-    network.to(device)
+    network = folded(network).to(device, memory_format=torch.channels_last)
     return lambda images: network(images)[0]
+
+
+def _dinov2(weights: Path, device: torch.device) -> Network:
+    """The class token of DINOv2's ViT-S/14 (Oquab et al. 2023); images enlarged and scaled as by torch-fidelity.
+
+    torch-fidelity has DINOv2 from the network's hub alone; timm builds the same from a file.
+    """
+    import mammosynth.vision  # noqa: F401  isort: skip  (before timm and torch_fidelity)
+    import timm
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    state = torch.load(weights, weights_only=True)
+    del state["mask_token"]  # which only its training needs
+    state["pos_embed"] = _dinov2_positions(state["pos_embed"])
+    network = timm.create_model("vit_small_patch14_dinov2", img_size=SIDE, num_classes=0)
+    network.load_state_dict(state)
+    network.eval().to(device)
+    mean, deviation = (
+        255 * torch.tensor(colours, device=device)[:, None, None]
+        for colours in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+
+    def extract(images: torch.Tensor) -> torch.Tensor:
+        enlarged = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
+        return network((enlarged - mean) / deviation)
+
+    return extract
+
+
+def _dinov2_positions(embedding: torch.Tensor) -> torch.Tensor:
+    """Its 37×37 positions [1, 1 + 37², d] at 16×16, resampled as by its own code: by (16 + 0.1) / 37."""
+    kept, grid = embedding[:, :1], embedding[:, 1:]
+    side, length = round(grid.shape[1] ** 0.5), SIDE // 14
+    grid = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, scale_factor=(length + 0.1) / side, mode="bicubic")
+    return torch.cat([kept, grid.flatten(2).transpose(1, 2)], dim=1)
 
 
 EXTRACTORS = {
     "efficientnet_lite0": Extractor(TITLES["efficientnet_lite0"], 1280, _efficientnet_lite0),
     "squeezenet": Extractor(TITLES["squeezenet"], 512, _squeezenet),
+    "dinov2": Extractor(TITLES["dinov2"], 384, _dinov2),
     "inception": _Inception(TITLES["inception"], 2048, _inception),
 }

@@ -25,13 +25,12 @@ import torch
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import DENSITY_NEIGHBOURS, frechet_distance, frechet_infinity, kernel_distance, prdc
+from mammosynth.quality.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
 from mammosynth.quality.features import EXTRACTORS, features
 from mammosynth.quality.reference import HALVINGS, Reference, halves
 
 ALL = "all"
 EXTRAPOLATED = 20  # halvings that FD∞ is taken of, as it costs several distances each
-SHARES = ("precision", "recall", "density", "coverage")
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
 Draws = dict[str, Sequence[np.ndarray]]  # by class, for each halving the positions of the images drawn
@@ -140,11 +139,10 @@ def _fidelity(
     for halving in range(reference.halvings):
         x = real[np.concatenate([reference.halves[name][halving, 0] for name in classes_in(pathology)])]
         y = other[np.concatenate([draws[name][halving] for name in classes_in(pathology)])]
-        shares = prdc(x, y) if min(len(x), len(y)) > DENSITY_NEIGHBOURS else dict.fromkeys(SHARES, np.nan)
         extrapolate = halving < EXTRAPOLATED and min(len(x), len(y)) >= 4
         infinity = frechet_infinity(x, y, np.random.default_rng(halving)) if extrapolate else np.nan
         distance = {"FD": frechet_distance(x, y), "FD∞": infinity, "KD": kernel_distance(x, y)}
-        values.append(distance | shares)
+        values.append(distance | prdc(x, y))
     return {EXTRACTORS[extractor].measure(name): np.array([value[name] for value in values]) for name in values[0]}
 
 
@@ -187,6 +185,6 @@ def _ratio_row(
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles of the values that are numbers."""
+    """The 2.5 and 97.5 percentiles of the values that are numbers; NaN where all agree, which is no certainty."""
     valid = values[np.isfinite(values)]
-    return tuple(np.percentile(valid, [2.5, 97.5])) if len(valid) else (np.nan, np.nan)
+    return tuple(np.percentile(valid, [2.5, 97.5])) if len(np.unique(valid)) > 1 else (np.nan, np.nan)

@@ -17,7 +17,8 @@ def refuse_memorising(generator: str, judged: pd.DataFrame, real: pd.DataFrame) 
 
     Raises InputError with the reason.
     """
-    verdict = judge(judged[NEAR_COPY].to_numpy(), real.loc[real["generator"] == HELD_OUT, NEAR_COPY].to_numpy())
+    held_out = real.loc[real["generator"] == HELD_OUT, NEAR_COPY]
+    verdict = judge(judged[NEAR_COPY].to_numpy() > 0, held_out.to_numpy() > 0)
     if verdict.memorising:
         raise InputError(
             f"{generator} gives back ROIs that it was trained on, and quality.on_memorising is stop: {verdict.reason} "

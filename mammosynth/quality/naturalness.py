@@ -73,12 +73,12 @@ def fit_niqe(images: np.ndarray) -> NiqeModel:
     here: a smooth block is tissue, and leaving it out would make real images unlike their own model. Blocks without
     features, such as those in a black background, are left out here as in the scores.
 
-    Raises ValueError if *images* is anything else, or if none has features.
+    Raises ValueError if *images* is anything else, or if no more than 36 of their blocks have features.
     """
     _check(images)
     batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     blocks = [_with_features(image) for batch in batches for image in niqe_features(batch, REFITTED_BLOCK)]
-    if sum(map(len, blocks)) < 2:
+    if sum(map(len, blocks)) <= 36:  # the covariance of 36 features would be singular
         raise ValueError(f"{len(images)} images have too few blocks with features to fit NIQE's model to")
     found = np.concatenate(blocks)
     return NiqeModel(found.mean(0), np.cov(found, rowvar=False), sum(len(image) == 0 for image in blocks))
@@ -211,18 +211,22 @@ def _niqe(parameters: dict[str, str | Path], device: torch.device | str) -> Meas
 
 
 def _brisque(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
-    """From LIVE's libsvm model: after a header, one line ``coefficient 1:value 2:value …`` for each support vector."""
-    _, _, lines = Path(parameters["brisque"]).read_text().partition("\nSV\n")
-    rows = [line.split() for line in lines.splitlines()]
-    coefficients = torch.tensor([float(row[0]) for row in rows])
-    vectors = torch.zeros(len(rows), 36)
-    for vector, row in zip(vectors, rows):
-        for entry in row[1:]:
-            position, value = entry.split(":")
-            vector[int(position) - 1] = float(value)
     file = io.BytesIO()
-    torch.save((coefficients, vectors), file)
+    torch.save(support_vectors(parameters["brisque"]), file)
     return _create("brisque", device, file)
+
+
+def support_vectors(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Coefficients [S] and vectors [S, 36] of BRISQUE's regression, of LIVE's libsvm model.
+
+    After a header that has one line ``coefficient 1:value 2:value …`` for each support vector.
+    """
+    _, _, lines = Path(path).read_text().partition("\nSV\n")
+    rows = [line.replace(":", " ").split() for line in lines.splitlines()]
+    vectors = np.zeros((len(rows), 36), np.float32)
+    for vector, row in zip(vectors, rows):
+        vector[np.array(row[1::2], int) - 1] = np.array(row[2::2], float)
+    return torch.tensor([float(row[0]) for row in rows]), torch.from_numpy(vectors)
 
 
 def _piqe(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:

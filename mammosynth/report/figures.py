@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from mammosynth.classifiers.statistics import roc_curve
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality.novelty import Limits, Nearest, near_copies
 from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, holds_real, measure_of, name_of, name_of_mix
 from mammosynth.report.tables import BASELINES, decimals, p_value, summarise_quality
 
@@ -48,6 +49,12 @@ MIX_DASHES = {
 NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
 CLASS_DASHES = {"all": "-", "benign": "--", "malignant": ":"}
+# Measures whose sisters are drawn.
+IN_TABLES_ONLY = (
+    "FD∞", "FID∞", "density", "coverage", "SSIM, random", "MS-SSIM, nearest", "MS-SSIM, random",
+    "nearest training ROI, 5th",
+)  # fmt: skip
+COPY_COLOUR = "#D55E00"
 KEPT = {"marker": "o", "linestyle": "", "markersize": 5, "color": "#009E73", "markeredgecolor": "white", "zorder": 3}
 
 
@@ -106,6 +113,56 @@ def plot_samples(
         )
     names = [f"{name} (phantoms, not clinical data)" if name in phantoms else name for name in databases]
     figure.suptitle(f"Real and synthetic ROIs: {modality}, training part\n{', '.join(names)}")
+    return figure
+
+
+def plot_closest_pairs(
+    modality: str,
+    generator: str,
+    synthetic: tuple[np.ndarray, Nearest],
+    held_out: tuple[np.ndarray, Nearest],
+    train_images: np.ndarray,
+    limits: Limits,
+    columns: int = 4,
+) -> Figure:
+    """The images that are closest to a training ROI, each above that ROI: of a generator, and of the validation part.
+
+    synthetic, held_out: images [N, H, W] with their nearest training ROIs, positions in train_images [M, H, W]; limits:
+    those of near copies, which are framed. Left the *columns* pairs of the highest correlation, right those of the
+    least relative distance of features. Held-out ROIs show how close another patient comes by chance.
+    """
+    sets = {name_of(generator): synthetic, "held-out real": held_out}
+    figure, axes = plt.subplots(
+        4, 2 * columns + 1, figsize=(WIDTH, WIDTH * 4.05 / (2 * columns + 0.25) + 0.75), squeeze=False,
+        gridspec_kw={"width_ratios": [1] * columns + [0.25] + [1] * columns},
+    )  # fmt: skip
+    figure.get_layout_engine().set(wspace=0.01, hspace=0, w_pad=0.02, h_pad=0.02)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.set_frame_on(False)
+    for row, (name, (images, nearest)) in zip((0, 2), sets.items()):
+        copies = near_copies(nearest, limits)
+        agreed = nearest.by_features == nearest.by_correlation  # else it is no copy of the nearest by features
+        sides = (
+            ("r", nearest.correlation, -nearest.correlation, nearest.by_correlation, copies),
+            ("d", nearest.relative_distance, nearest.relative_distance, nearest.by_features, copies & agreed),
+        )
+        for side, (symbol, values, cost, position, framed) in enumerate(sides):
+            for column, index in enumerate(np.argsort(cost, kind="stable")[:columns], start=side * (columns + 1)):
+                for axis, image in zip(axes[row : row + 2, column], (images[index], train_images[position[index]])):
+                    axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                    axis.set_frame_on(bool(framed[index]))
+                    axis.spines[:].set(visible=True, color=COPY_COLOUR, linewidth=2)
+                title = f"{symbol} {values[index]:.2f}"
+                axes[row, column].set_title(title, loc="center", fontsize=7.5, fontweight="normal", pad=2)
+        for axis, label in zip(axes[row : row + 2, 0], (name, "training ROI")):
+            axis.set_ylabel(label, fontsize=8.5)
+    figure.suptitle(
+        f"Closest to a training ROI: {modality}, {name_of(generator)}\n"
+        f"left: correlation r (near copy: above {limits.correlation:.2f}); right: distance of features d, relative to\n"
+        f"the next ROIs' (near copy: below {limits.relative_distance:.2f} and nearest by r, too); near copies framed",
+        fontsize=9,
+    )
     return figure
 
 
@@ -312,9 +369,9 @@ def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
 
 
 def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
-    """Bars of every GAN by measure (both classes pooled), marks of each class, lines of the real set and the floor."""
+    """Bars of every GAN by measure (both classes pooled), marks of each class, lines of what real ROIs reach."""
     summary = summarise_quality(quality[quality["modality"] == modality])
-    measures = list(summary["measure"].unique())
+    measures = [measure for measure in summary["measure"].unique() if not measure.startswith(IN_TABLES_ONLY)]
     gans = [g for g in summary["generator"].unique() if g not in BASELINES]
     colours = colours_of(gans)
     figure, axes = _panels(len(measures), 4 if len(measures) > 6 else 3, 2.0)

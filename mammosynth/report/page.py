@@ -98,7 +98,7 @@ def verdicts(images: pd.DataFrame, real_images: pd.DataFrame) -> dict[str, dict[
     found: dict[str, dict[str, Verdict]] = {}
     for (modality, gan), own in images.groupby(["modality", "generator"], sort=False):
         marks = held_out.loc[held_out["modality"] == modality, NEAR_COPY]
-        found.setdefault(modality, {})[name_of(gan)] = judge(own[NEAR_COPY].to_numpy(), marks.to_numpy())
+        found.setdefault(modality, {})[name_of(gan)] = judge(own[NEAR_COPY].to_numpy() > 0, marks.to_numpy() > 0)
     return found
 
 
