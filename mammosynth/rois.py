@@ -6,14 +6,15 @@ of one film stay comparable. Resizing takes away a lesion's size, which is a sig
 """
 
 import logging
+import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from skimage.filters import threshold_li
 
-from mammosynth.databases.lesion import Problems, read_image
+from mammosynth.databases.lesion import Box, Problems, read_image
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track
@@ -23,42 +24,37 @@ log = logging.getLogger(__name__)
 # what lies outside the image: air beside the film; tissue that goes on beside the ultrasound sector
 PADDING = {"mammography": "constant", "ultrasound": "reflect"}
 WINDOW = (0.5, 99.5)  # percentiles of the tissue
+SAMPLE = 2**16  # the pixels, evenly spread, that suffice for a window: its percentiles hold to 0.06 (two deviations)
 
-Box = tuple[int, int, int, int]
 
-
-def crop_rois(lesions: pd.DataFrame, size: int, margin: float, min_side: int) -> tuple[ImageSet, pd.DataFrame]:
+def crop_rois(
+    lesions: pd.DataFrame, size: int, margin: float, min_side: int, threads: int = 1
+) -> tuple[ImageSet, pd.DataFrame]:
     """The ROIs of all usable lesions, *size* × *size*, and the table of all lesions.
 
     lesions: as `mammosynth.curation.read_lesions` gives them. margin: context on each side, as a share of the box's
     longer side; a box that is the whole image (a ready-made ROI) gets none. min_side: source pixels that the side of
     an ROI must have, else its lesion is excluded. The table has, besides the lesions' columns, *scale* (source pixels
     per ROI pixel), *padded* (share of the ROI beyond the image), *window_low* and *window_high* (grey levels).
-    Each image is opened once and only one is held. Raises InputError, one for all files, for unreadable images, and
-    if no lesion of a class is left.
+    Each image is opened once and no more than *threads* are held. Raises InputError, one for all files, for unreadable
+    images, and if no lesion of a class is left.
     """
     problems = Problems()
     rois: dict[int, np.ndarray] = {}
     found: dict[int, dict] = {}
     usable = lesions[lesions["excluded"] == ""]
-    for path, of_image in track(usable.groupby("image", sort=False), "crop ROIs", usable["image"].nunique()):
-        modality = of_image["modality"].iloc[0]
-        boxes = of_image[["x0", "y0", "x1", "y1"]].to_numpy(dtype=int)
-        with problems.gathered():
-            image = read_image(Path(path))
-            # the makers of a ready-made ROI of 8 bits have windowed it
-            windowed_already = is_ready_made(boxes[0], image.shape) and image.dtype == np.uint8
-            low, high = (0, 255) if windowed_already else find_window(image, modality)
-            windowed = apply_window(image, low, high)
-            for index, box in zip(of_image.index, boxes):
-                square = place_square(box, image.shape, margin)
-                side = square[2] - square[0]
-                if side < min_side:
-                    found[index] = {"excluded": f"ROI side below {min_side} source pixels"}
-                    continue
-                patch, padded = cut(windowed, square, PADDING[modality])
-                rois[index] = resize(patch, size)
-                found[index] = {"scale": side / size, "padded": padded, "window_low": low, "window_high": high}
+    boxes = usable[["x0", "y0", "x1", "y1"]].to_numpy(dtype=int)
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [
+            (rows, pool.submit(crop_image, Path(image), modality, boxes[rows], size, margin, min_side))
+            for (image, modality), rows in usable.groupby(["image", "modality"], sort=False).indices.items()
+        ]
+        for rows, job in track(jobs, "crop ROIs"):
+            with problems.gathered():
+                for index, (roi, measured) in zip(usable.index[rows], job.result()):
+                    found[index] = measured
+                    if roi is not None:
+                        rois[index] = roi
     problems.refuse()
     columns = ["scale", "padded", "window_low", "window_high", "excluded"]
     measured = pd.DataFrame.from_dict(found, orient="index", columns=columns).reindex(lesions.index)
@@ -80,6 +76,31 @@ def crop_rois(lesions: pd.DataFrame, size: int, margin: float, min_side: int) ->
         kept["group"].to_numpy(dtype=np.str_),
     )
     return images, table
+
+
+def crop_image(
+    path: Path, modality: str, boxes: np.ndarray, size: int, margin: float, min_side: int
+) -> list[tuple[np.ndarray | None, dict[str, float | str]]]:
+    """The ROI of each box of an image, uint8 [size, size], with what is recorded of it; None where it is too small.
+
+    boxes: int [N, 4]; all else as for `crop_rois`. Raises InputError for an unreadable image.
+    """
+    image = read_image(path)
+    ready_made = is_ready_made(boxes[0], image.shape)
+    # the makers of a ready-made ROI of 8 bits have windowed it
+    windowed_already = ready_made and image.dtype == np.uint8
+    low, high = (0, 255) if windowed_already else find_window(image, modality, ready_made)
+    found = []
+    for box in boxes:
+        square = place_square(box, image.shape, margin)
+        side = square[2] - square[0]
+        if side < min_side:
+            found.append((None, {"excluded": f"ROI side below {min_side} source pixels"}))
+            continue
+        patch, padded = cut(image, square, PADDING[modality])
+        roi = resize(apply_window(patch, low, high), size)
+        found.append((roi, {"scale": side / size, "padded": padded, "window_low": low, "window_high": high}))
+    return found
 
 
 def is_ready_made(box: Box, shape: tuple[int, int]) -> bool:
@@ -118,30 +139,61 @@ def cut(image: np.ndarray, square: Box, padding: str) -> tuple[np.ndarray, float
     inner = image[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
     around = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
     padded = 1 - inner.size / ((x1 - x0) * (y1 - y0))
-    return np.pad(inner, around, mode=padding), padded
+    return np.pad(inner, around, mode=padding) if padded else inner, padded
 
 
-def find_window(image: np.ndarray, modality: str) -> tuple[float, float]:
+def find_window(image: np.ndarray, modality: str, ready_made: bool = False) -> tuple[float, float]:
     """Grey levels that become black and white: percentiles 0.5 and 99.5 of the tissue.
 
     Tissue is, on a film, what is above Li's threshold (on 122 films of mini-MIAS it lies at 21 to 59, just above the
-    air; Otsu's, at 54 to 107, loses fatty tissue and masses near the skin); in ultrasound, all that is not the pure
-    black around the sector.
+    air; Otsu's, at 54 to 107, loses fatty tissue and masses near the skin); in ultrasound and in a *ready_made* ROI,
+    all that is not the pure black around the sector or film. Of large images only every n-th pixel of each axis is
+    looked at.
     """
-    air = threshold_li(image[::4, ::4]) if modality == "mammography" else 0
-    tissue = image[image > air]
-    if not tissue.size:
+    step = max(1, math.isqrt(image.size // SAMPLE))
+    counts = np.bincount(image[::step, ::step].ravel())
+    air = 0 if modality == "ultrasound" or ready_made else int(threshold_li(counts))
+    counts[: air + 1] = 0
+    total = counts.sum()
+    if not total:
         return 0.0, float(np.iinfo(image.dtype).max)
-    low, high = np.percentile(tissue, WINDOW)
+    low, high = np.searchsorted(np.cumsum(counts), np.multiply(WINDOW, total / 100))
     return float(low), float(max(high, low + 1))
+
+
+def threshold_li(counts: np.ndarray) -> float:
+    """The threshold of least cross-entropy between an image and its two parts, as greys may be up to it or above.
+
+    counts: how many pixels have each grey, from 0 up. C. H. Li and P. K. S. Tam, Pattern Recognition Letters
+    18(8):771-776 (1998), from the mean, to half a grey; what `skimage.filters.threshold_li` finds in the pixels, in a
+    fraction of the time.
+    """
+    greys = np.flatnonzero(counts)
+    lowest = int(greys[0])
+    pixels = np.cumsum(counts[lowest:])
+    sums = np.cumsum(counts[lowest:] * np.arange(len(pixels)))
+    threshold, previous = sums[-1] / pixels[-1], -np.inf
+    while abs(threshold - previous) > 0.5 and threshold < len(pixels) - 1:
+        previous, below = threshold, int(threshold)
+        dark = sums[below] / pixels[below]
+        if dark == 0:
+            break
+        bright = (sums[-1] - sums[below]) / (pixels[-1] - pixels[below])
+        threshold = (dark - bright) / (np.log(dark) - np.log(bright))
+    return lowest + threshold
 
 
 def apply_window(image: np.ndarray, low: float, high: float) -> np.ndarray:
     """Grey levels *low* to *high* spread to 0…255, those beyond clipped; float32 of the image's shape."""
-    return np.clip((image.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low)), 0, 255)
+    greys = np.subtract(image, low, dtype=np.float32)
+    greys *= np.float32(255 / (high - low))
+    return np.clip(greys, 0, 255, out=greys)
 
 
 def resize(patch: np.ndarray, size: int) -> np.ndarray:
-    """A square patch, float32 of range 0…255, as uint8 [size, size]: bicubic, antialiased where it shrinks."""
-    resized = Image.fromarray(patch).resize((size, size), Image.Resampling.BICUBIC)
+    """A square patch, float32 of range 0…255, as uint8 [size, size]: bicubic, antialiased where it shrinks.
+
+    Where it shrinks sixfold or more, means of small blocks are taken first, to at least three times *size*.
+    """
+    resized = Image.fromarray(patch).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.clip(np.asarray(resized).round(), 0, 255).astype(np.uint8)

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from databases_for_tests import phantom_lesions
 from PIL import Image
+from skimage import filters
 
 from mammosynth.errors import InputError
-from mammosynth.rois import apply_window, crop_rois, cut, find_window, place_square, resize
+from mammosynth.rois import apply_window, crop_rois, cut, find_window, place_square, resize, threshold_li
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,34 @@ def test_a_window_is_that_of_the_tissue():
     assert low == pytest.approx(20, abs=1)
     assert high == pytest.approx(199, abs=1)
     assert apply_window(np.array([0, 20, 110, 200, 250]), 20, 200) == pytest.approx([0, 0, 127.5, 255, 255])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_li_is_that_of_skimage(dtype):
+    rng = np.random.default_rng(0)
+    top = np.iinfo(dtype).max
+    for air, tissue in ((0.01, 0.4), (0.1, 0.3), (0.2, 0.9), (0.5, 0.5)):
+        pixels = np.concatenate([rng.normal(air, 0.02, 3000), rng.normal(tissue, 0.1, 2000)])
+        image = (np.clip(pixels, 0, 1) * top).astype(dtype).reshape(50, 100)
+        assert threshold_li(np.bincount(image.ravel())) == pytest.approx(filters.threshold_li(image), rel=1e-3)
+    assert threshold_li(np.bincount([7, 7, 7])) == 7
+    assert 7 <= threshold_li(np.bincount([7, 8])) < 8
+
+
+def test_a_large_image_has_the_window_of_its_sample():
+    rng = np.random.default_rng(0)
+    tissue = rng.integers(20000, 50001, (2000, 1500)).astype(np.uint16)
+    film = np.concatenate([rng.integers(0, 300, tissue.shape).astype(np.uint16), tissue], axis=1)
+    low, high = find_window(film, "mammography")
+    assert low == pytest.approx(20150, abs=30)
+    assert high == pytest.approx(49850, abs=30)
+
+
+def test_a_ready_made_roi_has_no_air_to_leave_out():
+    crop = np.random.default_rng(0).integers(20000, 50001, (300, 200)).astype(np.uint16)
+    crop[:, :50] = 0  # beside the film
+    low, high = find_window(crop, "mammography", ready_made=True)
+    assert (low, high) == pytest.approx((20150, 49850), abs=60)
 
 
 def test_a_flat_image_has_a_window_too():
@@ -147,6 +176,15 @@ def test_sixteen_bits_are_windowed(tmp_path, lesions):
     (tmp_path / "b.png").write_bytes(header + pixels.astype(">u2").tobytes())  # a PGM by its content
     images, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16)
     assert images.images[:2].mean(axis=(1, 2)) == pytest.approx(127, abs=12)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_nothing(lesions, threads):
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    others, other_table = crop_rois(lesions, size=128, margin=0.2, min_side=16, threads=threads)
+    assert np.array_equal(images.images, others.images)
+    assert list(images.ids) == list(others.ids)
+    pd.testing.assert_frame_equal(table, other_table)
 
 
 def test_all_unreadable_images_are_named(lesions, tmp_path):

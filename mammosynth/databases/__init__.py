@@ -5,7 +5,7 @@ A new database is one new file with `read` and `NEAR_DUPLICATES`, and one line i
 
 from pathlib import Path
 
-from mammosynth.databases import breast_lesions_usg, bus_bra, busi, mini_mias, rois, table, udiat
+from mammosynth.databases import breast_lesions_usg, bus_bra, busi, cbis_ddsm, inbreast, mini_mias, rois, table, udiat
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, expand
 from mammosynth.errors import InputError
 
@@ -13,6 +13,8 @@ READERS = {
     "breast_lesions_usg": breast_lesions_usg,
     "bus_bra": bus_bra,
     "busi": busi,
+    "cbis_ddsm": cbis_ddsm,
+    "inbreast": inbreast,
     "mini_mias": mini_mias,
     "rois": rois,
     "table": table,

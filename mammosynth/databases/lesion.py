@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,7 @@ IMAGE_SUFFIXES = {
     ".png", ".apng", ".pgm", ".ppm", ".pbm", ".pnm", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".tif",
     ".tiff", ".gif", ".webp", ".dcm", ".dicom",
 }  # fmt: skip
+DICOM_SUFFIXES = {".dcm", ".dicom"}
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,9 @@ def list_images(folder: Path) -> list[Path]:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height from an image's header, without decoding it. Raises InputError if there is none."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        with _readable(path, Exception):
+            return _dicom().read_size(path)
     with _readable(path), Image.open(path) as image:
         return image.size
 
@@ -181,16 +186,29 @@ def read_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path) -> np.ndarray:
     """A grey image, uint8 or uint16 [H, W]; colour is turned to luma and an alpha channel ignored.
 
-    Raises InputError if the file is not an image, or is cut short.
+    DICOM, told by its suffix, as `mammosynth.databases.dicom` says. Raises InputError if the file is not an image, or
+    is cut short.
     """
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        with _readable(path, Exception):
+            return _dicom().read_image(path)
     with _readable(path), Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise ValueError(f"it holds {image.n_frames} images: save the one with the lesion as a file")
         if image.mode == "F":
             raise ValueError("its greys are no whole numbers")
-        if image.mode.startswith("I"):  # 16 bits, in Pillow's names
-            return np.asarray(image).astype(np.uint16)
-        return np.asarray(image.convert("L"))
+        if image.mode.startswith("I"):  # 16 bits, in Pillow's names, or 32
+            greys = np.asarray(image)
+            if greys.min() < 0 or greys.max() > np.iinfo(np.uint16).max:
+                raise ValueError("its greys do not fit into 16 bits")
+            return greys.astype(np.uint16)
+        return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def read_header(path: Path, names: Iterable[str]) -> list[str]:
+    """The text of some elements of a DICOM file, "" where it has none. Raises InputError if its header is broken."""
+    with _readable(path, Exception, "download it again, or take it out of the folder"):
+        return _dicom().read_header(path, names)
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -222,12 +240,25 @@ def bounding_box(mask: np.ndarray) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+# what Pillow's decoders raise for bad files
+_PILLOW = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(
+    path: Path,
+    errors: type[Exception] | tuple[type[Exception], ...] = _PILLOW,
+    mend: str = "repair it, or list it in its source's exclusions",
+) -> Iterator[None]:
     try:
         yield
-    # what Pillow's decoders raise for bad files
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read as an image ({error}): repair it, or list it in its source's exclusions"
-        ) from error
+    except errors as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} cannot be read as an image ({reason}): {mend}") from error
+
+
+def _dicom() -> ModuleType:
+    # pydicom takes longer to import than all else here, and most databases have no DICOM
+    from mammosynth.databases import dicom
+
+    return dicom

@@ -17,7 +17,7 @@ rule crop_rois:
         "benchmarks/crop_rois/{modality}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=2000,
         runtime=120,

@@ -6,6 +6,7 @@ from mammosynth.rois import crop_rois
 
 if __name__ == "__main__":
     with started(snakemake):
-        images, table = crop_rois(load_lesions(snakemake.input[0]), **snakemake.params.rois)
+        lesions = load_lesions(snakemake.input[0])
+        images, table = crop_rois(lesions, **snakemake.params.rois, threads=snakemake.threads)
         images.save(snakemake.output.images)
         save_lesions(table, snakemake.output.table)
