@@ -29,6 +29,8 @@ def open_source(name: str, settings: dict) -> Source:
     key = f"sources: {name}: root"
     root = phantoms_root(name) if "phantoms" in settings else expand(settings["root"], key)
     if not root.is_dir():
+        if "download" in settings:
+            raise InputError(f"{root} is no folder any more: delete {root}.csv and run again, to download it")
         raise InputError(f'{root} is no folder: mend {key} in the config, which is "{settings.get("root", root)}"')
     return Source(name, settings, root)
 

@@ -423,6 +423,7 @@ rule write_report:
             rule.name: expand(
                 getattr(rules, rule.name).benchmark,
                 source=config["databases"],
+                database=DATABASES,
                 name=QUALITY_PARAMETERS,
                 modality=MODALITIES,
                 fold=FOLDS,
