@@ -32,7 +32,7 @@ class Lesion:
 
     The box is in pixels of the image, half-open, row 0 at the top; it may cross the image's border (mini-MIAS circles
     do), and is None where the database gives none. *mask* holds the paths of the lesion's masks, joined by ``;``.
-    *excluded* is the reason why the lesion cannot be used, or empty.
+    *excluded* is the reason why the lesion cannot be used, or empty. *age* (years) and *birads* are the table's words.
     """
 
     lesion_id: str
@@ -48,14 +48,20 @@ class Lesion:
     pathology: str
     view: str = ""
     excluded: str = ""
+    age: str = ""
+    birads: str = ""
 
 
 @dataclass
 class Reading:
-    """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both)."""
+    """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both).
+
+    *passed_over* has the images that show something else, with what that is: they are counted and not opened.
+    """
 
     lesions: list[Lesion]
     normals: list[Path] = field(default_factory=list)
+    passed_over: dict[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Raw databases to one table of lesions a modality; phantoms are made and free databases downloaded here if the config
 says so, others are read where they lie.
 
-In: the roots of the selected sources. Out: results/{modality}/lesions.csv, with near-duplicates and conflicts found.
+In: the roots of the selected sources. Out: results/{modality}/lesions.csv, with near-duplicates and conflicts
+found, and curation/images.csv, what each image shows.
 """
 
 from mammosynth.fingerprint import fingerprint
@@ -78,7 +79,8 @@ rule read_lesions:
             if "exclusions" in config["sources"][source]
         ],
     output:
-        "results/{modality}/lesions.csv",
+        lesions="results/{modality}/lesions.csv",
+        images="results/{modality}/curation/images.csv",
     log:
         "logs/read_lesions/{modality}.log",
     benchmark:

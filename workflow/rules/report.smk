@@ -316,7 +316,15 @@ rule draw_rulegraph:
         snakefile=f"{workflow.basedir}/Snakefile",
         rules=expand(
             f"{workflow.basedir}/workflow/rules/{{stage}}.smk",
-            stage=["databases", "rois", "gans", "quality", "classifiers", "report"],
+            stage=[
+                "databases",
+                "rois",
+                "curation",
+                "gans",
+                "quality",
+                "classifiers",
+                "report",
+            ],
         ),
     output:
         report(
