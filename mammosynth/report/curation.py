@@ -245,7 +245,7 @@ def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str
     axis.set_position([0, 0, 1, 1])
     axis.set(xlim=(-0.1, width + 0.1), ylim=(CELL * (row + 1) if shown else 0, -0.65 / inches))
     axis.set_axis_off()
-    some = "" if len(shown) == len(groups) else f"; {len(shown)} groups shown"
+    some = "" if len(shown) == len(groups) else f"; the first {len(shown)} shown"
     counts = f"{len(groups)} groups of {sum(map(len, groups))} images{some}" if groups else none
     axis.text(0, -0.45 / inches, f"{title}: {counts}", fontsize=11, fontweight="bold", va="center")
     for i, (label, colour) in enumerate(COLOURS.items()):

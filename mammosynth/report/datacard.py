@@ -23,7 +23,7 @@ class Facts:
     """What a data card is written from.
 
     modality: a name in *config*, the study's resolved configuration; declarations: ``resources/databases.yaml``;
-    images, rois: as `mammosynth.report.curation` takes them; characteristics: what its `characterise` returns for *fold*;
+    images, rois: as `mammosynth.report.curation` takes them; characteristics: of its `characterise` for *fold*;
     figure: the file of its flow diagram.
     """
 
@@ -97,7 +97,8 @@ def unknown(facts: Facts) -> list[str]:
     for column, what in (("age", "The patients' age"), ("view", "The view"), ("birads", "The BI-RADS category")):
         without = lesions[lesions[column] == ""]
         if len(without):
-            sentences.append(f"{what}: not read for {len(without)} of {len(lesions)} ROIs ({_names(without)})")
+            some = f" for {len(without)} of {len(lesions)} ROIs" if len(without) < len(lesions) else ""
+            sentences.append(f"{what}: not read{some} ({_names(without)})")
     unsearched = [
         name
         for name in study.sources_of(facts.config, facts.modality)
