@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from databases_for_tests import phantoms, real, settings
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from mammosynth.curation import load_images, load_lesions, read_databases
@@ -196,10 +197,8 @@ def test_every_image_of_a_group_is_shown_and_framed_by_what_it_shows(images):
     axis = figure.axes[0]
     assert len(axis.images) == 4
     assert {"Near-duplicates: 2 groups of 4 images", "1", "2", "7", "8"} <= set(texts(figure))
-    frames = [
-        patch.get_edgecolor()[:3] for patch in axis.patches if not patch.get_fill() or patch.get_linewidth() > 1.5
-    ]
-    assert len(set(frames)) == 2
+    frames = [to_hex(patch.get_edgecolor()).upper() for patch in axis.patches if patch.get_zorder() == 2]
+    assert sorted(frames) == sorted([*[curation.COLOURS["benign"]] * 3, curation.COLOURS["malignant"]])
 
 
 def test_no_group_is_said_so(images):
