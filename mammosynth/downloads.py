@@ -116,6 +116,8 @@ def _receive(answer: Any, part: Path, version: Path, have: int, sha256: str | No
     length, end_is_marked = headers["Content-Length"], headers["Transfer-Encoding"]
     if not (length or end_is_marked or sha256 or part.stem.endswith(ARCHIVES)):
         raise Unobtainable("the server does not say how long the file is, so that a cut would go unnoticed")
+    if (headers["Content-Type"] or "").startswith("text/html"):
+        raise Unobtainable("the server sent a web page in place of the file, as some do to say that it has moved")
     tag = headers["ETag"] or "W/"
     version.unlink(missing_ok=True)
     if unchanged := headers["Last-Modified"] if tag.startswith("W/") else tag:  # a weak tag tells no bytes apart

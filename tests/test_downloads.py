@@ -62,6 +62,8 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             begin = 7 if how == "elsewhere" else start
             self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        if how == "page":
+            self.send_header("Content-Type", "text/html; charset=utf-8")
         if self.server.tag:
             self.send_header("ETag", self.server.tag)
         if how != "no length":
@@ -147,6 +149,18 @@ def test_without_a_mark_of_its_version_a_file_is_fetched_from_its_start(server, 
     assert ranges(server) == [None, None]
 
 
+def test_a_mark_is_not_kept_beside_a_file_that_it_is_not_of(server, target):
+    server.script = ["cut"]
+    with pytest.raises(Unobtainable):
+        fetch(server.address(), target, tries=1)
+    server.script, server.tag = ["cut"], ""
+    with pytest.raises(Unobtainable):
+        fetch(server.address(), target, tries=1)
+    server.content, server.tag = CONTENT[::-1], '"one"'
+    fetch(server.address(), target)
+    assert target.read_bytes() == CONTENT[::-1]
+
+
 def test_an_answer_that_goes_on_elsewhere_is_not_joined(server, target):
     server.script = ["cut", "elsewhere"]
     fetch(server.address(), target)
@@ -181,6 +195,13 @@ def test_what_is_not_there_is_asked_for_once(server, target, status):
     with pytest.raises(Unobtainable, match=f"HTTP {status}"):
         fetch(server.address(), target)
     assert len(server.asked) == 1
+    assert not list(target.parent.iterdir())
+
+
+def test_a_web_page_is_not_taken_for_the_file(server, target):
+    server.script = ["page"]
+    with pytest.raises(Unobtainable, match="a web page in place of the file"):
+        fetch(server.address(), target)
     assert not list(target.parent.iterdir())
 
 
@@ -516,3 +537,12 @@ def test_what_no_address_is_known_for_is_refused_before_anything_runs(tmp_path):
     run = snakemake(tmp_path, "--configfile", study, "--dry-run")
     assert run.returncode != 0
     assert "sources.mine: there is nothing to download for reader rois" in run.stdout
+
+
+def test_a_folder_whose_variable_is_not_set_is_refused_before_anything_runs(tmp_path):
+    source = {"reader": "busi", "modality": "ultrasound", "download": True}
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({"sources": {"mine": source}, "databases": ["mine"], "downloads": "$NOT_SET/x"}))
+    run = snakemake(tmp_path, "--configfile", study, "--dry-run")
+    assert run.returncode != 0
+    assert 'downloads is "$NOT_SET/x", but the environment variable NOT_SET is not set' in run.stdout

@@ -45,4 +45,7 @@ def near_duplicate_bits(settings: dict) -> int | None:
     return settings.get("near_duplicates", READERS[settings["reader"]].NEAR_DUPLICATES)
 
 
-__all__ = ["READERS", "Lesion", "Problems", "Reading", "Source", "near_duplicate_bits", "open_source", "phantoms_root"]
+__all__ = [
+    "READERS", "Lesion", "Problems", "Reading", "Source", "expand", "near_duplicate_bits", "open_source",
+    "phantoms_root",
+]  # fmt: skip

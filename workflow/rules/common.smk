@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from mammosynth import gpu, study
+from mammosynth import databases, gpu, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS
@@ -16,6 +16,7 @@ try:
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
+    DOWNLOADS = databases.expand(config["downloads"], "downloads")
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -45,7 +46,6 @@ if "inception" not in EXTRACTORS and config["parameters"]:
 with open(f"{workflow.basedir}/resources/databases.yaml") as file:
     DATABASES = yaml.safe_load(file)
 
-DOWNLOADS = os.path.expandvars(os.path.expanduser(config["downloads"]))
 for source in config["databases"]:
     reader = config["sources"][source]["reader"]
     if "download" in config["sources"][source] and reader not in DATABASES:
