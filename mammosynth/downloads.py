@@ -103,7 +103,9 @@ def _go_on(address: str, part: Path, version: Path, sha256: str | None) -> None:
             part.unlink()
             raise Passing("the server's file is no longer than what was fetched before") from error
         raise (Passing if error.code in PASSING else Unobtainable)(f"HTTP {error.code} {error.reason}") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError, SSLError, HTTPException) as error:
+    except urllib.error.URLError as error:
+        raise Passing(str(error.reason)) from error
+    except (TimeoutError, ConnectionError, SSLError, HTTPException) as error:
         raise Passing(str(error) or type(error).__name__) from error
     if sha256 and (found := _sha256(part)) != sha256:
         part.unlink()
@@ -242,6 +244,8 @@ def download(declaration: dict[str, Any], root: Path) -> None:
     part, fetched = root.with_name(f"{root.name}.part"), root.with_name(f"{root.name}.fetched")
     for folder in (part, fetched):
         folder.mkdir(parents=True, exist_ok=True)
+    if "idc" in declaration:
+        find_series(title, declaration["idc"], part)  # before all else, what it needs is said or missed
     files = []
     for file in declaration["files"]:
         files.append(fetched / file_name(file["address"]))
@@ -281,27 +285,12 @@ def list_files(root: Path, path: Path) -> None:
 
 
 def fetch_series(title: str, wanted: dict[str, str], folder: Path, client: Any = None) -> None:
-    """Fetch the series of a collection of the Imaging Data Commons that *folder* lacks.
+    """Fetch the series of a collection of the Imaging Data Commons that *folder* lacks; arguments as of `find_series`.
 
-    wanted: the *collection*, and how the ids of its *patients* begin; client: an ``idc_index.IDCClient``, made if none
-    is given. The size is told, and the room on the disk looked at, before anything is fetched; a series is whole if its
-    files have the number and the bytes that the collection's index says.
-
-    Raises InputError if idc-index is not installed, there is no room, or a series is not whole in the end.
+    Raises InputError as that does, and if a series is not whole in the end.
     """
     client = client or _idc_client(title)
-    index = client.index
-    of_patients = index["PatientID"].str.startswith(wanted["patients"])
-    series = index[(index["collection_id"] == wanted["collection"]) & of_patients]
-    missing = series[~_are_whole(series, folder)]
-    whole, needed = (1e6 * table["series_size_MB"].sum() for table in (series, missing))
-    log.info(
-        "%s: %d series, %s; still to come: %d series, %s", title, len(series), size(whole), len(missing), size(needed)
-    )
-    try:
-        _check_room(needed, folder)
-    except Unobtainable as error:
-        raise InputError(f"{title}: {error}: make room, or name another folder as downloads in the config") from error
+    series, missing = find_series(title, wanted, folder, client)
     for start in track(range(0, len(missing), SERIES_AT_ONCE), f"{title}, {SERIES_AT_ONCE} series at a time"):
         client.download_from_selection(
             downloadDir=str(folder),
@@ -314,6 +303,31 @@ def fetch_series(title: str, wanted: dict[str, str], folder: Path, client: Any =
             f"{title}: {cut} of {len(series)} series were not fetched whole from the Imaging Data Commons: run again, "
             "which goes on where it stopped"
         )
+
+
+def find_series(
+    title: str, wanted: dict[str, str], folder: Path, client: Any = None
+) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    """The series of a collection of the Imaging Data Commons, and those that *folder* lacks; says how large they are.
+
+    wanted: the *collection*, and how the ids of its *patients* begin; client: an ``idc_index.IDCClient``, made if none
+    is given. A series is whole if its files have the number and the bytes that the collection's index says.
+
+    Raises InputError if idc-index is not installed or the disk has no room for what is missing.
+    """
+    index = (client or _idc_client(title)).index
+    of_patients = index["PatientID"].str.startswith(wanted["patients"])
+    series = index[(index["collection_id"] == wanted["collection"]) & of_patients]
+    missing = series[~_are_whole(series, folder)]
+    whole, needed = (1e6 * table["series_size_MB"].sum() for table in (series, missing))
+    log.info(
+        "%s: %d series, %s; still to come: %d series, %s", title, len(series), size(whole), len(missing), size(needed)
+    )
+    try:
+        _check_room(needed, folder)
+    except Unobtainable as error:
+        raise InputError(f"{title}: {error}: make room, or name another folder as downloads in the config") from error
+    return series, missing
 
 
 def _idc_client(title: str) -> Any:

@@ -492,6 +492,20 @@ def test_without_idc_index_it_is_said_how_to_install_it(tmp_path, monkeypatch):
         fetch_series("CBIS-DDSM", IDC, tmp_path)
 
 
+def test_what_a_collection_lacks_is_said_before_its_tables_are_fetched(tmp_path, declaration, server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "idc_index", None)
+    with pytest.raises(InputError, match="is not installed"):
+        download(declaration | {"idc": IDC}, tmp_path / "toy")
+    assert not server.asked
+
+
+def test_a_collection_and_its_tables_become_one_database(tmp_path, declaration, monkeypatch):
+    monkeypatch.setitem(sys.modules, "idc_index", mock.Mock(IDCClient=Client))
+    download(declaration | {"idc": IDC}, tmp_path / "toy")
+    assert len(list((tmp_path / "toy").rglob("*.dcm"))) == 4
+    assert (tmp_path / "toy/table.csv").exists()
+
+
 def test_the_real_index_holds_the_masses(tmp_path, monkeypatch):
     idc_index = pytest.importorskip("idc_index", reason="envs/requirements-idc.txt is not installed")
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1e12}))
