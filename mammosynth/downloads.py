@@ -292,12 +292,15 @@ def fetch_series(title: str, wanted: dict[str, str], folder: Path, client: Any =
     client = client or _idc_client(title)
     series, missing = find_series(title, wanted, folder, client)
     for start in track(range(0, len(missing), SERIES_AT_ONCE), f"{title}, {SERIES_AT_ONCE} series at a time"):
+        batch = missing[start : start + SERIES_AT_ONCE]
         client.download_from_selection(
             downloadDir=str(folder),
-            seriesInstanceUID=list(missing["SeriesInstanceUID"][start : start + SERIES_AT_ONCE]),
+            seriesInstanceUID=list(batch["SeriesInstanceUID"]),
             dirTemplate="%PatientID/%StudyInstanceUID/%SeriesInstanceUID",
             show_progress_bar=False,
         )
+        if not _are_whole(batch, folder).any():  # the client logs what went wrong, and takes its time for it
+            break
     if cut := np.sum(~_are_whole(series, folder)):
         raise InputError(
             f"{title}: {cut} of {len(series)} series were not fetched whole from the Imaging Data Commons: run again, "

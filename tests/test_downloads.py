@@ -468,14 +468,22 @@ def test_only_masses_are_fetched_and_their_size_is_told_first(tmp_path, caplog):
 
 def test_series_that_are_there_are_not_fetched_again(tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "SERIES_AT_ONCE", 1)
-    client = Client(fail=["2.1"])
+    client = Client(fail=["2.2"])
     with pytest.raises(InputError, match=r"CBIS-DDSM: 1 of 3 series were not fetched whole .* run again"):
         fetch_series("CBIS-DDSM", IDC, tmp_path, client)
     client.fail, client.asked = set(), []
     fetch_series("CBIS-DDSM", IDC, tmp_path, client)
-    assert client.asked == ["2.1"]
+    assert client.asked == ["2.2"]
     fetch_series("CBIS-DDSM", IDC, tmp_path, client)
-    assert client.asked == ["2.1"]
+    assert client.asked == ["2.2"]
+
+
+def test_a_bucket_that_gives_nothing_is_not_asked_for_every_series(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "SERIES_AT_ONCE", 1)
+    client = Client(fail=["2.0", "2.1", "2.2"])
+    with pytest.raises(InputError, match="3 of 3 series were not fetched whole"):
+        fetch_series("CBIS-DDSM", IDC, tmp_path, client)
+    assert client.asked == ["2.0"]
 
 
 def test_no_room_for_a_collection_is_told_before_anything_is_fetched(tmp_path, monkeypatch):
