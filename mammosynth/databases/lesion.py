@@ -62,10 +62,14 @@ class Lesion:
 
 @dataclass
 class Reading:
-    """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both)."""
+    """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both).
+
+    *passed_over* has the images that show something else, with what that is: they are counted and not opened.
+    """
 
     lesions: list[Lesion]
     normals: list[Path] = field(default_factory=list)
+    passed_over: dict[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ FOLDER = "all-mias"
 INFO = "Info.txt"
 SIDE = 1024
 MASSES = ("CIRC", "SPIC", "MISC")
+OTHERS = {"CALC": "calcification", "ARCH": "architectural distortion", "ASYM": "asymmetry"}
 PATHOLOGY = {"B": "benign", "M": "malignant"}
 
 # Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass. Nothing is
@@ -70,6 +71,12 @@ def read(source: Source) -> Reading:
     with problems.gathered():
         source.refuse_unknown(source.exclusions, {f"{row.film}.pgm" for row in rows}, "the exclusion list")
     reading = Reading([], [films[f"{row.film}.pgm"] for row in rows if not row.kind and f"{row.film}.pgm" in films])
+    with_mass = {row.film for row in rows if row.kind in MASSES}
+    reading.passed_over = {
+        films[f"{row.film}.pgm"]: f"no mass ({OTHERS[row.kind]})"
+        for row in rows
+        if row.kind in OTHERS and row.film not in with_mass and f"{row.film}.pgm" in films
+    }
     count = Counter()
     for row in rows:
         if row.kind not in MASSES:
