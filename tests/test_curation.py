@@ -5,11 +5,21 @@ import pandas as pd
 import pytest
 from databases_for_tests import phantom_lesions, real_busi, real_busi_hashes, settings
 from PIL import Image
+from quality_for_tests import textures
 
-from mammosynth.curation import curate, hash_images, join_groups, load_lesions, near_duplicates, read_lesions
+from mammosynth.curation import (
+    curate,
+    hash_images,
+    join_alike,
+    join_groups,
+    load_lesions,
+    near_duplicates,
+    read_lesions,
+)
 from mammosynth.curation import save_lesions as save
 from mammosynth.databases import Lesion
 from mammosynth.databases.busi import NEAR_DUPLICATES
+from mammosynth.imageset import ImageSet
 
 
 def flipped(bits, n):
@@ -178,3 +188,38 @@ def test_real_busi_keeps_all_but_the_conflicts_that_are_known():
     assert set(excluded["lesion_id"]) == {names[c[0]].format(c[1:]) for c in conflicts}
     kept = lesions[lesions["excluded"] == ""]
     assert kept["pathology"].value_counts().to_dict() == {"benign": 429, "malignant": 205}
+
+
+def rois_of(images, labels, groups):
+    names = np.array([f"lesion {i}" for i in range(len(images))])
+    table = pd.DataFrame({"lesion_id": names, "database": "busi", "group": groups, "excluded": ""})
+    return ImageSet(images, np.array(labels), names, np.array(groups)), table
+
+
+def test_rois_that_show_one_lesion_are_one_group():
+    """The second is the first in another field of view, the third the second mirrored and brighter."""
+    first, *others = textures(5, seed=3)
+    again = np.pad(first, 6, mode="reflect")[4:132, 8:136]
+    images = np.stack([first, again, np.clip(again[:, ::-1] * 0.8 + 40, 0, 255).astype(np.uint8), *others])
+    rois, table = rois_of(images, [0, 0, 0, 0, 1, 0, 1], list("abcdefg"))
+    joined, found = join_alike(rois, table, ["busi"])
+    assert found["group"].tolist() == joined.patients.tolist() == ["a", "a", "a", "d", "e", "f", "g"]
+    assert (found["excluded"] == "").all()
+    apart, found = join_alike(rois, table, [])
+    assert found["group"].tolist() == apart.patients.tolist() == list("abcdefg")
+
+
+def test_one_lesion_with_two_labels_is_excluded():
+    images = textures(3, seed=3)[[0, 0, 1, 2]]
+    rois, table = rois_of(images, [0, 1, 0, 1], list("abcd"))
+    kept, found = join_alike(rois, table, ["busi"])
+    assert kept.ids.tolist() == ["lesion 2", "lesion 3"]
+    assert found["excluded"].tolist() == ["the same lesion with different labels"] * 2 + ["", ""]
+
+
+def test_a_patient_with_lesions_of_both_classes_is_kept():
+    images = textures(3, seed=3)
+    rois, table = rois_of(images, [0, 1, 0], list("aab"))
+    kept, found = join_alike(rois, table, ["busi"])
+    assert len(kept) == 3
+    assert found["group"].tolist() == list("aab")

@@ -184,7 +184,7 @@ def _correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _standardised(windows: np.ndarray) -> np.ndarray:
     """Rows of mean 0 and norm 1, so that products are correlations; 0 where a window has no structure."""
-    rows = windows.reshape(len(windows), -1)
+    rows = windows.reshape(len(windows), np.prod(windows.shape[1:]))
     rows = rows - rows.mean(1, keepdims=True)
     size = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, size, out=np.zeros_like(rows), where=size > 0.01 * np.sqrt(rows.shape[1]))

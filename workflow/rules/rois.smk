@@ -4,6 +4,8 @@ In: results/{modality}/lesions.csv. Out: rois.npz, rois.csv and contact_sheet.pn
 partition.csv with the image sets train.npz, val.npz and test.npz.
 """
 
+from mammosynth.databases import near_duplicate_bits
+
 
 rule crop_rois:
     input:
@@ -23,6 +25,11 @@ rule crop_rois:
         runtime=120,
     params:
         rois=config["rois"],
+        searched=lambda wildcards: [
+            source
+            for source in sources_of(wildcards.modality)
+            if near_duplicate_bits(config["sources"][source]) is not None
+        ],
     script:
         "../scripts/crop_rois.py"
 

@@ -1,6 +1,6 @@
 """Crop the ROIs of a modality's lesions."""
 
-from mammosynth.curation import load_lesions, save_lesions
+from mammosynth.curation import join_alike, load_lesions, save_lesions
 from mammosynth.job import started
 from mammosynth.rois import crop_rois
 
@@ -8,5 +8,6 @@ if __name__ == "__main__":
     with started(snakemake):
         lesions = load_lesions(snakemake.input[0])
         images, table = crop_rois(lesions, **snakemake.params.rois, threads=snakemake.threads)
+        images, table = join_alike(images, table, snakemake.params.searched)
         images.save(snakemake.output.images)
         save_lesions(table, snakemake.output.table)
