@@ -28,6 +28,7 @@ wildcard_constraints:
 
 include: "workflow/rules/databases.smk"
 include: "workflow/rules/rois.smk"
+include: "workflow/rules/curation.smk"
 include: "workflow/rules/gans.smk"
 include: "workflow/rules/quality.smk"
 include: "workflow/rules/classifiers.smk"
@@ -38,6 +39,7 @@ rule all:
     default_target: True
     input:
         "results/report/report.html",
+        expand("results/{modality}/curation/data_card.html", modality=MODALITIES),
         expand("results/{modality}/scorecards/{gan}.html", modality=MODALITIES, gan=GANS),
         expand("results/figures/ranks_{modality}.svg", modality=MODALITIES),
 

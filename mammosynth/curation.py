@@ -27,10 +27,17 @@ WHOLE = ["x0", "y0", "x1", "y1", "official_fold"]
 
 
 def read_lesions(sources: dict[str, dict]) -> pd.DataFrame:
-    """All lesions of the databases of a modality, curated; *sources* are their settings by name.
+    """The lesions that `read_databases` gives."""
+    return read_databases(sources)[0]
 
-    Returns one row a lesion with the columns of `Lesion`, *group* (the unit that is split) and *duplicates* (the
-    near-duplicate group of its image, or empty). Raises InputError, one for all databases, for bad files.
+
+def read_databases(sources: dict[str, dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All lesions and all images of the databases of a modality, curated; *sources* are their settings by name.
+
+    Lesions have one row each with the columns of `Lesion`, *group* (the unit that is split) and *duplicates* (the
+    near-duplicate group of its image, or empty). Images have one row each: *database*, *image*, *shows* (the
+    pathologies of its lesions, ``normal``, or what else it shows), *lesions* (their number) and *duplicates*. Raises
+    InputError, one for all databases, for bad files.
     """
     problems = Problems()
     readings: dict[str, Reading] = {}
@@ -46,7 +53,21 @@ def read_lesions(sources: dict[str, dict]) -> pd.DataFrame:
         [(name, str(path)) for name, reading in readings.items() for path in reading.normals],
         columns=["database", "image"],
     )
-    return curate(lesions, normals, {name: near_duplicate_bits(settings) for name, settings in sources.items()})
+    passed_over = pd.DataFrame(
+        [(name, str(path), what) for name, reading in readings.items() for path, what in reading.passed_over.items()],
+        columns=["database", "image", "shows"],
+    )
+    bits = {name: near_duplicate_bits(settings) for name, settings in sources.items()}
+    lesions, normals = curate(lesions, normals, bits)
+    with_lesions = lesions.groupby("image", sort=False, as_index=False).agg(
+        database=("database", "first"),
+        shows=("pathology", lambda found: ", ".join(sorted(set(found)))),
+        lesions=("lesion_id", "size"),
+        duplicates=("duplicates", "first"),
+    )
+    without = pd.concat([normals.assign(shows="normal"), passed_over.assign(duplicates="")]).assign(lesions=0)
+    images = pd.concat([with_lesions, without], ignore_index=True)
+    return lesions, images[["database", "image", "shows", "lesions", "duplicates"]]
 
 
 def save_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
@@ -63,8 +84,16 @@ def load_lesions(path: str | Path) -> pd.DataFrame:
     return lesions.astype(dict.fromkeys(lesions.columns.intersection(WHOLE), "Int64"))
 
 
-def curate(lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None]) -> pd.DataFrame:
-    """Lesions with *group* and *duplicates*, and those of near-duplicates with different labels excluded.
+def load_images(path: str | Path) -> pd.DataFrame:
+    """Read a table of images."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"lesions": int})
+
+
+def curate(
+    lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lesions with *group* and *duplicates*, those of near-duplicates with different labels excluded; normals with
+    *duplicates*.
 
     normals: database and image of the images without a lesion. bits: for each database, up to how many bits
     near-duplicates differ, or None for no search; images of two databases are held to the smaller number. Lesions
@@ -101,7 +130,7 @@ def curate(lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | N
     )
     for reason, n in lesions.loc[lesions["excluded"] != "", "excluded"].value_counts().items():
         log.info("%d lesions excluded: %s", n, reason)
-    return lesions
+    return lesions, normals.assign(duplicates=[names.get(c, "") for c in normals["image"].map(cluster)])
 
 
 def hash_images(paths: Iterable[Path]) -> np.ndarray:

@@ -12,21 +12,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 import zipfile
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from mammosynth.downloads import Unobtainable, fetch
 from mammosynth.errors import InputError
 
 log = logging.getLogger("mammosynth")
 
-TIMEOUT = 15  # seconds without an answer after which a source counts as out of reach
-
-
-class Unobtainable(Exception):
-    """A source does not give the file; the message says why."""
+TIMEOUT = 15  # seconds without an answer after which a package index counts as out of reach
 
 
 def obtain(name: str, declaration: dict[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
@@ -44,7 +39,7 @@ def obtain(name: str, declaration: dict[str, Any], destination: str | Path, fold
     for source in local + declaration["sources"]:
         where = ", ".join(f"{key} {value}" for key, value in source.items() if key != "archive")
         try:
-            content = _read(source, declaration["file"])
+            content = _read(source, declaration["file"], declaration["sha256"])
         except Unobtainable as error:
             failures.append(f"{where}: {error}")
             continue
@@ -63,14 +58,14 @@ def obtain(name: str, declaration: dict[str, Any], destination: str | Path, fold
     )
 
 
-def _read(source: dict[str, str], file: str) -> bytes:
+def _read(source: dict[str, str], file: str, sha256: str) -> bytes:
     """The bytes that one source holds. Raises Unobtainable if it has none."""
     if "folder" in source:
         return _from_folder(Path(source["folder"]), file)
     if "package" in source:
         installed = _from_installed(source["package"], source["member"])
         return installed or _from_archive(source["package"], source["member"], source["archive"])
-    return _from_address(source["address"])
+    return _from_address(source["address"], sha256)
 
 
 def _from_folder(folder: Path, file: str) -> bytes:
@@ -79,12 +74,11 @@ def _from_folder(folder: Path, file: str) -> bytes:
     return (folder / file).read_bytes()
 
 
-def _from_address(address: str) -> bytes:
-    try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
-            return answer.read()
-    except (OSError, HTTPException) as error:  # URLError and time-outs are OSErrors
-        raise Unobtainable(str(error)) from error
+def _from_address(address: str, sha256: str) -> bytes:
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary, "file")
+        fetch(address, file, sha256, tries=1)
+        return file.read_bytes()
 
 
 def _from_installed(package: str, member: str) -> bytes | None:

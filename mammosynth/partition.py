@@ -96,12 +96,20 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
     """ROIs of each class, and patients, of each part.
 
     partitions: tables of `assign_parts`, one below the other, with columns *modality* and *fold* added. Returns
-    modality, fold, part, benign, malignant and patients, the parts in the order of PARTS.
+    modality, fold, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
+    ``all``, and each one where a modality has several (no such column where none has).
     """
-    counted = partitions.assign(part=pd.Categorical(partitions["part"], PARTS, ordered=True))
-    counts = counted.groupby(["modality", "fold", "part"], sort=True, observed=True).agg(
+    pooled = partitions.groupby("modality")["database"].transform("nunique") > 1
+    counted = pd.concat([partitions.assign(database="all"), partitions[pooled]])
+    names = ["all", *sorted(partitions["database"].unique())]
+    counted = counted.assign(
+        part=pd.Categorical(counted["part"], PARTS, ordered=True),
+        database=pd.Categorical(counted["database"], names, ordered=True),
+    )
+    counts = counted.groupby(["modality", "fold", "database", "part"], sort=True, observed=True).agg(
         benign=("pathology", lambda values: (values == "benign").sum()),
         malignant=("pathology", lambda values: (values == "malignant").sum()),
         patients=("patient_id", "nunique"),
     )
-    return counts.reset_index().astype({"part": str})
+    counts = counts.reset_index().astype({"part": str, "database": str})
+    return counts if pooled.any() else counts.drop(columns="database")

@@ -21,8 +21,11 @@ def check(config: Mapping[str, Any]) -> None:
     _check_known("databases", config["databases"], config["sources"], "sources")
     _check_known("gans", config["gans"], config["generators"], "generators")
     for name in config["databases"]:
-        if ("root" in config["sources"][name]) == ("phantoms" in config["sources"][name]):
-            raise InputError(f"config: sources.{name} needs either root (its folder) or phantoms (to make them)")
+        if len({"root", "phantoms", "download"} & set(config["sources"][name])) != 1:
+            raise InputError(
+                f"config: sources.{name} needs either root (its folder), phantoms (to make them) or download (to fetch "
+                "it), and one of them only"
+            )
     for fold in config["folds"]:
         if fold >= config["partition"]["folds"]:
             count = config["partition"]["folds"]

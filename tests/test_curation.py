@@ -94,16 +94,17 @@ def test_conflicting_labels_exclude_and_an_exclusion_settles_the_conflict(tmp_pa
     labels = ["benign", "malignant", "benign", "benign", "malignant", "malignant"]
     lesions = table([(*row, label) for row, label in zip(rows, labels)])
     normals = pd.DataFrame({"database": ["d"], "image": [str(tmp_path / "6.png")]})
-    found = curate(lesions, normals, {"d": 32})
+    found, clear = curate(lesions, normals, {"d": 32})
     conflict = "near-duplicates with different labels (benign, malignant)"
     assert list(found["excluded"]) == [
         conflict, conflict, "", "", "near-duplicates with different labels (malignant, normal)", "",
     ]  # fmt: skip
     assert list(found["duplicates"]) == ["1", "1", "2", "2", "3", ""]
+    assert list(clear["duplicates"]) == ["3"]
     assert list(found["group"]) == ["d/1", "d/1", "d/3", "d/3", "d/5", "d/7"]
-    settled = curate(lesions.assign(excluded=["exclusion list: x"] + [""] * 5), normals, {"d": 32})
+    settled, _ = curate(lesions.assign(excluded=["exclusion list: x"] + [""] * 5), normals, {"d": 32})
     assert list(settled["excluded"][:2]) == ["exclusion list: x", ""]
-    off = curate(lesions, normals, {"d": None})
+    off, _ = curate(lesions, normals, {"d": None})
     assert (off["excluded"] == "").all()
     assert off["group"].nunique() == 6
 

@@ -132,8 +132,26 @@ def test_parts_are_counted_by_images_and_patients():
         ("train", "benign", "p2"),
         ("test", "benign", "p3"),
     ]
-    table = pd.DataFrame(rows, columns=["part", "pathology", "patient_id"]).assign(modality="ultrasound", fold=0)
+    table = pd.DataFrame(rows, columns=["part", "pathology", "patient_id"]).assign(
+        modality="ultrasound", fold=0, database="busi"
+    )
     counts = count_parts(table).set_index("part")[["benign", "malignant", "patients"]]
     assert counts.loc["train"].tolist() == [2, 1, 2]
     assert counts.loc["test"].tolist() == [1, 0, 1]
     assert counts.index.tolist() == ["train", "test"]
+
+
+def test_parts_of_pooled_databases_are_counted_by_database_too():
+    both = pd.concat([lesions(30, 20, 2, "large"), lesions(10, 10, 1, "a_small_one", 1)], ignore_index=True)
+    tables = [
+        assign_parts(both, folds=5, fold=0, seed=0).assign(modality="ultrasound", fold=0),
+        assign_parts(lesions(), folds=5, fold=0, seed=0).assign(modality="mammography", fold=0),
+    ]
+    counts = count_parts(pd.concat(tables))
+    assert list(counts["database"]) == ["all"] * 6 + ["a_small_one"] * 3 + ["large"] * 3
+    numbers = counts[counts["modality"] == "ultrasound"].set_index(["database", "part"])[
+        ["benign", "malignant", "patients"]
+    ]
+    pd.testing.assert_frame_equal(numbers.loc["all"], numbers.loc["a_small_one"] + numbers.loc["large"])
+    assert numbers.loc["all"].sum().tolist() == [40, 30, 45]
+    assert "database" not in count_parts(tables[1])

@@ -35,6 +35,8 @@ def open_source(name: str, settings: dict) -> Source:
     key = f"sources: {name}: root"
     root = phantoms_root(name) if "phantoms" in settings else expand(settings["root"], key)
     if not root.is_dir():
+        if "download" in settings:
+            raise InputError(f"{root} is no folder any more: delete {root}.csv and run again, to download it")
         raise InputError(f'{root} is no folder: mend {key} in the config, which is "{settings.get("root", root)}"')
     return Source(name, settings, root)
 
@@ -49,4 +51,7 @@ def near_duplicate_bits(settings: dict) -> int | None:
     return settings.get("near_duplicates", READERS[settings["reader"]].NEAR_DUPLICATES)
 
 
-__all__ = ["READERS", "Lesion", "Problems", "Reading", "Source", "near_duplicate_bits", "open_source", "phantoms_root"]
+__all__ = [
+    "READERS", "Lesion", "Problems", "Reading", "Source", "expand", "near_duplicate_bits", "open_source",
+    "phantoms_root",
+]  # fmt: skip

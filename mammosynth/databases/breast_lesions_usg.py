@@ -2,7 +2,7 @@
 
 Layout: ``BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx`` and the images ``case001.png`` with their masks
 ``case001_tumor.png`` (the lesion) and ``case001_other1.png`` (what else is there), all RGBA. The root holds the table,
-and the images or the folder ``BrEaST-Lesions_USG-images_and_masks`` (with or without a date) that holds them.
+and the images lie there or in one folder below, such as ``BrEaST-Lesions_USG-images_and_masks``.
 Label rule: Classification of the image's row (154 benign, 98 malignant; 4 normal ones show no lesion). Masks named in
 Mask_tumor_filename, joined by ``&``, are united to one lesion; those in Mask_other_filename are not read.
 Patients: each case is one image of another woman, so patient = CaseID.
@@ -18,7 +18,6 @@ from mammosynth.databases.rows import Row, read_excel, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
 
-FOLDER = "BrEaST-Lesions_USG-images_and_masks"
 TABLE = "BrEaST-Lesions-USG-clinical-data"
 COLUMNS = ("CaseID", "Image_filename", "Mask_tumor_filename", "Classification")
 
@@ -35,7 +34,7 @@ def read(source: Source) -> Reading:
     mask or repeats another, a file has no row, or a mask is unreadable, empty or not of its image's size.
     """
     table = _find_table(source)
-    folder = next((path for path in sorted(source.root.glob(f"{FOLDER}*")) if path.is_dir()), source.root)
+    folder = _find_folder(source)
     problems = Problems()
     rows = unique(unique(read_excel(table, COLUMNS), "CaseID", problems), "Image_filename", problems)
     named = {name for row in rows for column in COLUMNS[1:3] for name in _names(row, column)}
@@ -58,9 +57,20 @@ def _find_table(source: Source) -> Path:
         found = f"{len(tables)} tables" if tables else "no table"
         raise InputError(
             f"{source.root} holds {found} {TABLE}….xlsx: point root of {source.name} at the folder of the one table "
-            f"and the images, or of {FOLDER}"
+            "and of the images"
         )
     return tables[0]
+
+
+def _find_folder(source: Source) -> Path:
+    folders = sorted({path.parent for path in source.root.rglob("case*.png")})
+    if len(folders) != 1:
+        found = ", ".join(map(str, folders)) or "no folder"
+        raise InputError(
+            f"images such as case001.png lie in {found} of {source.root}: "
+            f"unpack them into one folder below the root of {source.name}"
+        )
+    return folders[0]
 
 
 def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
@@ -90,6 +100,8 @@ def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
             **dict(zip(("x0", "y0", "x1", "y1"), (None,) * 4 if excluded else masks_box(image, masks))),
             pathology=pathology,
             excluded=excluded,
+            age=row["Age"],
+            birads=row["BIRADS"],
         )
     )
 

@@ -6,6 +6,7 @@ as ``BUSBRA``.
 Label rule: Pathology of the image's row in bus_data.csv (1,268 benign, 607 malignant; all biopsied). A row's BBOX
 ([x, y, width, height], in the manner of MATLAB) must be the box of its mask within 2 pixels, else the lesion is
 excluded: row and mask do not belong together. View: Side, as the database says it.
+BI-RADS: BIRADS (2 to 5).
 Patients: Case (1,064). Folds: with ``official_folds: 5`` (or 10) in the source's settings each lesion carries the fold,
 from 0 up, that kFold of the database's own file gives it, and `mammosynth.partition` keeps to it.
 Licence: CC BY 4.0, to be cited: W. Gómez-Flores, M. J. Gregorio-Calas and W. C. de Albuquerque Pereira, "BUS-BRA: A
@@ -82,6 +83,7 @@ def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int]) -> Le
         **dict(zip(("x0", "y0", "x1", "y1"), box)),
         pathology=pathology,
         view=row["Side"].lower(),
+        birads=row["BIRADS"],
         official_fold=folds.get(row["ID"]),
         excluded=excluded,
     )
@@ -109,6 +111,8 @@ def _read_folds(folder: Path, rows: list[Row], source: Source) -> dict[str, int]
     if count is None:
         return {}
     path = folder / f"{count}-fold-cv.csv"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: add the file of the database, or leave out official_folds")
     problems = Problems()
     folds: dict[str, int] = {}
     for row in unique(read_csv(path, ("ID", "kFold")), "ID", problems):

@@ -125,7 +125,9 @@ def _read_patients(source: Source, keys: set[str]) -> dict[str, str]:
     source.refuse_unknown(patients, keys, str(path))
     if missing := sorted(key for key in keys if not patients.get(key)):
         raise InputError(
-            f'{path} gives no patient_id for "{missing[0]}" and {len(missing) - 1} more: add a row for each image'
+            f'{path} gives no patient_id for "{missing[0]}"'
+            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            + ": add a row for each image"
         )
     return patients
 
@@ -134,4 +136,10 @@ def _box(image: Path, masks: list[Path]) -> tuple[int, int, int, int]:
     """Box of the united masks of an image."""
     if not masks:
         raise InputError(f"{image} has no mask: add {image.stem}_mask.png, or list it in its source's exclusions")
+    expected = [f"{image.stem}_mask{f'_{number}' if number else ''}" for number in range(len(masks))]
+    if missing := sorted(set(expected) - {mask.stem for mask in masks}):
+        raise InputError(
+            f"{image} has {', '.join(mask.name for mask in masks)}, but no {missing[0]}{SUFFIX}: "
+            "add it, or list the image in its source's exclusions"
+        )
     return masks_box(image, masks)

@@ -62,10 +62,14 @@ class Lesion:
 
 @dataclass
 class Reading:
-    """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both)."""
+    """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both).
+
+    *passed_over* has the images that show something else, with what that is: they are counted and not opened.
+    """
 
     lesions: list[Lesion]
     normals: list[Path] = field(default_factory=list)
+    passed_over: dict[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,21 +128,30 @@ def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, str]:
     key, value = columns
     found: dict[str, str] = {}
     for row in read_csv(path, columns):
-        if row[key] in found:
+        if row.text(key) in found:
             raise InputError(f'{path} names "{row[key]}" twice (line {row.number}): keep one of the rows')
         found[row[key]] = row[value]
     return found
 
 
 def refuse_other_images(paths: Iterable[Path], read: Iterable[str]) -> None:
-    """Raise InputError if some *paths* are images, by their suffix, but of none of the suffixes *read*."""
-    others = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES - set(read)]
+    """Raise InputError if some *paths* are images, by suffix or by content, but of none of the suffixes *read*."""
+    rest = [path for path in paths if path.suffix.lower() not in read]
+    others = [path for path in rest if path.suffix.lower() in IMAGE_SUFFIXES or (path.is_file() and _holds_image(path))]
     if others:
         raise InputError(
             f"{min(others)}"
             + (f" and {len(others) - 1} more" if len(others) > 1 else "")
             + f" would not be read, as only {', '.join(read)} is: convert to PNG, or take out of the folder"
         )
+
+
+def _holds_image(path: Path) -> bool:
+    try:
+        read_size(path)
+    except InputError:
+        return False
+    return True
 
 
 def refuse_unnamed(folder: Path, images: Iterable[Path], named: Iterable[str], table: str) -> None:
@@ -184,6 +197,8 @@ def read_image(path: Path) -> np.ndarray:
         with _readable(path, Exception):
             return _dicom().read_image(path)
     with _readable(path), Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise ValueError(f"it holds {image.n_frames} images: save the one with the lesion as a file")
         if image.mode == "F":
             raise ValueError("its greys are no whole numbers")
         if image.mode.startswith("I"):  # 16 bits, in Pillow's names, or 32

@@ -12,6 +12,7 @@ Licence: research only (Licence.txt); cite J. Suckling et al., "The Mammographic
 mammogram database", Excerpta Medica, International Congress Series 1069:375-378 (1994).
 """
 
+import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FOLDER = "all-mias"
 INFO = "Info.txt"
 SIDE = 1024
 MASSES = ("CIRC", "SPIC", "MISC")
+OTHERS = {"CALC": "calcification", "ARCH": "architectural distortion", "ASYM": "asymmetry"}
 PATHOLOGY = {"B": "benign", "M": "malignant"}
 
 # Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass. Nothing is
@@ -69,6 +71,12 @@ def read(source: Source) -> Reading:
     with problems.gathered():
         source.refuse_unknown(source.exclusions, {f"{row.film}.pgm" for row in rows}, "the exclusion list")
     reading = Reading([], [films[f"{row.film}.pgm"] for row in rows if not row.kind and f"{row.film}.pgm" in films])
+    with_mass = {row.film for row in rows if row.kind in MASSES}
+    reading.passed_over = {
+        films[f"{row.film}.pgm"]: f"no mass ({OTHERS[row.kind]})"
+        for row in rows
+        if row.kind in OTHERS and row.film not in with_mass and f"{row.film}.pgm" in films
+    }
     count = Counter()
     for row in rows:
         if row.kind not in MASSES:
@@ -103,7 +111,8 @@ def parse_info(path: Path) -> list[Row]:
     Its table is the part between two ruled lines (``====``) that names films. Raises InputError that names each line
     of it that is no row, or that repeats another.
     """
-    lines = [line.strip() for line in path.read_text(encoding="latin-1").splitlines()]
+    text = path.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    lines = [line.strip() for line in text.splitlines()]
     first = next((i for i, line in enumerate(lines) if re.match(r"mdb\d", line)), None)
     if first is None:
         raise InputError(f"{path} has no row such as mdb001 G CIRC B 535 425 197: restore the file of the database")
@@ -140,7 +149,7 @@ def _parse_row(line: str, place: str) -> Row:
     circle = None
     if match["x"]:
         circle = int(match["x"]), int(match["y"]), int(match["radius"])
-        if max(circle[:2]) > SIDE or circle[2] < 1:
+        if max(circle) > SIDE or circle[2] < 1:
             raise InputError(f'{place} has no circle on a film of {SIDE}×{SIDE} pixels ("{line}"): mend x, y, radius')
     return Row(match["film"], int(match["number"]), match["kind"], match["severity"], circle)
 

@@ -32,8 +32,9 @@ def read(source: Source) -> Reading:
     files = {label: _find(source, label) for label in CLASSES}
     if both := sorted(set(files["benign"]) & set(files["malignant"])):
         raise InputError(
-            f"{both[0]} and {len(both) - 1} more are both benign and malignant: "
-            f"mend the globs benign and malignant of {source.name}"
+            f"{both[0]}"
+            + (f" and {len(both) - 1} more are" if len(both) > 1 else " is")
+            + f" both benign and malignant: mend the globs benign and malignant of {source.name}"
         )
     paths = [path for label in CLASSES for path in files[label]]
     keys = {path.relative_to(source.root).as_posix() for path in paths}

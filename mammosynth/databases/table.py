@@ -1,10 +1,10 @@
 """Your own images, listed in a table of your own.
 
 Layout: ``lesions.csv`` in the root, one row a lesion, in UTF-8 with commas. Columns: *image*; *mask*, or *x0*, *y0*,
-*x1*, *y1*; *pathology*; *patient*; *view* if you like. Others are not read. Images and masks are named by paths below
-the root, with slashes or backslashes. Images are PNG, PGM, TIFF, JPEG or DICOM of 8 or 16 bits; masks the same but not
-JPEG, which smears them. A box is in pixels of the image, row 0 at the top, and x1 and y1 are the first ones beyond it.
-Several masks of one lesion are joined by ``;``.
+*x1*, *y1*; *pathology*; *patient*; and, if you like, *view*, *age* and *birads*. Others are not read. Images and masks
+are named by paths below the root, with slashes or backslashes. Images are PNG, PGM, TIFF, JPEG or DICOM of 8 or 16
+bits; masks the same but not JPEG, which smears them. A box is in pixels of the image, row 0 at the top, and x1 and y1
+are the first ones beyond it. Several masks of one lesion are joined by ``;``.
 Label rule: pathology, which is benign, malignant or normal; a normal image has one row, without mask or box.
 Patients: *patient* must be filled in, for patients are what is split. Where each image is of another patient, say so by
 repeating the image's name in that column.
@@ -97,6 +97,8 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
             pathology=pathology,
             view=row["view"],
             excluded=excluded,
+            age=row["age"],
+            birads=row["birads"],
         )
     )
 

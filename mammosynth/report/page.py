@@ -16,14 +16,13 @@ from mammosynth import __version__
 from mammosynth.quality import HELD_OUT, NEAR_COPY
 from mammosynth.quality.novelty import Verdict, judge
 from mammosynth.report import conclusions
-from mammosynth.report.names import Measure, measure_of, name_of
+from mammosynth.report.names import NAMES_OF_PARTS, Measure, measure_of, name_of
 from mammosynth.report.ranks import agreement, disagreements, table_ranks
 
 PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
     "scikit-image", "statsmodels", "matplotlib", "pillow", "ImageHash",
 )  # fmt: skip
-PARTS = {"train": "training", "val": "validation", "test": "test"}
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -161,7 +160,7 @@ def render(study: Study) -> str:
             answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
             caveats=conclusions.caveats(study.scores, study.quality, study.config),
-            parts=study.parts.replace({"part": PARTS}),
+            parts=study.parts.replace({"part": NAMES_OF_PARTS}),
             exclusions=count_exclusions(study.rois),
             filtered=None if study.filtered is None else count_filtered(study.filtered),
             pooled=_rows(study.quality_table, "class", ["all"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from mammosynth import gpu, study
+from mammosynth import databases, gpu, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS
@@ -16,6 +16,7 @@ try:
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
+    DOWNLOADS = databases.expand(config["downloads"], "downloads")
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -41,6 +42,17 @@ if "inception" not in EXTRACTORS and config["parameters"]:
     if Path(config["parameters"], PARAMETERS["inception"]["file"]).exists():
         EXTRACTORS = ["inception", *EXTRACTORS]
 
+# What the databases are, and where those are had that may be downloaded.
+with open(f"{workflow.basedir}/resources/databases.yaml") as file:
+    DATABASES = yaml.safe_load(file)
+
+for source in config["databases"]:
+    reader = config["sources"][source]["reader"]
+    if "download" in config["sources"][source] and reader not in DATABASES:
+        raise WorkflowError(
+            f"config: sources.{source}: there is nothing to download for reader {reader}: give its root"
+        )
+
 QUALITY_PARAMETERS = {
     name: f"results/parameters/{name}" for name in ["niqe", "brisque", *EXTRACTORS]
 }
@@ -49,6 +61,16 @@ QUALITY_PARAMETERS = {
 def sources_of(modality):
     """Names of the selected databases of a modality."""
     return study.sources_of(config, modality)
+
+
+def settings_of(source):
+    """The settings of a source, with the root that a download of it has."""
+    settings = config["sources"][source]
+    return (
+        settings | {"root": f"{DOWNLOADS}/{settings['reader']}"}
+        if "download" in settings
+        else settings
+    )
 
 
 def training_inputs(wildcards):

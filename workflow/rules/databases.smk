@@ -1,9 +1,42 @@
-"""Raw databases to one table of lesions a modality; phantoms are made here, real databases are read where they lie.
+"""Raw databases to one table of lesions a modality; phantoms are made and free databases downloaded here if the config
+says so, others are read where they lie.
 
-In: the roots of the selected sources. Out: results/{modality}/lesions.csv, with near-duplicates and conflicts found.
+In: the roots of the selected sources. Out: results/{modality}/lesions.csv, with near-duplicates and conflicts
+found, and curation/images.csv, what each image shows.
 """
 
 from mammosynth.fingerprint import fingerprint
+
+
+# Where the workflow is started there is a way out to the web, which a cluster's nodes need not have.
+localrules:
+    download_database,
+
+
+rule download_database:
+    output:
+        # the list of the files that lie in the folder of the same name, which a later run never deletes
+        f"{DOWNLOADS}/{{database}}.csv",
+    log:
+        "logs/download_database/{database}.log",
+    benchmark:
+        "benchmarks/download_database/{database}.tsv"
+    wildcard_constraints:
+        database="|".join(DATABASES),
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=1440,
+    params:
+        declaration=lambda wildcards: {
+            key: value
+            for key, value in DATABASES[wildcards.database].items()
+            if key not in ("licence", "citation")
+        },
+    script:
+        "../scripts/download_database.py"
 
 
 rule make_phantoms:
@@ -28,6 +61,13 @@ rule make_phantoms:
 
 rule read_lesions:
     input:
+        downloads=lambda wildcards: sorted(
+            {
+                f"{DOWNLOADS}/{config['sources'][source]['reader']}.csv"
+                for source in sources_of(wildcards.modality)
+                if "download" in config["sources"][source]
+            }
+        ),
         phantoms=lambda wildcards: [
             f"results/phantoms/{source}/patients.csv"
             for source in sources_of(wildcards.modality)
@@ -39,7 +79,8 @@ rule read_lesions:
             if "exclusions" in config["sources"][source]
         ],
     output:
-        "results/{modality}/lesions.csv",
+        lesions="results/{modality}/lesions.csv",
+        images="results/{modality}/curation/images.csv",
     log:
         "logs/read_lesions/{modality}.log",
     benchmark:
@@ -52,7 +93,7 @@ rule read_lesions:
         runtime=120,
     params:
         sources=lambda wildcards: {
-            source: config["sources"][source] for source in sources_of(wildcards.modality)
+            source: settings_of(source) for source in sources_of(wildcards.modality)
         },
         # real databases are no inputs, as their files are theirs to name; so a change below a root is noticed here
         fingerprints=lambda wildcards: {

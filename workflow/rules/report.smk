@@ -316,7 +316,15 @@ rule draw_rulegraph:
         snakefile=f"{workflow.basedir}/Snakefile",
         rules=expand(
             f"{workflow.basedir}/workflow/rules/{{stage}}.smk",
-            stage=["databases", "rois", "gans", "quality", "classifiers", "report"],
+            stage=[
+                "databases",
+                "rois",
+                "curation",
+                "gans",
+                "quality",
+                "classifiers",
+                "report",
+            ],
         ),
     output:
         report(
@@ -423,6 +431,7 @@ rule write_report:
             rule.name: expand(
                 getattr(rules, rule.name).benchmark,
                 source=config["databases"],
+                database=DATABASES,
                 name=QUALITY_PARAMETERS,
                 modality=MODALITIES,
                 fold=FOLDS,

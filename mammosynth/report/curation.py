@@ -1,0 +1,277 @@
+"""What curation did: the way from images to ROIs in counts, who is in each part, and the groups that it found."""
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from mammosynth.databases.lesion import read_image
+from mammosynth.imageset import CLASSES
+from mammosynth.partition import PARTS
+from mammosynth.report import figures
+from mammosynth.report.names import NAMES_OF_PARTS
+from mammosynth.report.tables import NONE, number
+from mammosynth.rois import apply_window, find_window
+
+ALL = "all"
+COUNTS = ["images", "benign", "malignant", "patients"]
+LINE, PADDING, GAP = 0.155, 0.09, 0.32  # of a flow diagram's text, boxes, and the way between boxes; inches
+MAIN, SIDE = 3.3, 3.8  # widths of its boxes
+COLOURS = {"benign": "#0072B2", "malignant": "#D55E00", "normal": "#777777"}  # Okabe and Ito's
+COLUMNS = 6, 14  # thumbnails in a row, of few images and of many
+CELL = 1.25  # height of a row, in widths of a thumbnail
+THUMBNAIL = 128
+MOST = 240  # thumbnails on a sheet
+
+
+def count_flow(images: pd.DataFrame, rois: pd.DataFrame, partitions: dict[int, pd.DataFrame]) -> pd.DataFrame:
+    """Tidy counts of each step from images to the parts of each fold, for each database and for all.
+
+    images: as `mammosynth.curation.read_databases` gives them; rois: the table of all lesions after cropping;
+    partitions: those of `mammosynth.partition.assign_parts` by fold. Returns step (``images``, ``no lesion``,
+    ``lesions``, ``excluded``, ``ROIs``, or a part), fold, database, reason, and the numbers of images, benign and
+    malignant lesions, and patients (groups, where patients are not known) as far as a step has them.
+    """
+    rows = []
+
+    def add(step: str, table: pd.DataFrame, by: str | None = None, fold: int | None = None) -> None:
+        for database, of_database in ((ALL, table), *table.groupby("database", sort=False)):
+            for reason, members in of_database.groupby(by, sort=False) if by else [("", of_database)]:
+                row = {"step": step, "fold": fold, "database": database, "reason": reason}
+                row["images"] = members["image"].nunique()
+                if "pathology" in members:
+                    row |= {pathology: (members["pathology"] == pathology).sum() for pathology in CLASSES}
+                    row["patients"] = members["group"].nunique()
+                rows.append(row)
+
+    used = rois[rois["excluded"] == ""]
+    add("images", images)
+    add("no lesion", images[images["lesions"] == 0], by="shows")
+    add("lesions", rois)
+    add("excluded", rois[rois["excluded"] != ""], by="excluded")
+    add("ROIs", used)
+    for fold, partition in partitions.items():
+        in_part = used.merge(partition[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
+        for part in PARTS:
+            add(part, in_part[in_part["part"] == part], fold=fold)
+    return pd.DataFrame(rows, columns=["step", "fold", "database", "reason", *COUNTS]).astype(
+        dict.fromkeys(["fold", *COUNTS], "Int64")
+    )
+
+
+def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
+    """The flow diagram of `count_flow`, one fold's parts at its end: what was found, what was left out and why."""
+    shown = flow[flow["fold"].isna() | (flow["fold"] == fold)]
+    steps = {step: rows for step, rows in shown.groupby("step")}
+    total = {step: rows.iloc[0] for step, rows in shown[shown["database"] == ALL].groupby("step")}
+    databases = steps["images"][1:]
+    found = [f"Images found: {total['images']['images']}"]
+    found += [f"{name}: {n}" for name, n in zip(databases["database"], databases["images"])]
+    without = _by_reason("Without a lesion to read", steps.get("no lesion", flow[:0]), ["images"])
+    lesions = [
+        f"Lesions: {_lesions(total['lesions'])} in {total['lesions']['images']} images",
+        *_by_class(steps["lesions"]),
+    ]
+    excluded = _by_reason("Lesions excluded", steps.get("excluded", flow[:0]), [*CLASSES])
+    kept = [
+        f"ROIs: {_lesions(total['ROIs'])} of {total['ROIs']['patients']} patients or groups",
+        *_by_class(steps["ROIs"]),
+    ]
+    parts = [
+        [
+            f"{NAMES_OF_PARTS[part].capitalize()}: {_lesions(total[part])}",
+            *_by_class(steps[part][:1]),
+            f"{total[part]['patients']} patients or groups",
+        ]
+        for part in PARTS
+    ]
+    rows = [(found, without), (lesions, excluded), (kept, None)]
+    height = sum(max(_height(main), _height(side or [])) + GAP for main, side in rows) + _height(max(parts, key=len))
+    figure, axis = figures.plt.subplots(figsize=(figures.WIDTH, height + 0.75))
+    figure.set_layout_engine("none")
+    axis.set_position([0, 0, 1, 1])
+    axis.set(xlim=(0, figures.WIDTH), ylim=(height + 0.2, -0.55))
+    axis.set_axis_off()
+    axis.text(0.1, -0.3, title, fontsize=10.5, fontweight="bold", va="center")
+    top, middle = 0.0, 0.1 + MAIN / 2
+    for main, side in rows:
+        tall = max(_height(main), _height(side or []))
+        _box(axis, 0.1, top, MAIN, main)
+        if side:
+            way = top + _height(main) / 2
+            _box(axis, figures.WIDTH - SIDE - 0.1, top, SIDE, side, "#f4f1ea")
+            _arrow(axis, (0.1 + MAIN, way), (figures.WIDTH - SIDE - 0.1, way))
+        if main is not kept:
+            _arrow(axis, (middle, top + _height(main)), (middle, top + tall + GAP))
+        top += tall + GAP
+    wide = (figures.WIDTH - 0.4) / 3
+    start = top - GAP
+    for i, part in enumerate(parts):
+        left = 0.1 + i * (wide + 0.1)
+        _box(axis, left, top, wide, part)
+        axis.plot([middle, left + wide / 2], [start + GAP / 2] * 2, color="#555555", linewidth=0.9)
+        _arrow(axis, (left + wide / 2, start + GAP / 2), (left + wide / 2, top))
+    axis.plot([middle] * 2, [start, start + GAP / 2], color="#555555", linewidth=0.9)
+    return figure
+
+
+def _lesions(row: pd.Series) -> int:
+    return int(sum(row[pathology] for pathology in CLASSES))
+
+
+def _by_class(rows: pd.DataFrame) -> list[str]:
+    """Lesions of each class, of all and, if there are several, of each database."""
+    texts = [", ".join(f"{row[pathology]} {pathology}" for pathology in CLASSES) for _, row in rows.iterrows()]
+    databases = [f"{name}: {text}" for name, text in zip(rows["database"][1:], texts[1:])]
+    return [texts[0], *(databases if len(databases) > 1 else [])]
+
+
+def _by_reason(title: str, rows: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Counts of all databases; the entries of an exclusion list, each with a reason of its own, are one."""
+    rows = rows[rows["database"] == ALL]
+    reasons = rows["reason"].str.replace(r"^exclusion list: .*", "on an exclusion list", regex=True)
+    counts = rows[columns].sum(axis=1).groupby(reasons).sum().sort_values(ascending=False, kind="stable")
+    lines = [textwrap.wrap(f"{reason}: {n}", 64, subsequent_indent="   ") for reason, n in counts.items()]
+    return [f"{title}: {counts.sum()}", *(line for wrapped in lines for line in wrapped)]
+
+
+def _height(lines: list[str]) -> float:
+    return len(lines) * LINE + 2 * PADDING if lines else 0.0
+
+
+def _box(axis: Axes, left: float, top: float, width: float, lines: list[str], colour: str = "#eaf2f8") -> None:
+    axis.add_patch(Rectangle((left, top), width, _height(lines), facecolor=colour, edgecolor="#555555", linewidth=0.9))
+    for i, line in enumerate(lines):
+        y = top + PADDING + (i + 0.5) * LINE
+        weight = "bold" if i == 0 else "normal"
+        axis.text(left + 0.1, y, line, fontsize=8, va="center_baseline", fontweight=weight)
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style = {"arrowstyle": "-|>", "color": "#555555", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", end, start, arrowprops=style)
+
+
+def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin: float) -> pd.DataFrame:
+    """The ROIs of each part of a fold and of all: characteristic, level, and a column of text for each.
+
+    rois: the table of all lesions after cropping to *size* pixels with *margin*; partition: the fold's. Counts carry
+    their share, numbers are median [quartiles]. What a database does not tell counts as not known; a characteristic
+    that none tells is left out. Ready-made ROIs do not tell their lesions' size.
+    """
+    table = rois.merge(partition[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
+    side = np.maximum(table["x1"] - table["x0"], table["y1"] - table["y0"]).astype(float)
+    ready_made = (margin > 0) & (side == (table["scale"] * size).round())
+    table = table.assign(side=side.where(~ready_made), age=pd.to_numeric(table["age"], errors="coerce"))
+    groups = {part: table[table["part"] == part] for part in PARTS} | {ALL: table}
+
+    def each(summary: Callable[[pd.DataFrame], str]) -> dict[str, str]:
+        return {name: summary(of) for name, of in groups.items()}
+
+    rows = [
+        ("ROIs", "", each(lambda of: str(len(of)))),
+        ("patients or groups", "", each(lambda of: str(of["group"].nunique()))),
+    ]
+    for column in ("pathology", "database", "view", "birads"):
+        levels = sorted(table[column].unique(), key=lambda level: (level == "", level))
+        if any(levels):
+            for level in levels:
+                share = each(lambda of, c=column, v=level: _share(of[c] == v))
+                rows.append(("BI-RADS" if column == "birads" else column, level or "not known", share))
+    for column, title in (
+        ("age", "age, years"),
+        ("side", "longer side of the lesion, px"),
+        ("scale", "image px per ROI px"),
+    ):
+        unknown = table[column].isna()
+        if not unknown.all():
+            rows.append((title, "", each(lambda of, c=column: _quartiles(of[c]))))
+            if unknown.any():
+                rows.append((title, "not known", each(lambda of, c=column: _share(of[c].isna()))))
+    rows.append(("padded beyond the image", "", each(lambda of: _share(of["padded"] > 0))))
+    return pd.DataFrame([{"characteristic": title, "level": level, **cells} for title, level, cells in rows])
+
+
+def _share(holds: pd.Series) -> str:
+    return f"{holds.sum()} ({100 * holds.mean():.0f} %)" if len(holds) else NONE
+
+
+def _quartiles(values: pd.Series) -> str:
+    known = values.dropna()
+    if known.empty:
+        return NONE
+    low, median, high = (number(value) for value in np.quantile(known, [0.25, 0.5, 0.75]))
+    return f"{median} [{low}–{high}]"
+
+
+def find_groups(images: pd.DataFrame) -> list[pd.DataFrame]:
+    """The images of each near-duplicate group, in order."""
+    grouped = images[images["duplicates"] != ""].groupby("duplicates", sort=False)
+    return [members for _, members in sorted(grouped, key=lambda group: int(group[0]))]
+
+
+def in_conflict(group: pd.DataFrame) -> bool:
+    """Whether the images of a group have different labels."""
+    return len({label for shows in group["shows"] for label in shows.split(", ")}) > 1
+
+
+def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str) -> Figure:
+    """The images of near-duplicate groups side by side, each group on a ground of its own, framed by what they show.
+
+    Shows the first groups, up to MOST images; *none* is what the figure says where there is no group.
+    """
+    shown: list[pd.DataFrame] = []
+    for group in groups:
+        if sum(map(len, shown)) + len(group) <= MOST:
+            shown.append(group)
+    columns = int(np.clip(np.sqrt(2 * sum(map(len, shown))), *COLUMNS))
+    width = columns + 0.15 * (columns // 2)  # of pairs, the most frequent groups, with the ways between them
+    places, row, column = [], 0, 0.0
+    for group in shown:
+        if column and column + len(group) > width:
+            row, column = row + 1, 0.0
+        places.append((row, column))
+        row += (len(group) - 1) // columns
+        column += min(len(group), columns) + 0.15
+    inches = 11 / (width + 0.2)
+    figure, axis = figures.plt.subplots(figsize=(11, inches * (CELL * (row + 1) if shown else 0) + 0.65), dpi=140)
+    figure.set_layout_engine("none")
+    axis.set_position([0, 0, 1, 1])
+    axis.set(xlim=(-0.1, width + 0.1), ylim=(CELL * (row + 1) if shown else 0, -0.65 / inches))
+    axis.set_axis_off()
+    some = "" if len(shown) == len(groups) else f"; the first {len(shown)} shown"
+    counts = f"{len(groups)} groups of {sum(map(len, groups))} images{some}" if groups else none
+    axis.text(0, -0.45 / inches, f"{title}: {counts}", fontsize=11, fontweight="bold", va="center")
+    for i, (label, colour) in enumerate(COLOURS.items()):
+        axis.text(1.1 * i / inches, -0.18 / inches, f"■ {label}", color=colour, fontsize=9, va="center")
+    for group, (row, column) in zip(shown, places):
+        lines = (len(group) - 1) // columns + 1
+        ground = (column - 0.04, row * CELL - 0.04), min(len(group), columns) + 0.06, CELL * lines - 0.06
+        axis.add_patch(Rectangle(*ground, facecolor="#e3eaf1", edgecolor="none", zorder=0))
+        for i, member in enumerate(group.itertuples()):
+            _draw_thumbnail(axis, member, modality, column + i % columns, (row + i // columns) * CELL)
+    return figure
+
+
+def _draw_thumbnail(axis: Axes, member: tuple, modality: str, left: float, top: float) -> None:
+    pixels = thumbnail(Path(member.image), modality)
+    height, width = (0.94 * side / THUMBNAIL for side in pixels.shape)
+    x, y = left + (0.98 - width) / 2, top + (0.98 - height) / 2
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(x, x + width, y + height, y), aspect="auto", zorder=1)
+    colour = COLOURS.get(member.shows, "#000000")
+    axis.add_patch(Rectangle((x, y), width, height, facecolor="none", edgecolor=colour, linewidth=1.6, zorder=2))
+    axis.text(left + 0.49, y + height + 0.02, Path(member.image).stem[-18:], fontsize=5.5, ha="center", va="top")
+
+
+def thumbnail(path: Path, modality: str) -> np.ndarray:
+    """An image windowed as for ROIs, its longer side THUMBNAIL pixels; uint8."""
+    image = read_image(path)
+    windowed = Image.fromarray(apply_window(image, *find_window(image, modality)).astype(np.uint8))
+    windowed.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(windowed)

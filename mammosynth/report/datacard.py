@@ -1,0 +1,127 @@
+"""A page on the data of a modality: what they are and on what terms, what became of them, what is not known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mammosynth import __version__, study
+from mammosynth.curation import near_duplicate_bits
+from mammosynth.report import conclusions
+from mammosynth.report.curation import find_groups, in_conflict
+from mammosynth.report.names import NAMES_OF_PARTS
+from mammosynth.report.page import environment
+
+OWN = "not known here: that of the images' makers"
+PHANTOM = {"title": "phantoms", "licence": "made by mammosynth, free of terms", "citation": "none: no clinical data"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a data card is written from.
+
+    modality: a name in *config*, the study's resolved configuration; declarations: ``resources/databases.yaml``;
+    images, rois: as `mammosynth.report.curation` takes them; characteristics: of its `characterise` for *fold*;
+    figure: the file of its flow diagram.
+    """
+
+    modality: str
+    config: Mapping[str, Any]
+    declarations: Mapping[str, Mapping[str, Any]]
+    images: pd.DataFrame
+    rois: pd.DataFrame
+    characteristics: pd.DataFrame
+    fold: int
+    figure: str | Path
+
+
+def describe(facts: Facts) -> dict[str, Any]:
+    """All that the page says in words and tables."""
+    names = study.sources_of(facts.config, facts.modality)
+    groups = find_groups(facts.images)
+    return {
+        "version": __version__,
+        "modality": facts.modality,
+        "phantoms": conclusions.phantoms_of(facts.config | {"databases": names}),
+        "databases": [_database(facts, name) for name in names],
+        "exclusions": _exclusions(facts.rois),
+        "groups": len(groups),
+        "grouped": sum(map(len, groups)),
+        "conflicts": sum(map(in_conflict, groups)),
+        "rois": facts.config["rois"],
+        "folds": facts.config["partition"]["folds"],
+        "fold": facts.fold,
+        "characteristics": facts.characteristics.rename(columns=NAMES_OF_PARTS),
+        "unknown": unknown(facts),
+    }
+
+
+def _database(facts: Facts, name: str) -> dict[str, Any]:
+    """Terms and counts of one database."""
+    settings = facts.config["sources"][name]
+    terms = PHANTOM if "phantoms" in settings else facts.declarations.get(settings["reader"], {})
+    images, lesions = (table[table["database"] == name] for table in (facts.images, facts.rois))
+    patients = set(lesions["patient_id"]) - {""}
+    return {
+        "name": name,
+        "title": terms.get("title", name),
+        "licence": terms.get("licence", OWN),
+        "citation": terms.get("citation", OWN),
+        "images": len(images),
+        "lesions": len(lesions),
+        "used": int((lesions["excluded"] == "").sum()),
+        "patients": len(patients) or None,
+        "bits": near_duplicate_bits(settings),
+    }
+
+
+def _exclusions(rois: pd.DataFrame) -> list[dict[str, Any]]:
+    """Excluded lesions by database and reason, the most frequent first."""
+    excluded = rois[rois["excluded"] != ""]
+    counts = excluded.groupby(["database", "excluded"], sort=False).size().sort_values(ascending=False, kind="stable")
+    return [{"database": database, "reason": reason, "lesions": int(n)} for (database, reason), n in counts.items()]
+
+
+def unknown(facts: Facts) -> list[str]:
+    """What the databases do not tell, and what was not looked for: sentences."""
+    lesions = facts.rois[facts.rois["excluded"] == ""]
+    sentences = []
+    without = lesions[lesions["patient_id"] == ""]
+    if len(without):
+        sentences.append(
+            f"Who the patients are: {_names(without)} gives none for {len(without)} ROIs. Near-duplicate groups stand "
+            "in for them, so that two unlike images of one patient may lie in different parts"
+        )
+    for column, what in (("age", "The patients' age"), ("view", "The view"), ("birads", "The BI-RADS category")):
+        without = lesions[lesions[column] == ""]
+        if len(without):
+            some = f" for {len(without)} of {len(lesions)} ROIs" if len(without) < len(lesions) else ""
+            sentences.append(f"{what}: not read{some} ({_names(without)})")
+    unsearched = [
+        name
+        for name in study.sources_of(facts.config, facts.modality)
+        if near_duplicate_bits(facts.config["sources"][name]) is None
+    ]
+    if unsearched:
+        sentences.append(f"Whether images of {', '.join(unsearched)} are near-duplicates of others: not looked for")
+    return [
+        *sentences,
+        "The size of lesions in millimetres: pixel spacing is not read",
+        "Whether labels are proven by biopsy, and which devices, sites and populations the images are of: see the "
+        "databases' own papers",
+        "Whether a pathology or an outline is wrong where no near-duplicate contradicts it",
+    ]
+
+
+def _names(lesions: pd.DataFrame) -> str:
+    return ", ".join(lesions["database"].unique())
+
+
+def write(facts: Facts, path: str | Path) -> None:
+    """Write the page to *path*."""
+    card = describe(facts)
+    template = environment().get_template("datacard.html.jinja")
+    html = template.render(card=card, phantoms=card["phantoms"], figure=facts.figure)
+    Path(path).write_text(html, encoding="utf-8")

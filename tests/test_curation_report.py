@@ -1,0 +1,323 @@
+"""What is said of curation: counts that add up, pictures that show what they should, a card that hides nothing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from databases_for_tests import phantoms, real, settings
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from mammosynth.curation import load_images, load_lesions, read_databases
+from mammosynth.databases import READERS, open_source, read_database
+from mammosynth.report import curation, datacard
+from mammosynth.report.curation import ALL, characterise, count_flow, find_groups, in_conflict, plot_flow, plot_groups
+
+ROOT = Path(__file__).parents[1]
+DECLARATIONS = yaml.safe_load(ROOT.joinpath("resources/databases.yaml").read_text())
+PARTS = ("train", "val", "test")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Five images of database a, one near-duplicate pair of them in conflict, and two of b."""
+    rows = [
+        ("a", "1", "benign", 1, "1"),
+        ("a", "2", "malignant", 1, "1"),
+        ("a", "3", "benign, malignant", 2, ""),
+        ("a", "4", "benign", 1, ""),
+        ("a", "5", "malignant", 1, ""),
+        ("a", "6", "normal", 0, ""),
+        ("b", "7", "benign", 1, "2"),
+        ("b", "8", "benign", 1, "2"),
+        ("b", "9", "no mass (calcification)", 0, ""),
+    ]
+    rng = np.random.default_rng(0)
+    for _, name, *_ in rows:
+        Image.fromarray(rng.integers(0, 256, (40, 60), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    table = pd.DataFrame(rows, columns=["database", "image", "shows", "lesions", "duplicates"])
+    return table.assign(image=[str(tmp_path / f"{name}.png") for name in table["image"]])
+
+
+@pytest.fixture
+def rois(images):
+    conflict = "near-duplicates with different labels (benign, malignant)"
+    rows = [
+        ("a/1", "a", 0, "benign", conflict, "a/1", "", "", ""),
+        ("a/2", "a", 1, "malignant", conflict, "a/1", "", "", ""),
+        ("a/3-1", "a", 2, "benign", "", "a/3", "L CC", "40", "3"),
+        ("a/3-2", "a", 2, "malignant", "", "a/3", "L CC", "40", "5"),
+        ("a/4", "a", 3, "benign", "exclusion list: axilla", "a/4", "", "", ""),
+        ("a/5", "a", 4, "malignant", "", "a/5", "R CC", "60", ""),
+        ("b/7", "b", 6, "benign", "", "b/7", "", "", ""),
+        ("b/8", "b", 7, "benign", "exclusion list: seen twice", "b/7", "", "", ""),
+    ]
+    columns = ["lesion_id", "database", "image", "pathology", "excluded", "group", "view", "age", "birads"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["image"] = images["image"].to_numpy()[table["image"]]
+    return table.assign(patient_id="", x0=10, y0=10, x1=50, y1=30, scale=56 / 128, padded=0.0)
+
+
+@pytest.fixture
+def partition(rois):
+    return rois[rois["excluded"] == ""][["lesion_id"]].assign(part=["train", "train", "val", "test"])
+
+
+@pytest.fixture
+def flow(images, rois, partition):
+    return count_flow(images, rois, {0: partition, 1: partition.assign(part=["val", "val", "test", "train"])})
+
+
+def rows_of(flow, step, database=ALL):
+    return flow[(flow["step"] == step) & (flow["database"] == database)]
+
+
+def test_a_flow_has_the_counts_that_are_known(flow):
+    assert rows_of(flow, "images")["images"].item() == 9
+    assert rows_of(flow, "images", "b")["images"].item() == 3
+    without = rows_of(flow, "no lesion")
+    assert dict(zip(without["reason"], without["images"])) == {"normal": 1, "no mass (calcification)": 1}
+    assert rows_of(flow, "lesions")[["images", "benign", "malignant"]].values.tolist() == [[7, 5, 3]]
+    excluded = rows_of(flow, "excluded", "a").set_index("reason")[["benign", "malignant"]]
+    assert excluded.loc["near-duplicates with different labels (benign, malignant)"].tolist() == [1, 1]
+    assert excluded.loc["exclusion list: axilla"].tolist() == [1, 0]
+    assert rows_of(flow, "ROIs")[["benign", "malignant", "patients"]].values.tolist() == [[2, 2, 3]]
+    train = rows_of(flow, "train")
+    assert dict(zip(train["fold"], train["benign"])) == {0: 1, 1: 1}
+    assert rows_of(flow[flow["fold"] == 0], "train")[["benign", "malignant", "patients"]].values.tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize("reader", ["busi", "mini_mias"])
+def test_nothing_is_lost_between_two_steps(reader):
+    source = settings(reader, phantoms(reader))
+    lesions, images = read_databases({"one": source})
+    partition = lesions[lesions["excluded"] == ""][["lesion_id"]]
+    partition = partition.assign(part=[PARTS[i % 3] for i in range(len(partition))])
+    flow = count_flow(images, lesions, {0: partition})
+    for database in (ALL, "one"):
+        n = {step: int(rows_of(flow, step, database)[["benign", "malignant"]].sum().sum()) for step in flow["step"]}
+        with_lesion = rows_of(flow, "lesions", database)["images"].item()
+        assert rows_of(flow, "images", database)["images"].item() == with_lesion + (images["lesions"] == 0).sum()
+        assert n["lesions"] == n["excluded"] + n["ROIs"] == len(lesions)
+        assert n["ROIs"] == sum(n[part] for part in PARTS)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_flow_diagram_says_what_was_counted(flow):
+    said = texts(plot_flow(flow, "Ultrasound", 0))
+    for line in (
+        "Ultrasound", "Images found: 9", "a: 6", "b: 3", "Without a lesion to read: 2", "normal: 1",
+        "Lesions: 8 in 7 images", "5 benign, 3 malignant", "b: 2 benign, 0 malignant", "Lesions excluded: 4",
+        "on an exclusion list: 2", "near-duplicates with different labels (benign, malignant): 2",
+        "ROIs: 4 of 3 patients or groups", "Training: 2", "Validation: 1", "Test: 1", "1 benign, 1 malignant",
+    ):  # fmt: skip
+        assert line in said, line
+    assert "Validation: 2" in texts(plot_flow(flow, "Ultrasound", 1))
+
+
+def test_a_flow_diagram_without_exclusions_can_be_drawn(images, rois):
+    images, rois = images[6:7], rois[6:7]
+    partition = pd.DataFrame({"lesion_id": ["b/7"] * 1, "part": ["train"]})
+    flow = count_flow(images, rois, {0: partition})
+    said = texts(plot_flow(flow, "One", 0))
+    assert "Lesions excluded: 0" in said
+    assert "Test: 0" in said
+
+
+def test_texts_stay_in_their_boxes(flow):
+    reason = "a reason of very many words that " * 6
+    flow.loc[flow["step"] == "no lesion", "reason"] = reason
+    figure = plot_flow(flow, "Ultrasound", 0)
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    boxes = [patch.get_window_extent() for patch in axis.patches]
+    for text in axis.texts[1:]:
+        if text.get_text():
+            extent = text.get_window_extent()
+            assert any(
+                box.x0 <= extent.x0 and extent.x1 <= box.x1 and box.y0 <= extent.y0 and extent.y1 <= box.y1
+                for box in boxes
+            ), text.get_text()
+
+
+def table_of(characteristics):
+    return {(row[0], row[1]): row[2:] for row in characteristics.itertuples(index=False)}
+
+
+def test_characteristics_have_the_values_that_are_known(rois, partition):
+    table = characterise(rois, partition, 128, 0.2)
+    assert list(table.columns) == ["characteristic", "level", *PARTS, ALL]
+    found = table_of(table)
+    assert found["ROIs", ""] == ("2", "1", "1", "4")
+    assert found["patients or groups", ""] == ("1", "1", "1", "3")
+    assert found["pathology", "malignant"] == ("1 (50 %)", "1 (100 %)", "0 (0 %)", "2 (50 %)")
+    assert found["database", "b"] == ("0 (0 %)", "0 (0 %)", "1 (100 %)", "1 (25 %)")
+    assert found["view", "L CC"][3] == "2 (50 %)"
+    assert found["view", "not known"] == ("0 (0 %)", "0 (0 %)", "1 (100 %)", "1 (25 %)")
+    assert found["BI-RADS", "not known"][3] == "2 (50 %)"
+    assert found["age, years", ""][0] == "40.0 [40.0–40.0]"
+    assert found["age, years", ""][2] == "–"
+    assert found["age, years", "not known"][3] == "1 (25 %)"
+    assert found["longer side of the lesion, px", ""][3] == "40.0 [40.0–40.0]"
+    assert ("longer side of the lesion, px", "not known") not in found
+
+
+def test_what_no_database_tells_has_no_row(rois, partition):
+    blank = rois.assign(view="", age="", birads="")
+    assert not {"view", "age, years", "BI-RADS"} & set(characterise(blank, partition, 128, 0.2)["characteristic"])
+
+
+def test_ready_made_rois_do_not_tell_the_lesions_size(rois, partition):
+    rois.loc[rois["database"] == "b", "scale"] = 40 / 128  # the square is the box
+    found = table_of(characterise(rois, partition, 128, 0.2))
+    assert found["longer side of the lesion, px", "not known"][2:] == ("1 (100 %)", "1 (25 %)")
+    found = table_of(characterise(rois.assign(scale=40 / 128), partition, 128, 0.0))
+    assert found["longer side of the lesion, px", ""][3] == "40.0 [40.0–40.0]"  # no margin tells them apart
+
+
+def test_groups_and_conflicts(images):
+    groups = find_groups(images)
+    assert [list(group["lesions"]) for group in groups] == [[1, 1], [1, 1]]
+    assert [in_conflict(group) for group in groups] == [True, False]
+    assert in_conflict(images[3:6])
+    # an image with lesions of both classes and its copy: which lesion is which, nobody knows
+    assert in_conflict(images.iloc[[2, 2]])
+
+
+def test_every_image_of_a_group_is_shown_and_framed_by_what_it_shows(images):
+    figure = plot_groups(find_groups(images), "ultrasound", "Near-duplicates", "none found")
+    axis = figure.axes[0]
+    assert len(axis.images) == 4
+    assert {"Near-duplicates: 2 groups of 4 images", "1", "2", "7", "8"} <= set(texts(figure))
+    frames = [to_hex(patch.get_edgecolor()).upper() for patch in axis.patches if patch.get_zorder() == 2]
+    assert sorted(frames) == sorted([*[curation.COLOURS["benign"]] * 3, curation.COLOURS["malignant"]])
+
+
+def test_no_group_is_said_so(images):
+    figure = plot_groups([], "ultrasound", "Near-duplicates", "none found")
+    assert "Near-duplicates: none found" in texts(figure)
+
+
+def test_what_a_sheet_does_not_show_is_said(images, monkeypatch):
+    monkeypatch.setattr(curation, "MOST", 2)
+    figure = plot_groups(find_groups(images), "ultrasound", "Near-duplicates", "none found")
+    assert "Near-duplicates: 2 groups of 4 images; the first 1 shown" in texts(figure)
+    assert len(figure.axes[0].images) == 2
+
+
+def test_a_large_group_takes_several_rows(images):
+    large = pd.concat([images[:1]] * 30).assign(duplicates="1")
+    figure = plot_groups([large, *find_groups(images)], "ultrasound", "Near-duplicates", "none found")
+    axis = figure.axes[0]
+    extents = np.array([image.get_extent() for image in axis.images])
+    assert len(np.unique(extents[:, [0, 3]], axis=0)) == 34
+    left, right = axis.get_xlim()
+    assert extents[:, 0].min() > left
+    assert extents[:, 1].max() < right
+
+
+def test_sixteen_bits_make_a_thumbnail(tmp_path):
+    pixels = np.random.default_rng(0).integers(1000, 3000, (200, 300)).astype(np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = curation.thumbnail(tmp_path / "a.png", "ultrasound")
+    assert found.shape == (85, 128)
+    assert found.dtype == np.uint8
+    assert 100 < found.mean() < 150
+
+
+@pytest.fixture
+def facts(tmp_path, images, rois, partition, flow):
+    figure = tmp_path / "flow.svg"
+    curation.figures.save(plot_flow(flow, "Ultrasound", 0), figure)
+    sources = {
+        "a": settings("busi", tmp_path),
+        "b": settings("rois", tmp_path, benign="b", malignant="m", near_duplicates=None) | {"modality": "ultrasound"},
+        "other": settings("mini_mias", tmp_path),
+    }
+    config = {
+        "sources": sources, "databases": list(sources), "partition": {"folds": 5},
+        "rois": {"size": 128, "margin": 0.2, "min_side": 16},
+    }  # fmt: skip
+    table = characterise(rois, partition, 128, 0.2)
+    return datacard.Facts("ultrasound", config, DECLARATIONS, images, rois, table, 0, figure)
+
+
+def test_a_data_card_says_terms_counts_and_exclusions(facts):
+    card = datacard.describe(facts)
+    a, b = card["databases"]
+    assert (a["title"], a["licence"]) == ("BUSI", DECLARATIONS["busi"]["licence"])
+    assert "Al-Dhabyani" in a["citation"]
+    assert (a["images"], a["lesions"], a["used"], a["patients"], a["bits"]) == (6, 6, 3, None, 32)
+    assert (b["licence"], b["bits"]) == (datacard.OWN, None)
+    assert sum(row["lesions"] for row in card["exclusions"]) == 4
+    assert card["exclusions"][0]["lesions"] == 2
+    assert (card["groups"], card["grouped"], card["conflicts"]) == (2, 4, 1)
+    assert not card["phantoms"]
+
+
+def test_a_data_card_says_what_is_not_known(facts):
+    said = " ".join(datacard.describe(facts)["unknown"])
+    for part in (
+        "a, b gives none for 4 ROIs", "age: not read for 1 of 4 ROIs (b)", "BI-RADS category: not read for 2 of 4",
+        "images of b are near-duplicates", "millimetres",
+    ):  # fmt: skip
+        assert part in said, part
+
+
+def test_a_data_card_stands_alone(facts, tmp_path):
+    facts.config["sources"]["a"] = {"reader": "busi", "modality": "ultrasound", "phantoms": {}}
+    facts.rois.loc[4, "excluded"] = "exclusion list: <b>axilla</b>"
+    datacard.write(facts, tmp_path / "card.html")
+    page = (tmp_path / "card.html").read_text()
+    assert "not clinical data" in page
+    assert "data:image/svg+xml" in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "<b>axilla" not in page
+    for text in ("Al-Dhabyani", "&lt;b&gt;axilla", "1 (50 %)", "validation"):
+        assert (text in page) == (text != "Al-Dhabyani"), text  # phantoms are not the database's
+
+
+def test_films_that_show_no_mass_are_counted():
+    reading = read_database(open_source("mias", settings("mini_mias", real("mini-mias"))))
+    found = pd.Series(reading.passed_over.values()).value_counts()
+    assert found.to_dict() == {
+        "no mass (calcification)": 25, "no mass (architectural distortion)": 19, "no mass (asymmetry)": 15,
+    }  # fmt: skip
+    films = {lesion.image for lesion in reading.lesions} | {str(path) for path in reading.passed_over}
+    assert len(films) + len(reading.normals) == len(list(real("mini-mias").rglob("*.pgm")))
+
+
+def test_readers_that_may_be_cited_are_declared():
+    for name in set(READERS) - {"rois", "table"}:
+        first = DECLARATIONS[name]["citation"].split(" et al.")[0]
+        assert first.split(". ")[-1] in READERS[name].__doc__, name
+
+
+def test_the_workflow_makes_the_card(tmp_path):
+    study = tmp_path / "study.yaml"
+    source = {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 16, "malignant": 12, "seed": 0}}
+    study.write_text(yaml.safe_dump({"sources": {"toy": source}, "databases": ["toy"], "folds": [0, 2]}))
+    card = "results/ultrasound/curation/data_card.html"
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", tmp_path, "--cores", "1", card]
+    run = subprocess.run([*command, "--configfile", study], capture_output=True, text=True, env=os.environ, check=False)
+    assert run.returncode == 0, run.stderr
+    folder = tmp_path / "results/ultrasound/curation"
+    assert {path.name for path in folder.iterdir()} == {
+        "images.csv", "flow.csv", "flow.svg", "characteristics.csv", "near_duplicates.png", "conflicts.png",
+        "data_card.html",
+    }  # fmt: skip
+    assert "Phantoms, not clinical data: toy" in (tmp_path / card).read_text()
+    assert set(pd.read_csv(folder / "flow.csv")["fold"].dropna()) == {0, 2}
+    images = load_images(folder / "images.csv")
+    rois = load_lesions(folder.parent / "rois.csv")
+    assert images["lesions"].sum() == len(rois)
+    assert set(find_groups(images)[0]["image"]) <= set(rois["image"])

@@ -1,0 +1,23 @@
+"""Write the data card of a modality."""
+
+if __name__ == "__main__":
+    from mammosynth.job import started
+
+    with started(snakemake):
+        import pandas as pd
+
+        from mammosynth.curation import load_images, load_lesions
+        from mammosynth.report import datacard
+
+        given, params = snakemake.input, snakemake.params
+        facts = datacard.Facts(
+            modality=snakemake.wildcards.modality,
+            config=params.config,
+            declarations=params.declarations,
+            images=load_images(given.images),
+            rois=load_lesions(given.rois),
+            characteristics=pd.read_csv(given.characteristics, dtype=str, keep_default_na=False),
+            fold=params.fold,
+            figure=given.figure,
+        )
+        datacard.write(facts, snakemake.output[0])
