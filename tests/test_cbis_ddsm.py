@@ -106,10 +106,15 @@ def download(request, tmp_path):
     return tmp_path
 
 
+def write_cbis_ddsm(root):
+    """A small CBIS-DDSM as The Cancer Imaging Archive lays it."""
+    write_tables(root)
+    write_files(root, archive)
+
+
 @pytest.fixture
 def small(tmp_path):
-    write_tables(tmp_path)
-    write_files(tmp_path, archive)
+    write_cbis_ddsm(tmp_path)
     return tmp_path
 
 

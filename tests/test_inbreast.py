@@ -46,16 +46,21 @@ def dicom(root, number):
     return root / f"AllDICOMs/{number}_{patient}_MG_{side}_{view}_ANON.dcm"
 
 
-@pytest.fixture
-def small(tmp_path):
+def write_inbreast(root):
+    """A small INbreast in its layout."""
     rng = np.random.default_rng(0)
     lines = [HEADER]
     for number, (_, side, view, birads, contours) in IMAGES.items():
-        write_dicom(dicom(tmp_path, number), rng.integers(0, 4096, (H, W)).astype(np.uint16), 12)
+        write_dicom(dicom(root, number), rng.integers(0, 4096, (H, W)).astype(np.uint16), 12)
         if contours:
-            write_contours(tmp_path / f"AllXML/{number}.xml", [contour(*found) for found in contours])
+            write_contours(root / f"AllXML/{number}.xml", [contour(*found) for found in contours])
         lines.append(f"removed;removed;{side};{view};201001;{number};4;{birads}")
-    (tmp_path / "INbreast.csv").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+    (root / "INbreast.csv").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+
+
+@pytest.fixture
+def small(tmp_path):
+    write_inbreast(tmp_path)
     return tmp_path
 
 
