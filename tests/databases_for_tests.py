@@ -204,10 +204,26 @@ def small_table(root: Path) -> dict:
     return {}
 
 
+def small_cbis_ddsm(root: Path) -> dict:
+    from test_cbis_ddsm import write_cbis_ddsm
+
+    write_cbis_ddsm(root)
+    return {}
+
+
+def small_inbreast(root: Path) -> dict:
+    from test_inbreast import write_inbreast
+
+    write_inbreast(root)
+    return {}
+
+
 SMALL: dict[str, Callable[[Path], dict]] = {
     "breast_lesions_usg": small_breast_lesions_usg,
     "bus_bra": small_bus_bra,
     "busi": small_busi,
+    "cbis_ddsm": small_cbis_ddsm,
+    "inbreast": small_inbreast,
     "mini_mias": small_mini_mias,
     "rois": small_rois,
     "table": small_table,
