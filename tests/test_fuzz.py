@@ -19,13 +19,21 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
-from databases_for_tests import SMALL, settings
+from databases_for_tests import SMALL as SMALL_OTHERS
+from databases_for_tests import settings
+from test_cbis_ddsm import write_cbis_ddsm
+from test_inbreast import write_inbreast
 
 from mammosynth.curation import read_lesions
 from mammosynth.databases import READERS, open_source, read_database
 from mammosynth.databases.lesion import IMAGE_SUFFIXES, Lesion
 from mammosynth.errors import InputError
 from mammosynth.rois import crop_rois
+
+SMALL = SMALL_OTHERS | {
+    "cbis_ddsm": lambda root: write_cbis_ddsm(root) or {},
+    "inbreast": lambda root: write_inbreast(root) or {},
+}
 
 # In these databases the files themselves are the list: without one there is one lesion less.
 LISTED_BY_NOTHING = {"rois"}

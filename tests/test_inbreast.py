@@ -80,6 +80,9 @@ def test_masses_are_boxes_of_their_contours(small):
     assert [x.birads for x in reading.lesions] == ["2", "4a", "4a", "6"]
     assert [x.view for x in reading.lesions] == ["R CC", "L MLO", "L MLO", "L CC"]
     assert [path.name[:8] for path in reading.normals] == ["22613702"]
+    assert {path.name[:8]: what for path, what in reading.passed_over.items()} == {
+        "22613650": "no mass but Calcification"
+    }
     assert {x.age for x in reading.lesions} == {""}
 
 

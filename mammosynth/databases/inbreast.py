@@ -9,7 +9,8 @@ Label rule: the BI-RADS category of the image (Bi-Rads), as biopsies are not pub
 benign and 4 to 6 as malignant; *birads* in the source's settings says it otherwise, and a category that is in neither
 of its lists is excluded (``{benign: [2], malignant: [4b, 4c, 5, 6]}`` leaves out the doubtful 3, 4 and 4a). Read are
 the contours named Mass; the log counts the others (calcifications, spiculated regions, distortions, asymmetries). The
-box is that of the contour. An image without any contour shows no lesion.
+box is that of the contour. An image without any contour shows no lesion; one with others alone is
+passed over.
 Patients: the second part of the DICOM file's name, the same in all images of a patient.
 Licence: on request, for research; cite I. C. Moreira et al., "INbreast: toward a full-field digital mammographic
 database", Academic Radiology 19(2):236-248 (2012).
@@ -80,8 +81,11 @@ def read(source: Source) -> Reading:
             contours = read_contours(files[number]) if number in files else []
             names.update(name for name, _ in contours)
             masses = [points for name, points in contours if name.strip().lower() == MASS]
-            if not contours and path.relative_to(folder).as_posix() not in source.exclusions:
-                reading.normals.append(path)
+            if not masses and path.relative_to(folder).as_posix() not in source.exclusions:
+                if contours:
+                    reading.passed_over[path] = f"no mass but {', '.join(sorted({name for name, _ in contours}))}"
+                else:
+                    reading.normals.append(path)
             for count, points in enumerate(masses, start=1):
                 reading.lesions.append(_lesion(source, folder, path, count, points, rows[number], pathologies))
     problems.refuse()
