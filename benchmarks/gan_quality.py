@@ -28,10 +28,10 @@ from mammosynth.gans.settings import Settings, resolve
 from mammosynth.gans.training import load_generator, train
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.assess import COLUMNS
 from mammosynth.quality.distances import distances
 from mammosynth.quality.features import features
 from mammosynth.quality.fidelity import make_reference, measure_fidelity
+from mammosynth.quality.rows import COLUMNS
 
 EXTRACTOR = "squeezenet"  # which no GAN here is trained against
 LOOKS = 8  # at the validation part in each training that chooses its step

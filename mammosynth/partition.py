@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
@@ -49,6 +48,8 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
 
 def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     """Number of each lesion's fold, int [N]; a group is never split."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     strata = (lesions["database"] + " " + lesions["pathology"]).to_numpy()
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     of_fold = np.empty(len(lesions), dtype=int)

@@ -20,12 +20,12 @@ from mammosynth.quality.assess import (
     WITHIN,
     assess,
     assess_real,
-    tidy,
 )
 from mammosynth.quality.features import EXTRACTORS, Extractor
 from mammosynth.quality.fidelity import ALL, units_of
-from mammosynth.quality.novelty import near_copies
+from mammosynth.quality.novelty import near_copies, nearest_in
 from mammosynth.quality.reference import HALVINGS, Reference, halves
+from mammosynth.quality.rows import tidy
 
 NEAREST = "SSIM, nearest real"
 
@@ -281,9 +281,9 @@ def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few():
 
 def test_the_table_of_images_tells_its_nearest_again(train, others, real):
     _, each = judge_each(others, train, real[1])
-    nearest = module.nearest_in(each[::-1], others, train)
+    nearest = nearest_in(each[::-1], others, train)
     assert train.ids[nearest.by_features].tolist() == each["nearest_by_features"].tolist()
-    assert (near_copies(nearest, module.novelty_limits(real[1])) == each[NEAR_COPY]).all()
+    assert (near_copies(nearest, real[1].near_copy_limits) == each[NEAR_COPY]).all()
 
 
 def test_a_copier_is_told_from_a_generator(train, others, real, judged):

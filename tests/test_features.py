@@ -10,6 +10,7 @@ from quality_for_tests import parameter_file, real_rois, textures
 from mammosynth.quality import features as module
 from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.quality.features import EXTRACTORS, features
+from mammosynth.quality.squeezenet import squeezenet
 
 SHIPPED = ("efficientnet_lite0", "squeezenet")
 
@@ -81,6 +82,20 @@ def test_a_quicker_network_has_the_same_features(change, layer):
         quicker = getattr(module, change)(network)
         assert not any(isinstance(part, layer) for part in quicker.modules())
         torch.testing.assert_close(quicker.extract_features(images), before, rtol=1e-3, atol=1e-4)
+
+
+def test_squeezenet_is_torchvisions():
+    from mammosynth.vision import torchvision
+
+    network = squeezenet(parameter_file("squeezenet"))
+    theirs = torchvision.models.squeezenet1_1().features.eval()
+    layers = [layer for layer in theirs.modules() if isinstance(layer, torch.nn.Conv2d)]
+    ours = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    for layer, our in zip(layers, ours, strict=True):
+        layer.load_state_dict(our.state_dict())
+    images = torch.randn(2, 3, 96, 80, generator=torch.Generator().manual_seed(0)) * 60
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), theirs(images))
 
 
 def test_inception_is_torch_fidelitys_own(tmp_path, monkeypatch):

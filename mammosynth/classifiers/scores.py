@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from mammosynth.classifiers.statistics import SCORES, bootstrap_p, draw_patients, interval
 from mammosynth.errors import InputError
@@ -105,6 +104,8 @@ def _mean(runs: list) -> np.ndarray:
 
 def _adjust(scores: pd.DataFrame) -> pd.DataFrame:
     """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a modality and measure, and put columns in order."""
+    from statsmodels.stats.multitest import multipletests
+
     columns = ["modality", "mix", "database", "measure", "value", "low", "high", "n", "n_patients", "runs", "sd"]
     columns += ["difference", "difference_low", "difference_high", "p", "p_holm"]
     scores = scores.reindex(columns=columns)

@@ -46,8 +46,17 @@ from mammosynth.quality.fidelity import (
     units_of,
 )
 from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness
-from mammosynth.quality.novelty import Limits, Nearest, authentic, distance_ratio, find_nearest, limits, near_copies
+from mammosynth.quality.novelty import (
+    Nearest,
+    authentic,
+    distance_ratio,
+    find_nearest,
+    limits,
+    near_copies,
+    nearest_columns,
+)
 from mammosynth.quality.reference import Reference
+from mammosynth.quality.rows import COLUMNS
 from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim, ssim_and_ms_ssim
 
 PAIRS = 150  # of a class, for MS-SSIM within a set
@@ -56,7 +65,6 @@ NEAREST_TRAINING = {  # by measure, the percentile of distances
     "nearest training ROI, median to held-out's": 50,
     "nearest training ROI, 5th percentile to held-out's": 5,
 }
-COLUMNS = ["generator", "pathology", "measure", "value", "low", "high", "n", "n_reference", "failures"]
 
 Classify = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W] -> probability of malignancy [N]
 
@@ -99,7 +107,7 @@ def assess_real(
     rows += _mean_rows(HELD_OUT, _means_of(values, held_out, held_out.patients), train, resamples, rng)
     reference.held_out = {"distance": nearest.distance, "label": held_out.labels, "patient": held_out.patients}
 
-    single = {"probability": probability, **_nearest_columns(nearest, train), **values}
+    single = {"probability": probability, **nearest_columns(nearest, train), **values}
     tables = [_table("real", train, scores), _table(HELD_OUT, held_out, single)]
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(tables, ignore_index=True), reference
 
@@ -134,7 +142,7 @@ def assess(
     nearest = find_nearest(synthetic.images, near, units, train.images, known, train.patients)
     values = _naturalness(synthetic.images, parameters, device, reference)
     values |= _novelty(nearest, known, reference) | _as_intended(synthetic, probability, reference)
-    single = {"probability": probability, **_nearest_columns(nearest, train), **values}
+    single = {"probability": probability, **nearest_columns(nearest, train), **values}
     table = _table(generator, synthetic, single)
 
     synthetic, units, near, distance = synthetic[kept], units[kept], near[kept], nearest.distance[kept]
@@ -145,12 +153,6 @@ def assess(
     samples |= _means_of({measure: value[kept] for measure, value in values.items()}, synthetic, units)
     rows += _mean_rows(generator, samples, train, resamples, rng)
     return pd.DataFrame(rows, columns=COLUMNS), table
-
-
-def tidy(rows: pd.DataFrame, modality: str, fold: int | str, seed: int | str = "") -> pd.DataFrame:
-    """The rows with the columns that say where they are from; real rows have no seed."""
-    where = pd.DataFrame({"modality": modality, "fold": fold, "generator": rows["generator"], "seed": seed})
-    return pd.concat([where, rows.drop(columns="generator")], axis=1)
 
 
 def _as_many(
@@ -251,33 +253,8 @@ def _as_intended(images: ImageSet, probability: np.ndarray, reference: Reference
 
 def _novelty(nearest: Nearest, known: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
     """Whether each image is a near copy (1 or 0), and whether it is authentic (100 or 0, so that means are AuthPct)."""
-    copies = near_copies(nearest, novelty_limits(reference))
+    copies = near_copies(nearest, reference.near_copy_limits)
     return {NEAR_COPY: copies.astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
-
-
-def _nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]:
-    """What the table of images says of the nearest training ROIs."""
-    return {
-        "nearest_by_features": train.ids[nearest.by_features],
-        "distance": nearest.distance,
-        "relative_distance": nearest.relative_distance,
-        "nearest_by_correlation": train.ids[nearest.by_correlation],
-        "correlation": nearest.correlation,
-    }
-
-
-def nearest_in(table: pd.DataFrame, images: ImageSet, train: ImageSet) -> Nearest:
-    """The nearest training ROIs of *images*, as a table of images tells them."""
-    table = table.set_index("id").loc[images.ids.tolist()]
-    position = {name: i for i, name in enumerate(train.ids.tolist())}
-    columns = ("nearest_by_features", "distance", "relative_distance", "nearest_by_correlation", "correlation")
-    found = (table[name].map(position) if name.startswith("nearest") else table[name] for name in columns)
-    return Nearest(*(values.to_numpy() for values in found))
-
-
-def novelty_limits(reference: Reference) -> Limits:
-    """Beyond which an image of the fold is a near copy."""
-    return Limits(*(float(reference.limits[name]) for name in ("correlation", "relative_distance")))
 
 
 def _distance_rows(

@@ -8,13 +8,11 @@ EfficientNet-Lite0's last layer has 4×4 positions instead of 7×7 and features 
 between two halves of one set of mammography masses (n = 262, CBIS-DDSM) is 52 at 128 px and 11.0 at 224.
 """
 
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ import torch.nn.functional as F
 
 from mammosynth.progress import track
 from mammosynth.quality import TITLES
+from mammosynth.quality.squeezenet import squeezenet
 
 BATCH = 8  # the quickest on CPUs
 SIDE = 224
@@ -125,45 +124,9 @@ def _without_copies(network: torch.nn.Module) -> torch.nn.Module:
 
 def _squeezenet(weights: Path, device: torch.device) -> Network:
     """The averages over space of the 512 channels before the classifier; input x minus caffe's means, in order BGR."""
-    from mammosynth.vision import torchvision
-
-    network = torchvision.models.squeezenet1_1(weights=None).features
-    network.load_state_dict(_squeezenet_state(_numpy_pickle(weights)))
-    network.eval().to(device, memory_format=torch.channels_last)
+    network = squeezenet(weights).to(device, memory_format=torch.channels_last)
     mean = torch.tensor([104.0, 117.0, 123.0], device=device)[:, None, None]
     return lambda images: network(_enlarged(images) - mean).mean((2, 3))
-
-
-def _squeezenet_state(arrays: dict[str, list[np.ndarray]]) -> dict[str, torch.Tensor]:
-    """torchvision's names and layout for caffe's layers (kernels as height, width, in, out)."""
-    layers = {"0": "conv1"}
-    for fire, position in enumerate((3, 4, 6, 7, 9, 10, 11, 12), start=2):
-        layers |= {
-            f"{position}.{part}": f"fire{fire}/{caffe}"
-            for part, caffe in (("squeeze", "squeeze1x1"), ("expand1x1", "expand1x1"), ("expand3x3", "expand3x3"))
-        }
-    state = {}
-    for layer, caffe in layers.items():
-        kernel, bias = arrays[caffe]
-        state[f"{layer}.weight"] = torch.from_numpy(kernel).permute(3, 2, 0, 1)
-        state[f"{layer}.bias"] = torch.from_numpy(bias).flatten()
-    return state
-
-
-class _NumpyUnpickler(pickle.Unpickler):
-    """Reads arrays in lists and dictionaries; anything else that a pickle could run is refused."""
-
-    allowed = {("multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}  # noqa: RUF012
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module.removeprefix("numpy.core."), name) not in self.allowed:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a numpy array")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-
-
-def _numpy_pickle(path: Path) -> Any:
-    with path.open("rb") as file:
-        return _NumpyUnpickler(file).load()
 
 
 def _inception(weights: Path, device: torch.device) -> Network:

@@ -29,13 +29,17 @@ synthetic and held-out images of any number are measured against the same traini
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta, binomtest, norm
 
 from mammosynth.classifiers.statistics import draw_patients
 from mammosynth.errors import InputError
+from mammosynth.imageset import ImageSet
 from mammosynth.quality.distances import distances
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEIGHBOURS = 50  # that a nearest distance is relative to
 GRID = 48  # cells a side of the images that are correlated
@@ -133,6 +137,26 @@ def _relative(away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     valid = np.isfinite(others)  # the rest are of the own unit
     mean = np.where(valid, others, 0).sum(1) / np.maximum(valid.sum(1), 1)
     return distance, np.divide(distance, mean, out=np.ones(len(away)), where=mean > 0)
+
+
+def nearest_columns(nearest: Nearest, train: ImageSet) -> dict[str, np.ndarray]:
+    """What a table of images says of their nearest training ROIs, which it names by their ids."""
+    return {
+        "nearest_by_features": train.ids[nearest.by_features],
+        "distance": nearest.distance,
+        "relative_distance": nearest.relative_distance,
+        "nearest_by_correlation": train.ids[nearest.by_correlation],
+        "correlation": nearest.correlation,
+    }
+
+
+def nearest_in(table: "pd.DataFrame", images: ImageSet, train: ImageSet) -> Nearest:
+    """The nearest training ROIs of *images*, as a table of images tells them."""
+    table = table.set_index("id").loc[images.ids.tolist()]
+    position = {name: i for i, name in enumerate(train.ids.tolist())}
+    columns = ("nearest_by_features", "distance", "relative_distance", "nearest_by_correlation", "correlation")
+    found = (table[name].map(position) if name.startswith("nearest") else table[name] for name in columns)
+    return Nearest(*(values.to_numpy() for values in found))
 
 
 def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -234,6 +258,8 @@ def judge(copies: np.ndarray, real_copies: np.ndarray) -> Verdict:
 
     Few images hide a few copies: a generator of which the share *unseen* are copies is marked 19 times of 20.
     """
+    from scipy.stats import beta, norm
+
     share, low, high = _share(copies)
     real_share, real_low, _ = _share(real_copies)
     n, n_real, bar = len(copies), len(real_copies), float(np.fmax(TOLERANCE, real_low))
@@ -258,6 +284,8 @@ def judge(copies: np.ndarray, real_copies: np.ndarray) -> Verdict:
 
 def _share(flags: np.ndarray) -> tuple[float, float, float]:
     """The share of images that are flagged, and its 95 % interval."""
+    from scipy.stats import binomtest
+
     if not len(flags):
         return np.nan, np.nan, np.nan
     low, high = binomtest(int(np.sum(flags)), len(flags)).proportion_ci(method="wilson")

@@ -7,6 +7,7 @@ import numpy as np
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality.novelty import Limits
 
 HALVINGS = 40
 
@@ -35,6 +36,11 @@ class Reference:
     def halvings(self) -> int:
         """How often the training part was halved."""
         return len(self.halves[CLASSES[0]])
+
+    @property
+    def near_copy_limits(self) -> Limits:
+        """Beyond which an image of the fold is a near copy."""
+        return Limits(*(float(self.limits[name]) for name in ("correlation", "relative_distance")))
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz``."""

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import permutation_test, rankdata
 
 from mammosynth.quality import TITLES
 from mammosynth.report import figures
@@ -44,7 +43,7 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
         for measure in of_modality[of_modality["generator"].isin(generators)]["measure"].unique():
             ours, real = values.loc[generators, measure], values.loc["real", measure]
             criterion = _criterion(measure, ours, real, {g: seen[g] for g in generators if g in (seen or {})})
-            ranks = np.nan if criterion.startswith(LEFT_OUT) else rankdata(_cost(measure, ours, real))
+            ranks = np.nan if criterion.startswith(LEFT_OUT) else _cost(measure, ours, real).rank().to_numpy()
             frames.append(
                 pd.DataFrame(
                     {"modality": modality, "measure": measure, "criterion": criterion, "generator": generators}
@@ -87,6 +86,8 @@ def rank_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
 
 def _spearman(ranks: np.ndarray, others: np.ndarray) -> tuple[float, float]:
     """Spearman's rho of ranks (Pearson's correlation of them, which holds with ties), and its p by permutation."""
+    from scipy.stats import permutation_test
+
     x, y = ranks - ranks.mean(), others - others.mean()
     scale = np.sqrt((x @ x) * (y @ y))
     if scale == 0:

@@ -231,84 +231,79 @@ rule rank_generators:
         "../scripts/rank_generators.py"
 
 
-rule plot_closest_pairs:
-    input:
-        train=f"results/{{modality}}/{SHOWN[0]}/train.npz",
-        held_out=f"results/{{modality}}/{SHOWN[0]}/val.npz",
-        synthetic=f"results/{{modality}}/{SHOWN[0]}/synthetic/{{gan}}/{SHOWN[1]}.npz",
-        images=f"results/{{modality}}/{SHOWN[0]}/quality/{{gan}}/{SHOWN[1]}_images.csv",
-        real_images=f"results/{{modality}}/{SHOWN[0]}/quality/real_images.csv",
-        reference=f"results/{{modality}}/{SHOWN[0]}/quality/reference.npz",
-    output:
-        report(
-            "results/figures/closest_{modality}_{gan}.png",
-            caption="../report/closest.rst",
-            category="Figures",
-            subcategory="{modality}",
-            labels={"figure": "pairs closest to a training ROI", "GAN": "{gan}"},
-        ),
-    log:
-        "logs/plot_closest_pairs/{modality}/{gan}.log",
-    benchmark:
-        "benchmarks/plot_closest_pairs/{modality}/{gan}.tsv"
-    conda:
-        "../../envs/mammosynth.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    script:
-        "../scripts/plot_closest_pairs.py"
-
-
-rule write_scorecard:
+rule write_scorecards:
     input:
         quality="results/tables/quality.csv",
         generators=expand(
-            "results/{{modality}}/fold{fold}/gans/{{gan}}/seed{seed}.pt", fold=FOLDS, seed=SEEDS
+            "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.pt",
+            gan=GANS,
+            fold=FOLDS,
+            seed=SEEDS,
         ),
         histories=expand(
-            "results/{{modality}}/fold{fold}/gans/{{gan}}/seed{seed}.csv", fold=FOLDS, seed=SEEDS
+            "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.csv",
+            gan=GANS,
+            fold=FOLDS,
+            seed=SEEDS,
         ),
         partitions=expand("results/{{modality}}/fold{fold}/partition.csv", fold=FOLDS),
-        real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
-        synthetic=f"results/{{modality}}/{SHOWN[0]}/synthetic/{{gan}}/{SHOWN[1]}.npz",
-        neighbours="results/figures/closest_{modality}_{gan}.png",
         images=expand(
-            "results/{{modality}}/fold{fold}/quality/{{gan}}/seed{seed}_images.csv",
+            "results/{{modality}}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+            gan=GANS,
             fold=FOLDS,
             seed=SEEDS,
         ),
         real_images=expand("results/{{modality}}/fold{fold}/quality/real_images.csv", fold=FOLDS),
+        # of the fold and seed whose images are shown
+        real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
+        held_out=f"results/{{modality}}/{SHOWN[0]}/val.npz",
+        synthetic=[
+            f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
+        ],
+        reference=f"results/{{modality}}/{SHOWN[0]}/quality/reference.npz",
     output:
-        page=report(
-            "results/{modality}/scorecards/{gan}.html",
-            caption="../report/scorecard.rst",
-            category="Scorecards",
-            subcategory="{modality}",
-            labels={"GAN": "{gan}"},
-        ),
-        data="results/{modality}/scorecards/{gan}.json",
+        pages=[
+            report(
+                f"results/{{modality}}/scorecards/{gan}.html",
+                caption="../report/scorecard.rst",
+                category="Scorecards",
+                subcategory="{modality}",
+                labels={"GAN": gan},
+            )
+            for gan in GANS
+        ],
+        data=expand("results/{{modality}}/scorecards/{gan}.json", gan=GANS),
+        closest=[
+            report(
+                f"results/figures/closest_{{modality}}_{gan}.png",
+                caption="../report/closest.rst",
+                category="Figures",
+                subcategory="{modality}",
+                labels={"figure": "pairs closest to a training ROI", "GAN": gan},
+            )
+            for gan in GANS
+        ],
     log:
-        "logs/write_scorecard/{modality}/{gan}.log",
+        "logs/write_scorecards/{modality}.log",
     benchmark:
-        "benchmarks/write_scorecard/{modality}/{gan}.tsv"
+        "benchmarks/write_scorecards/{modality}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=2000,
+        runtime=30,
     params:
         config={
             key: config[key] for key in ("sources", "databases", "rois", "partition", "generators")
         },
-        preset=lambda wildcards: PRESETS[wildcards.gan],
+        presets=PRESETS,
         extractor=EXTRACTORS[0],
+        gans=GANS,
         folds=FOLDS,
         seeds=SEEDS,
     script:
-        "../scripts/write_scorecard.py"
+        "../scripts/write_scorecards.py"
 
 
 rule draw_rulegraph:

@@ -7,7 +7,8 @@ if __name__ == "__main__":
         from mammosynth.classifiers.training import read
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
-        from mammosynth.quality.assess import Reference, assess, tidy
+        from mammosynth.quality.assess import Reference, assess
+        from mammosynth.quality.rows import tidy
 
         wildcards = snakemake.wildcards
         rows, images = assess(

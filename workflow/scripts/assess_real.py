@@ -7,7 +7,8 @@ if __name__ == "__main__":
         from mammosynth.classifiers.training import read
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
-        from mammosynth.quality.assess import assess_real, tidy
+        from mammosynth.quality.assess import assess_real
+        from mammosynth.quality.rows import tidy
 
         rows, images, reference = assess_real(
             ImageSet.load(snakemake.input.train),

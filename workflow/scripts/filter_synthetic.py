@@ -7,8 +7,8 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.imageset import ImageSet
-        from mammosynth.quality.assess import tidy
         from mammosynth.quality.filter import filter_images, refuse_memorising
+        from mammosynth.quality.rows import tidy
 
         wildcards = snakemake.wildcards
         judged, real = pd.read_csv(snakemake.input.judged), pd.read_csv(snakemake.input.real)
