@@ -33,9 +33,13 @@ def gradients_at_updates(gan) -> dict[str, list[torch.Tensor]]:
     """Filled, while *gan* trains, with the gradients that its optimisers take."""
     found = {"generators": [], "critics": []}
     for name, adam in (("generators", gan.generator_adam), ("critics", gan.critic_adam)):
-        taken = found[name]
-        weights = adam.param_groups[0]["params"]
-        adam.register_step_pre_hook(lambda *_, t=taken, w=weights: t.extend(p.grad.clone() for p in w))
+        weights = [weight for weight in getattr(gan, name).parameters() if weight.requires_grad]
+
+        def step(taken=found[name], weights=weights, update=adam.step):
+            taken.extend(weight.grad.clone() for weight in weights)
+            update()
+
+        adam.step = step
     return found
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mammosynth import __version__
+from mammosynth.adam import Adam
 from mammosynth.classifiers.mixes import Mix
 from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.errors import InputError
@@ -189,17 +190,14 @@ def train(
         mean=float(training.images.mean() / 255),
         sd=float(max(training.images.std() / 255, 1e-3)),
     )
-    optimiser = torch.optim.AdamW(
-        classifier.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    optimiser = Adam(classifier.network.parameters(), settings.learning_rate, decay=settings.weight_decay)
     generator = torch.Generator().manual_seed(seed)
     batches = balanced_batches(training.labels, settings.batch, settings.steps, np.random.default_rng(seed))
     start, history, losses = time.monotonic(), [], []
     best: tuple[float, float] | None = None
     state: dict[str, Tensor] = {}
     for step, rows in enumerate(batches, 1):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (step - 1) / settings.steps)) / 2
+        optimiser.rate = settings.learning_rate * (1 + math.cos(math.pi * (step - 1) / settings.steps)) / 2
         images = unit_range(training.images[rows]).to(device)
         if mix.classic:
             images = augment(images, generator)
@@ -209,7 +207,7 @@ def train(
         with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
             logits = classifier.network(inputs)[:, 0]
         loss = functional.binary_cross_entropy_with_logits(logits.float(), target)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.detach())

@@ -97,7 +97,7 @@ class CycleGan(Gan):
         for label, name in enumerate(CLASSES):
             real[name] = reals.draw(torch.full((self.settings.batch,), label))
 
-        self.generator_adam.zero_grad(set_to_none=True)
+        self.generator_adam.zero_grad()
         with frozen(self.critics):
             sums, fakes = self._generator_losses(real)
             g_loss = (
@@ -106,7 +106,7 @@ class CycleGan(Gan):
             g_loss.backward()
         self.generator_adam.step()
 
-        self.critic_adam.zero_grad(set_to_none=True)
+        self.critic_adam.zero_grad()
         d_losses = []
         for name in CLASSES:
             seen, old = self.augment(real[name]), self.augment(self.pools[name].exchange(fakes[name]))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mammosynth.adam import Adam
 from mammosynth.gans import METHODS
 from mammosynth.gans.augment import augment
 from mammosynth.gans.objectives import LeCam, r1_penalty
@@ -136,9 +137,8 @@ class Gan(nn.Module):
         self.generator_adam = self._adam(self.generators, settings.learning_rate)
         self.critic_adam = self._adam(self.critics, settings.critic_learning_rate or settings.learning_rate)
 
-    def _adam(self, networks: nn.Module, rate: float) -> torch.optim.Adam:
-        weights = [weight for weight in networks.parameters() if weight.requires_grad]
-        return torch.optim.Adam(weights, rate, self.betas, fused=True)
+    def _adam(self, networks: nn.Module, rate: float) -> Adam:
+        return Adam([weight for weight in networks.parameters() if weight.requires_grad], rate, self.betas)
 
     def autocast(self) -> torch.autocast:
         """The precision of the forward passes."""
@@ -192,8 +192,7 @@ class Gan(nn.Module):
         steps = self.settings.steps
         share = min(1.0, (steps - step) / (self.decay * steps)) if self.decay else 1.0
         for adam in (self.generator_adam, self.critic_adam):
-            for group in adam.param_groups:
-                group["lr"] = adam.defaults["lr"] * share
+            adam.rate = adam.first_rate * share
 
     @torch.no_grad()
     def update_average(self, step: int) -> None:
@@ -211,14 +210,14 @@ class Gan(nn.Module):
 
     def state(self) -> dict:
         """All that a resumed training needs of the GAN."""
-        adams = (self.generator_adam.state_dict(), self.critic_adam.state_dict())
+        adams = (self.generator_adam.state(), self.critic_adam.state())
         return {"networks": self.state_dict(), "adams": adams}
 
     def load_state(self, state: dict) -> None:
         """Take up what ``state`` returned."""
         self.load_state_dict(state["networks"])
         for adam, saved in zip((self.generator_adam, self.critic_adam), state["adams"]):
-            adam.load_state_dict(saved)
+            adam.load_state(saved)
 
 
 def synthetic_set(

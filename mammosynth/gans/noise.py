@@ -66,14 +66,14 @@ class NoiseGan(Gan):
         return loss.detach()
 
     def _generator_step(self, losses: Losses) -> None:
-        self.generator_adam.zero_grad(set_to_none=True)
+        self.generator_adam.zero_grad()
         with frozen(self.critics):
             for name, classes in self.names():
                 losses[name]["g_loss"] = self._update_generator(name, classes)
         self.generator_adam.step()
 
     def _critic_step(self, losses: Losses, reals: Reals) -> None:
-        self.critic_adam.zero_grad(set_to_none=True)
+        self.critic_adam.zero_grad()
         for name, classes in self.names():
             losses[name]["d_loss"] = self._critic_gradients(name, classes, reals)
         self.critic_adam.step()

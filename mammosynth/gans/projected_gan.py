@@ -177,7 +177,7 @@ class ProjectedGan(NoiseGan):
         labels = labels.to(self.device)
         fake = self.projected(self._fakes("all", labels))
 
-        self.critic_adam.zero_grad(set_to_none=True)
+        self.critic_adam.zero_grad()
         with self.autocast():
             both = [torch.cat([a, b.detach()]) for a, b in zip(real, fake)]
             real_scores, fake_scores = critic(both, labels.repeat(2)).chunk(2)
@@ -185,7 +185,7 @@ class ProjectedGan(NoiseGan):
         critic_loss.backward()
         self.critic_adam.step()
 
-        self.generator_adam.zero_grad(set_to_none=True)
+        self.generator_adam.zero_grad()
         with frozen(critic):
             with self.autocast():
                 generator_loss = linear_generator(critic(fake, labels))

@@ -248,7 +248,7 @@ class _Run:
             numbers = {key: float(value) for key, value in values.items()}
             self._refuse_divergence(name, numbers)
             slopes = {"d_gradient": _slope(self.gan.critics, name), "g_gradient": _slope(self.gan.generators, name)}
-            learning_rate = self.gan.generator_adam.param_groups[0]["lr"]
+            learning_rate = self.gan.generator_adam.rate
             found = {"kd": distances.get(name, "")} if self.judge else {}
             self.rows.append({**row, "class": name, "learning_rate": learning_rate, **numbers, **slopes, **found})
             if self.board:
