@@ -1,8 +1,8 @@
-"""Adam (Kingma and Ba 2015), with decoupled weight decay (AdamW; Loshchilov and Hutter 2019) for who wants it.
+"""Adam (Kingma and Ba 2015), with decoupled weight decay (AdamW; Loshchilov and Hutter 2019) where that is wanted.
 
-The arithmetic is torch's own fused function, and so are the results, to the bit. The classes ``torch.optim.Adam`` and
-``AdamW`` import torch's compiler when they are made, which takes longer than all else at a job's start
-(benchmarks/README.md, Start-up).
+The arithmetic is torch's own fused function, so that results are those of ``torch.optim.Adam`` and ``AdamW`` to the bit.
+Those classes import torch's compiler, which takes about two thirds as long as torch itself (benchmarks/README.md,
+Start-up).
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """SqueezeNet 1.1 (Iandola et al. 2016) up to its classifier, with the weights of caffe's model.
 
-torchvision has the same network; its import takes longer than a job's other start (benchmarks/README.md, Start-up).
+torchvision has the same network, and takes as long to import as torch itself (benchmarks/README.md, Start-up).
 """
 
 import pickle
