@@ -1,6 +1,6 @@
 """Adam (Kingma and Ba 2015), with decoupled weight decay (AdamW; Loshchilov and Hutter 2019) where that is wanted.
 
-The arithmetic is torch's own fused function, so that results are those of ``torch.optim.Adam`` and ``AdamW`` to the bit.
+The arithmetic is torch's own fused function, so results are those of ``torch.optim.Adam`` and ``AdamW`` to the bit.
 Those classes import torch's compiler, which takes about two thirds as long as torch itself (benchmarks/README.md,
 Start-up).
 """
