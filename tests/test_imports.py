@@ -17,9 +17,6 @@ WITH_TORCH = {
 SLOW = {"torch", "torchvision", "scipy.stats", "sklearn", "statsmodels", "sympy"}
 TRAINING = """
 from pathlib import Path
-import torch
-from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.classifiers.training import Settings as Classifier, train as train_classifier
 from mammosynth.gans.settings import Settings
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
@@ -28,8 +25,6 @@ images = ImageSet.load("images.npz")
 names = {name: Path(name) for name in ("generator", "history", "progress", "checkpoint")}
 settings = Settings("projected_gan", width=4, steps=1, batch=2, learning_rate=2e-4, evaluate_every=1)
 train(images, settings, 0, **names, validation=images, extractor="squeezenet", parameters=PARAMETERS)
-settings = Classifier("resnet18", steps=1, batch=2, learning_rate=1e-3, weight_decay=0.01, evaluate_every=1)
-train_classifier(parse_mix("real", []), images, images, settings, 0, torch.device("cpu"))
 """
 
 
@@ -57,7 +52,7 @@ def test_scripts_that_need_neither_torch_nor_statistics_import_none():
     assert not imported_by("\n".join(imports)) & SLOW
 
 
-def test_trainings_import_neither_torchvision_nor_torchs_compiler(tmp_path):
+def test_a_gans_training_imports_neither_torchvision_nor_torchs_compiler(tmp_path):
     image_set(4, 4).save(tmp_path / "images.npz")
     files = {"squeezenet": str(parameter_file("squeezenet")), "efficientnet_lite0": str(random_lite0())}
     parameters = f"{{name: Path(file) for name, file in {files}.items()}}"

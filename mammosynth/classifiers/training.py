@@ -1,4 +1,4 @@
-"""Training a classifier: a ResNet with one input channel and one logit.
+"""Training a classifier: a torchvision ResNet with one input channel and one logit.
 
 What the paper does not state is our choice and the same for every mix: AdamW with a cosine schedule; batches with
 equally many images of both classes; grey values normalised by mean and standard deviation of the mix's own images; the
@@ -25,14 +25,15 @@ from torch.nn import functional
 from mammosynth import __version__
 from mammosynth.adam import Adam
 from mammosynth.classifiers.mixes import Mix
-from mammosynth.classifiers.resnet import ARCHITECTURES, ResNet
 from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.errors import InputError
 from mammosynth.gpu import has_bfloat16
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.vision import torchvision
 
 log = logging.getLogger("mammosynth")
 
+ARCHITECTURES = ("resnet18", "resnet50")
 # Classical augmentation: the largest rotation in degrees, shift in fractions of the side, relative zoom, and changes of
 # grey values (gain, and offset in units of the full range).
 ROTATION, SHIFT, ZOOM, GAIN, OFFSET = 10.0, 0.05, 0.1, 0.15, 0.05
@@ -81,7 +82,7 @@ def unit_range(images: np.ndarray) -> Tensor:
 
 
 def build_network(architecture: str, weights: str | Path | None = None) -> nn.Module:
-    """A ResNet for one grey channel and one logit.
+    """A torchvision ResNet for one grey channel and one logit.
 
     weights: a file of torchvision's ImageNet weights for the architecture; its first convolution is summed over the
     colour channels, which is what a grey image in all three would see.
@@ -92,7 +93,9 @@ def build_network(architecture: str, weights: str | Path | None = None) -> nn.Mo
         raise InputError(
             f"classifier.architecture {architecture!r} is not known: choose one of {', '.join(ARCHITECTURES)}"
         )
-    network = ResNet(*ARCHITECTURES[architecture])
+    network = getattr(torchvision.models, architecture)(num_classes=1)
+    network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
     if weights is not None:
         if not Path(weights).is_file():
             raise InputError(
