@@ -289,6 +289,16 @@ def test_a_truncated_film_is_unreadable(small_mias):
         read_image(path)
 
 
+@pytest.mark.parametrize(("kind", "white"), [("P5", 255), ("P5", 100), ("P2", 255)])
+def test_greys_of_a_pgm_are_those_of_pillow(tmp_path, kind, white):
+    greys = np.random.default_rng(0).integers(0, white + 1, (30, 20), dtype=np.uint8)
+    body = greys.tobytes() if kind == "P5" else " ".join(map(str, greys.ravel())).encode()
+    path = tmp_path / "a.pgm"
+    path.write_bytes(f"{kind}\n# a comment\n20 30\n{white}\n".encode() + body)
+    assert np.array_equal(read_image(path), np.asarray(Image.open(path)))
+    assert np.abs(read_image(path) - greys * (255 / white)).max() < 0.501
+
+
 def test_rois_are_whole_images_with_patients(small_rois):
     lesions = read("rois", small_rois, **ROIS).lesions
     assert [(lesion.lesion_id, lesion.patient_id, lesion.pathology) for lesion in lesions] == [

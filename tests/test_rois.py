@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import filters
 
 from mammosynth.errors import InputError
-from mammosynth.rois import apply_window, crop_rois, cut, find_window, place_square, resize, threshold_li
+from mammosynth.rois import apply_window, crop_image, crop_rois, cut, find_window, place_square, resize, threshold_li
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,12 @@ def test_a_ready_made_roi_has_no_air_to_leave_out():
     assert (low, high) == pytest.approx((20150, 49850), abs=60)
 
 
+def test_a_window_does_not_depend_on_the_depth_of_the_file():
+    film = np.random.default_rng(0).integers(0, 256, (700, 600), dtype=np.uint8) // 2
+    for modality in ("mammography", "ultrasound"):
+        assert find_window(film, modality) == find_window(film.astype(np.uint16), modality)
+
+
 def test_a_flat_image_has_a_window_too():
     for modality in ("ultrasound", "mammography"):
         low, high = find_window(np.zeros((50, 50), dtype=np.uint8), modality)
@@ -106,6 +112,22 @@ def test_shrinking_is_antialiased():
     small = resize(stripes, 128)
     assert small.shape == (128, 128)
     assert np.abs(small[:, 4:-4].astype(int) - 127).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_roi_is_its_windowed_patch_resized(tmp_path, dtype):
+    top = np.iinfo(dtype).max
+    coarse = np.random.default_rng(0).uniform(0, top, (40, 40)).astype(np.float32)
+    image = np.clip(resize(coarse, 640), 0, top).astype(dtype)  # its darkest and brightest lie beyond the window
+    Image.fromarray(image).save(tmp_path / "a.png")
+    (roi, (scale, padded, low, high)), *_ = crop_image(
+        tmp_path / "a.png", "ultrasound", [(70, 50, 520, 500)], 128, 0, 1
+    )
+    assert (scale, padded) == (450 / 128, 0)
+    patch = apply_window(image[50:500, 70:520], low, high)
+    assert (patch == 0).any()
+    assert (patch == 255).any()
+    assert np.abs(resize(patch, 128).clip(0, 255) - roi).max() <= 0.51  # rounded to whole greys, and no more
 
 
 @pytest.fixture
@@ -187,14 +209,16 @@ def test_threads_change_nothing(lesions, threads):
     pd.testing.assert_frame_equal(table, other_table)
 
 
-def test_all_unreadable_images_are_named(lesions, tmp_path):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_all_unreadable_images_are_named_in_order(lesions, tmp_path, threads):
     for name in "ab":
         path = tmp_path / f"{name}.png"
         path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InputError) as error:
-        crop_rois(lesions, size=128, margin=0.2, min_side=16)
-    assert "a.png cannot be read" in str(error.value)
-    assert "b.png cannot be read" in str(error.value)
+        crop_rois(lesions, size=128, margin=0.2, min_side=16, threads=threads)
+    first, second = str(error.value).splitlines()
+    assert "a.png cannot be read" in first
+    assert "b.png cannot be read" in second
 
 
 def test_a_class_without_lesions_is_refused(lesions):

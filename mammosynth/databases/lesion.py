@@ -206,6 +206,11 @@ def read_image(path: Path) -> np.ndarray:
             if greys.min() < 0 or greys.max() > np.iinfo(np.uint16).max:
                 raise ValueError("its greys do not fit into 16 bits")
             return greys.astype(np.uint16)
+        if image.format == "PPM" and image.mode == "L" and image.tile[0].codec_name == "raw":
+            # a raw PGM lies in its file as an array; Pillow would copy it twice
+            width, height = image.size
+            greys = np.frombuffer(path.read_bytes(), np.uint8, width * height, image.tile[0].offset)
+            return greys.reshape(height, width)
         return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
