@@ -5,18 +5,19 @@
 from the repository's root.  Both judge the same images, on the same network, in one process and in turn, in processor
 seconds: Fréchet and kernel distance from the real images, NIQE, BRISQUE and PIQE, for each generator and class.  Theirs
 is `calculate_metrics` with all defaults but those that would make it slower (workers; a hundred kernel distances where
-one on all images is meant), on the network in its plain form, and pyiqa's measures on batches of 16 images.
+one on all images is meant), on the network in its plain form (``--extractor``), and pyiqa's measures on batches of 16
+images.
 
 The generators are stand-ins: real images with more and more blur or noise.  ``--train`` names the real ones; without
 it they are smoothed noise.
 
-``--scaling`` measures ours instead as the number of images grows: processor seconds and peak memory, each size in a
-process of its own; features of 20,000 images are random numbers for the measures on features.
+``--scaling`` measures ours instead as the number of images grows: processor seconds and peak memory of the stages as
+the pipeline calls them, each size in a process of its own.  Images are the real ones again and again, with slight
+noise; real images are as many as synthetic ones, or 1,000; features are random numbers.
 """
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -35,45 +36,65 @@ import pyiqa
 import torch_fidelity
 
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
-from mammosynth.quality.features import EXTRACTORS, features
-from mammosynth.quality.naturalness import fit_niqe, naturalness, support_vectors
-from mammosynth.quality.similarity import ssim_and_ms_ssim
+from mammosynth.quality import assess
+from mammosynth.quality.distances import frechet_distance, kernel_distance
+from mammosynth.quality.features import EXTRACTORS, Network, features
+from mammosynth.quality.fidelity import ALL, measure_fidelity
+from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness, support_vectors
+from mammosynth.quality.novelty import authentic, distance_ratio, find_nearest
+from mammosynth.quality.reference import Reference, halves
+from mammosynth.quality.squeezenet import squeezenet
 
 GENERATORS = 6
 PYIQA_BATCH = 16  # its quickest here
+HALVINGS = 2  # of the 40 that the pipeline takes, where sizes grow
+RESAMPLES = 1000
+FEW = 1000  # real images, where their number does not grow
 Sets = dict[tuple[str, str], np.ndarray]  # uint8 [n, 128, 128] by generator, or "real", and class
 Values = dict[tuple[str, str], dict[str, Any]]  # by generator and class, each measure
 
 
-def plain_efficientnet_lite0(weights: Path) -> torch.nn.Module:
+def plain_efficientnet_lite0(weights: Path) -> Network:
     """The network as its package makes it."""
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, weights_only=True))
-    return network.eval()
+    network.eval()
+    return lambda images: network.extract_features((images - 127) / 128)
+
+
+def plain_squeezenet(weights: Path) -> Network:
+    """The network as its package makes it."""
+    import torchvision
+
+    network = torchvision.models.squeezenet1_1(weights=None).features.eval()
+    network.load_state_dict(dict(zip(network.state_dict(), squeezenet(weights).state_dict().values(), strict=True)))
+    mean = torch.tensor([104.0, 117.0, 123.0])[:, None, None]
+    return lambda images: network(images - mean)
+
+
+PLAIN = {"efficientnet_lite0": plain_efficientnet_lite0, "squeezenet": plain_squeezenet}
 
 
 class PlainFeatures(torch_fidelity.FeatureExtractorBase):
-    """EfficientNet-Lite0's features as the pipeline defines them, for `calculate_metrics`."""
+    """An extractor's features as the pipeline defines them, for `calculate_metrics`."""
 
     def __init__(self, name: str, features_list: list[str], feature_extractor_weights_path: Path, **_: Any) -> None:
         super().__init__(name, features_list)
-        self.network = plain_efficientnet_lite0(feature_extractor_weights_path)
-        self.requires_grad_(False)
+        self.network = PLAIN[name](feature_extractor_weights_path)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
         enlarged = torch.nn.functional.interpolate(images.float(), (224, 224), mode="bilinear", align_corners=False)
-        return (self.network.extract_features((enlarged - 127) / 128).mean((2, 3)),)
+        return (self.network(enlarged).mean((2, 3)),)
 
     @staticmethod
     def get_provided_features_list() -> tuple[str]:
-        return ("1280",)
+        return ("pooled",)
 
     @staticmethod
     def get_default_feature_layer_for_metric(metric: str) -> str:
-        return "1280"
+        return "pooled"
 
     @staticmethod
     def can_be_compiled() -> bool:
@@ -93,11 +114,9 @@ class Images(torch.utils.data.Dataset):
         return self.images[index]
 
 
-def ours(sets: Sets, parameters: dict[str, Path]) -> Values:
+def ours(sets: Sets, extractor: str, parameters: dict[str, Path]) -> Values:
     """As the pipeline judges: real features once."""
-    found = {
-        key: features(images, "efficientnet_lite0", parameters["efficientnet_lite0"]) for key, images in sets.items()
-    }
+    found = {key: features(images, extractor, parameters[extractor]) for key, images in sets.items()}
     return {
         (generator, pathology): {
             "FD": frechet_distance(found["real", pathology], found[generator, pathology]),
@@ -109,7 +128,7 @@ def ours(sets: Sets, parameters: dict[str, Path]) -> Values:
     }
 
 
-def theirs(sets: Sets, parameters: dict[str, Path], models: dict[str, Path]) -> Values:
+def theirs(sets: Sets, extractor: str, parameters: dict[str, Path], models: dict[str, Path]) -> Values:
     """torch-fidelity and pyiqa, called for each generator and class; models: pyiqa's NIQE and BRISQUE."""
     values = {}
     for (generator, pathology), images in sets.items():
@@ -122,8 +141,8 @@ def theirs(sets: Sets, parameters: dict[str, Path], models: dict[str, Path]) -> 
             kid=True,
             kid_subsets=1,
             kid_subset_size=len(images),
-            feature_extractor="plain-efficientnet-lite0",
-            feature_extractor_weights_path=parameters["efficientnet_lite0"],
+            feature_extractor=extractor,
+            feature_extractor_weights_path=parameters[extractor],
             cuda=False,
             save_cpu_ram=True,
             verbose=False,
@@ -191,22 +210,27 @@ def largest_differences(a: Values, b: Values) -> dict[str, float]:
     }
 
 
-def compare(sets: Sets, parameters: dict[str, Path], rounds: int) -> None:
+def compare(sets: Sets, extractor: str, parameters: dict[str, Path], rounds: int) -> None:
     """Print seconds, ratios and differences."""
-    torch_fidelity.register_feature_extractor("plain-efficientnet-lite0", PlainFeatures)
+    torch_fidelity.register_feature_extractor(extractor, PlainFeatures)
     with tempfile.TemporaryDirectory() as folder:
         models = pyiqas_models(parameters, Path(folder))
-        works = {"ours": lambda: ours(sets, parameters), "theirs": lambda: theirs(sets, parameters, models)}
-        few = {key: images[:16] for key, images in list(sets.items())}
-        ours(few, parameters), theirs(few, parameters, models)  # imports and tables, before the clock starts
+        works = {
+            "ours": lambda: ours(sets, extractor, parameters),
+            "theirs": lambda: theirs(sets, extractor, parameters, models),
+        }
+        few = {key: sets[key][:16] for key in (("real", CLASSES[0]), ("generator 1", CLASSES[0]))}
+        ours(few, extractor, parameters)  # imports and tables, before the clock starts
+        theirs(few, extractor, parameters, models)
         seconds, values = {name: [] for name in works}, {}
         for index in range(rounds):
             for name in sorted(works, reverse=bool(index % 2)):
                 spent, values[name] = timed(works[name])
                 seconds[name].append(spent)
     ratios = sorted(b / a for a, b in zip(seconds["ours"], seconds["theirs"]))
+    images = len(next(iter(sets.values())))
     print(
-        f"{len(next(iter(sets.values())))} images of each class: torch-fidelity and pyiqa "
+        f"{EXTRACTORS[extractor].title}, {images} images of each class: torch-fidelity and pyiqa "
         f"{statistics.median(seconds['theirs']):.1f} s, ours {statistics.median(seconds['ours']):.1f} s, "
         f"ratio {statistics.median(ratios):.1f} ({ratios[0]:.1f}–{ratios[-1]:.1f} of {rounds})"
     )
@@ -214,43 +238,124 @@ def compare(sets: Sets, parameters: dict[str, Path], rounds: int) -> None:
         print(f"{measure:8} largest relative difference {difference:.1e}")
 
 
-def scaled(stage: str, n: int, parameters: dict[str, Path]) -> tuple[float, float, float]:
-    """Processor seconds, and MB of memory: of what goes in, and the most that was added to it."""
-    torch.set_num_threads(1)
+def many(n: int, train: Path | None, per_patient: int = 0) -> ImageSet:
+    """*n* images of alternate classes, those of *train* again and again, with slight noise; of patients, if real."""
+    rng = np.random.default_rng(n + per_patient)
+    given = rng.permutation(ImageSet.load(train).images) if train else smoothed_noise(64, rng)
+    images = np.empty((n, *given.shape[1:]), np.uint8)
+    for i in range(n):
+        image = given[i % len(given)]
+        images[i] = np.clip(image + rng.integers(-2, 3, image.shape), 0, 255)
+    names = np.arange(n)
+    patients = np.char.add("patient ", (names // per_patient).astype(str)) if per_patient else None
+    return ImageSet(images, names // 2 % 2, names.astype(str), patients)
+
+
+def judged_by_features(dimension: int, n: int, real: ImageSet) -> tuple[np.ndarray, Reference]:
+    """Random features of *n* synthetic images, and of the real ones as the reference of a fold."""
+    rng, name = np.random.default_rng(0), "squeezenet"
+    reference = Reference(features={name: rng.standard_normal((len(real), dimension), np.float32)})
+    reference.halves = halves(real, rng, HALVINGS)
+    reference.floors = {(name, pathology): np.ones(HALVINGS) for pathology in (*CLASSES, ALL)}
+    return rng.standard_normal((n, dimension), np.float32), reference
+
+
+Work = Callable[[], object]
+
+
+def prepare_features(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    return lambda: features(synthetic.images, "squeezenet", parameters["squeezenet"])
+
+
+def prepare_naturalness(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    model = NiqeModel(np.zeros(36), np.eye(36))
+    return lambda: naturalness(synthetic.images, parameters, refitted=model)
+
+
+def prepare_niqe(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    return lambda: fit_niqe(real.images)
+
+
+def prepare_similarity(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    found, reference = judged_by_features(512, len(synthetic), real)
+
+    def work() -> None:
+        rng = np.random.default_rng(0)
+        samples = assess._samples(synthetic, synthetic.ids, found, real, reference, "squeezenet", rng)
+        assess._mean_rows("generator", samples, real, RESAMPLES, rng)
+
+    return work
+
+
+def prepare_fidelity(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path], dimension: int = 512) -> Work:
+    found, reference = judged_by_features(dimension, len(synthetic), real)
     rng = np.random.default_rng(0)
-    images = np.resize(smoothed_noise(64, rng), (n, 128, 128)) if stage in IMAGE_STAGES else None
-    x, y = (rng.standard_normal((n, 1280), np.float32) for _ in range(2)) if images is None else (None, None)
-    works = {
-        "SqueezeNet features": lambda: features(images, "squeezenet", parameters["squeezenet"]),
-        "NIQE, BRISQUE, PIQE": lambda: naturalness(images, parameters),
-        "NIQE's model": lambda: fit_niqe(images),
-        "SSIM and MS-SSIM": lambda: ssim_and_ms_ssim(images, images[::-1]),
-        "Fréchet distance": lambda: frechet_distance(x, y),
-        "kernel distance": lambda: kernel_distance(x, y),
-        "precision to coverage": lambda: prdc(x, y),
-    }
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.process_time()
-    works[stage]()
-    spent = time.process_time() - start
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    size = images.nbytes if x is None else x.nbytes + y.nbytes
-    return spent, size / 1e6, (after - before) / 1e3
+    return lambda: measure_fidelity("generator", synthetic, {"squeezenet": found}, real, reference, rng)
 
 
-IMAGE_STAGES = ("SqueezeNet features", "NIQE, BRISQUE, PIQE", "NIQE's model", "SSIM and MS-SSIM")
-FEATURE_STAGES = ("Fréchet distance", "kernel distance", "precision to coverage")
+def prepare_wide_fidelity(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    return prepare_fidelity(synthetic, real, parameters, 1280)
 
 
-def scaling(sizes: list[int], image_sizes: list[int], parameters: dict[str, Path]) -> None:
+def prepare_halves(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    return lambda: halves(real, np.random.default_rng(0))
+
+
+def prepare_novelty(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
+    found, reference = judged_by_features(512, len(synthetic), real)
+    known = reference.features["squeezenet"]
+
+    def work() -> None:
+        units = np.char.add("synthetic ", synthetic.ids)
+        nearest = find_nearest(synthetic.images, found, units, real.images, known, real.patients)
+        authentic(nearest, known)
+        for percentile in (5, 50):
+            sides = (nearest.distance, nearest.distance, units, units)
+            distance_ratio(*sides, percentile, RESAMPLES, np.random.default_rng(0))
+
+    return work
+
+
+GROWING, FIXED = True, False
+STAGES = {  # what makes the work, and whether the real images grow with the synthetic ones
+    "features": (prepare_features, FIXED),
+    "naturalness": (prepare_naturalness, FIXED),
+    "similarity": (prepare_similarity, GROWING),
+    "fidelity": (prepare_fidelity, GROWING),
+    "fidelity-1280": (prepare_wide_fidelity, GROWING),
+    "novelty-1000": (prepare_novelty, FIXED),
+    "novelty": (prepare_novelty, GROWING),
+    "niqe-model": (prepare_niqe, GROWING),
+    "halves": (prepare_halves, GROWING),
+}
+
+
+def scaled(stage: str, n: int, parameters: dict[str, Path], train: Path | None) -> tuple[float, float]:
+    """Processor seconds, and MB of memory: the most that was added to what goes in."""
+    torch.set_num_threads(1)
+    prepare, growing = STAGES[stage]
+    work = prepare(many(n, train), many(n if growing else FEW, train, per_patient=2), parameters)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
+    before, start = memory("VmRSS"), time.process_time()
+    work()
+    return time.process_time() - start, memory("VmHWM") - before
+
+
+def memory(line: str) -> float:
+    """MB: VmRSS, what the process has now, or VmHWM, the most that it had."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{line}:")[2].split()[0]) * 1024 / 1e6
+
+
+def scaling(sizes: list[int], stages: list[str], parameters: dict[str, Path], train: Path | None) -> None:
     """Print a table."""
-    print("stage                      images    s   ms an image   MB in   MB added")
+    print("stage             images       s   ms an image   MB added")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        for stage in (*IMAGE_STAGES, *FEATURE_STAGES):
-            for n in image_sizes if stage in IMAGE_STAGES else sizes:
-                spent, size, added = pool.submit(scaled, stage, n, parameters).result()
-                print(f"{stage:24}{n:9}{spent:8.1f}{1e3 * spent / n:10.2f}{size:10.0f}{added:10.0f}", flush=True)
+        for stage in stages:
+            for n in sizes:
+                spent, added = pool.submit(scaled, stage, n, parameters, train).result()
+                print(f"{stage:15}{n:9}{spent:8.1f}{1e3 * spent / n:14.2f}{added:11.0f}", flush=True)
 
 
 def processor() -> str:
@@ -265,16 +370,18 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="an image set of real images")
     parser.add_argument("--images", type=int, default=100, help="of each class and generator (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of each (default: %(default)s)")
-    parser.add_argument("--scaling", type=int, nargs="+", metavar="N", help="numbers of images, of features")
-    parser.add_argument("--scaling-images", type=int, nargs="+", metavar="N", default=[], help="of pictures")
+    parser.add_argument("--extractor", choices=PLAIN, default="efficientnet_lite0", help="(default: %(default)s)")
+    parser.add_argument("--scaling", type=int, nargs="+", metavar="N", help="numbers of images")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=[*STAGES], help="that are scaled (default: all)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     parameters = {name: arguments.parameters / name for name in ("niqe", "brisque", *EXTRACTORS)}
     print(f"{processor()}, one thread, torch {torch.__version__}")
     if arguments.scaling:
-        scaling(arguments.scaling, arguments.scaling_images, parameters)
+        scaling(arguments.scaling, arguments.stages, parameters, arguments.train)
     else:
-        compare(image_sets(arguments.images, arguments.train), parameters, arguments.rounds)
+        sets = image_sets(arguments.images, arguments.train)
+        compare(sets, arguments.extractor, parameters, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from quality_for_tests import image_set, parameter_file
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality import assess as module
-from mammosynth.quality import fidelity
+from mammosynth.quality import distances, fidelity
+from mammosynth.quality import reference as reference_module
 from mammosynth.quality.assess import (
     AS_INTENDED,
     AUTHENTIC,
@@ -156,6 +157,39 @@ def test_halves_of_patients_with_many_images_and_both_classes():
     images = ImageSet(np.zeros((30, 8, 8)), labels, np.arange(30).astype(str), patients)
     for positions in halves(images, np.random.default_rng(0)).values():
         assert positions.shape[2] >= 4
+
+
+def test_halves_of_a_large_training_part_are_thinned_and_all_of_it_takes_its_turn(train, monkeypatch):
+    monkeypatch.setattr(reference_module, "LARGEST", 16)
+    split = halves(train, np.random.default_rng(0))
+    sizes = {pathology: positions.shape for pathology, positions in split.items()}
+    assert sizes == {"benign": (HALVINGS, 2, 11), "malignant": (HALVINGS, 2, 5)}, "16 of 22 + 10, in proportion"
+    for halving in range(HALVINGS):
+        first, second = (np.concatenate([split[name][halving, side] for name in split]) for side in (0, 1))
+        assert not set(train.patients[first]) & set(train.patients[second])
+        assert len({*first, *second}) == 32
+    for side in (0, 1):
+        taken = np.concatenate([positions[:, side].ravel() for positions in split.values()])
+        assert set(taken) == set(range(64)), "each side has every image in some halving"
+    again, other = (halves(train, np.random.default_rng(seed)) for seed in (0, 1))
+    assert all((again[name] == split[name]).all() for name in split)
+    assert not (other["benign"] == split["benign"]).all()
+
+
+def test_rows_say_the_size_of_thinned_halves(train, others, monkeypatch):
+    monkeypatch.setattr(reference_module, "LARGEST", 16)
+    rows, reference = measure_real(train)
+    rows = pd.concat([rows, judge(others, train, reference)])
+    sizes = rows[rows["measure"] == "FD (toy)"].set_index(["generator", "pathology"])[["n", "n_reference"]]
+    for generator in ("floor", "gan"):
+        for pathology, size in (("benign", 11), ("malignant", 5), (ALL, 16)):
+            assert sizes.loc[(generator, pathology)].tolist() == [size, size]
+    assert value(rows, WITHIN, "benign", column="n") == 30, "only fidelity is thinned"
+
+
+def test_a_rare_class_is_never_thinned_away(monkeypatch):
+    monkeypatch.setattr(reference_module, "LARGEST", 10)
+    assert halves(image_set(196, 4, per_patient=1), np.random.default_rng(0))["malignant"].shape == (HALVINGS, 2, 2)
 
 
 def test_other_real_images_reach_the_floor_and_worse_ones_do_not(train, others, real, judged):
@@ -353,6 +387,13 @@ def test_the_reference_survives_its_file(train, others, real, judged, tmp_path):
     real[1].save(tmp_path / "reference.npz")
     loaded = Reference.load(tmp_path / "reference.npz")
     pd.testing.assert_frame_equal(judge(others, train, loaded), judged)
+
+
+def test_blocks_change_nothing(train, others, real, judged, monkeypatch):
+    monkeypatch.setattr(distances, "PAIRS", 500)
+    rows, reference = measure_real(train)
+    pd.testing.assert_frame_equal(rows, real[0])
+    pd.testing.assert_frame_equal(judge(others, train, reference), judged)
 
 
 def test_too_few_synthetic_images_of_a_class(train, others, real):

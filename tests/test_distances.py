@@ -11,7 +11,15 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from mammosynth.quality import distances as module
-from mammosynth.quality.distances import distances, frechet_distance, frechet_infinity, kernel_distance, prdc
+from mammosynth.quality.distances import (
+    distances,
+    distances_to_others,
+    frechet_distance,
+    frechet_infinity,
+    kernel_distance,
+    prdc,
+    squared_radii,
+)
 
 rng = np.random.default_rng(0)
 
@@ -223,3 +231,17 @@ def test_equal_rows_are_no_distance_apart():
 
 def test_euclidean_distances():
     assert distances(np.array([[0, 0], [3, 4]]), np.array([[0, 0], [0, 4]])).tolist() == [[0, 4], [5, 3]]
+
+
+@pytest.mark.parametrize("pairs", [1, 4, 1000])
+def test_rows_of_one_unit_are_infinitely_far(pairs, monkeypatch):
+    monkeypatch.setattr(module, "PAIRS", pairs)
+    x, y = np.array([[0.0], [1], [5]]), np.array([[0.0], [3]])
+    away = [*distances_to_others(x, np.array(["a", "", "bb"]), y, np.array(["a", "bb"]))]
+    assert np.concatenate(away).tolist() == [[np.inf, 3], [1, 2], [5, np.inf]]
+    assert len(away) == {1: 3, 4: 2, 1000: 1}[pairs]
+
+
+def test_the_radius_of_a_row_reaches_to_another():
+    x = np.array([[0.0], [1], [5], [9], [9]], np.float32)
+    assert squared_radii(x, [1, 2, 7]).tolist() == [[1, 1, 16, 0, 0], [25, 16, 16, 16, 16], [81, 64, 25, 81, 81]]

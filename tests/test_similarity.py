@@ -7,7 +7,7 @@ from quality_for_tests import textures
 from scipy.signal import convolve2d
 from skimage.metrics import structural_similarity
 
-from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim, ssim_and_ms_ssim
+from mammosynth.quality.similarity import ms_ssim, random_others, random_pairs, ssim, ssim_and_ms_ssim
 
 
 def waves(side=256):
@@ -96,3 +96,29 @@ def test_random_pairs_are_different_and_of_two_patients():
     assert (units[pairs[:, 0]] != units[pairs[:, 1]]).all()
     assert len(random_pairs(units, 3, np.random.default_rng(0))) == 3
     assert len(random_pairs(np.array(["a", "a"]), 3, np.random.default_rng(0))) == 0
+
+
+def test_all_pairs_of_two_patients_are_as_likely():
+    units, rng = np.array(["b", "a", "c", "a", "b"]), np.random.default_rng(0)
+    pairs = np.concatenate([random_pairs(units, 1, rng) for _ in range(4000)])
+    found, counts = np.unique(np.sort(pairs, axis=1), axis=0, return_counts=True)
+    assert len(found) == 8
+    assert np.abs(counts - 500).max() < 4 * np.sqrt(500)
+
+
+def test_pairs_of_many_images_take_no_table_of_all():
+    pairs = random_pairs(np.arange(10**6), 100, np.random.default_rng(0))
+    assert len({tuple(pair) for pair in pairs.tolist()}) == 100
+    assert pairs.min() < 10**5 < 9 * 10**5 < pairs.max()
+
+
+def test_a_random_other_is_of_another_unit_and_all_of_those_are_as_likely():
+    units, real_units = np.array(["a", "b", ""]), np.array(["b", "a", "c", "a", "b", "d"])
+    rng = np.random.default_rng(0)
+    drawn = np.stack([random_others(units, real_units, rng) for _ in range(4000)])
+    for image, others in enumerate(([0, 2, 4, 5], [1, 2, 3, 5], range(6))):
+        found, counts = np.unique(drawn[:, image], return_counts=True)
+        assert found.tolist() == list(others)
+        assert np.abs(counts - 4000 / len(found)).max() < 4 * np.sqrt(4000 / len(found))
+    with pytest.raises(ValueError, match=r"high <= 0|low >= high"):
+        random_others(np.array(["a"]), np.array(["a", "a"]), rng)

@@ -34,7 +34,7 @@ from mammosynth.classifiers.statistics import youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
-from mammosynth.quality.distances import distances
+from mammosynth.quality.distances import blocks, distances_to_others
 from mammosynth.quality.features import features
 from mammosynth.quality.fidelity import (
     ALL,
@@ -57,7 +57,7 @@ from mammosynth.quality.novelty import (
 )
 from mammosynth.quality.reference import Reference
 from mammosynth.quality.rows import COLUMNS
-from mammosynth.quality.similarity import ms_ssim, random_pairs, ssim, ssim_and_ms_ssim
+from mammosynth.quality.similarity import ms_ssim, random_others, random_pairs, ssim, ssim_and_ms_ssim
 
 PAIRS = 150  # of a class, for MS-SSIM within a set
 WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
@@ -128,8 +128,8 @@ def assess(
 
     generator: its name; synthetic: its images; the others as for `assess_real`, which gave *reference*.
 
-    Raises InputError if it has fewer images of a class than half of the training part, if a source is not in that, or
-    if too few of its translations are of patients outside a reference half.
+    Raises InputError if it has fewer images of a class than a reference half, if a source is not in the training part,
+    or if too few of its translations are of patients outside a reference half.
     """
     rng = np.random.default_rng(seed)
     units = units_of(generator, synthetic, train)
@@ -165,8 +165,8 @@ def _as_many(
         needed = reference.halves[pathology].shape[2]
         if len(positions) < needed:
             raise InputError(
-                f"{generator} has {len(positions)} {pathology} images, and fidelity needs {needed}, half as many as "
-                "the training part has: synthesise more"
+                f"{generator} has {len(positions)} {pathology} images, and fidelity needs {needed}, as many as a "
+                "half of the training part: synthesise more"
             )
         chosen.append(rng.permutation(positions)[: np.sum(train.labels == label)])
     return np.sort(np.concatenate(chosen))
@@ -191,10 +191,13 @@ class _Sample:
         codes = codes.reshape(self.units.shape)[valid]
         if not valid.any():
             return np.full(resamples, np.nan)
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
-        weights = drawn[:, codes].prod(axis=2)
-        with np.errstate(invalid="ignore"):  # a resample that holds no valid value has no mean
-            return weights @ self.values[valid] / weights.sum(axis=1)
+        means, chances = [], np.full(len(names), 1 / len(names))
+        for some in blocks(resamples, codes.size):
+            drawn = rng.multinomial(len(names), chances, some.stop - some.start)
+            weights = drawn[:, codes].prod(axis=2)
+            with np.errstate(invalid="ignore"):  # a resample that holds no valid value has no mean
+                means.append(weights @ self.values[valid] / weights.sum(axis=1))
+        return np.concatenate(means)
 
 
 Samples = dict[str, dict[str, _Sample]]  # by measure and class
@@ -216,15 +219,26 @@ def _samples(
         pairs = own[random_pairs(units[own], PAIRS, rng)]
         values = ms_ssim(images.images[pairs[:, 0]], images.images[pairs[:, 1]])
         samples[WITHIN][pathology] = _Sample(values, units[pairs], len(own), 0)
-        apart = units[own][:, None] != train.patients[real][None, :]
-        away = np.where(apart, distances(found[own], reference.features[extractor][real]), np.inf)
-        chance = np.where(apart, rng.random(apart.shape), np.inf)
-        for measure, cost in (("nearest real", away), ("random real", chance)):
-            other = train.images[real[cost.argmin(axis=1)]]
-            for name, values in zip(("SSIM", "MS-SSIM"), ssim_and_ms_ssim(images.images[own], other)):
+        patients, known = train.patients[real], reference.features[extractor][real]
+        away = distances_to_others(found[own], units[own], known, patients)
+        chosen = {
+            "nearest real": np.concatenate([some.argmin(axis=1) for some in away]),
+            "random real": random_others(units[own], patients, rng),
+        }
+        for measure, other in chosen.items():
+            both = _of_pairs(ssim_and_ms_ssim, images.images, own, train.images, real[other])
+            for name, values in zip(("SSIM", "MS-SSIM"), both):
                 sample = _Sample(values, units[own][:, None], len(own), len(real))
                 samples.setdefault(f"{name}, {measure}", {})[pathology] = sample
     return samples
+
+
+def _of_pairs(
+    measure: Callable[..., np.ndarray], x: np.ndarray, first: np.ndarray, y: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """A measure [..., P] of pairs of images, x[first] and y[second]: some at a time, as this copies them."""
+    parts = (measure(x[first[some]], y[second[some]]) for some in blocks(len(first), x[0].size))
+    return np.concatenate([*parts], axis=-1)
 
 
 def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dict[str, _Sample]:
@@ -233,8 +247,9 @@ def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dic
     for label, pathology in enumerate(CLASSES):
         own = np.flatnonzero((images.labels == label) & (images.sources != ""))
         source = np.array([position[name] for name in images.sources[own].tolist()], int)
-        plain, mirrored = train.images[source], train.images[source][:, :, ::-1]
-        values = np.maximum(ssim(images.images[own], plain), ssim(images.images[own], mirrored))
+        values = np.maximum(
+            *(_of_pairs(ssim, images.images, own, y, source) for y in (train.images, train.images[:, :, ::-1]))
+        )
         result[pathology] = _Sample(values, units[own][:, None], len(own), len(set(source.tolist())))
     return result
 

@@ -1,7 +1,8 @@
 """Distances between two sets of features, and how much of one set the other covers. numpy only.
 
 Features are float [n, d], one row an image. All sums are in double precision: a Fréchet distance is a small difference
-of large numbers. Matrices of pairs are made a few rows at a time, so that memory grows with the features alone.
+of large numbers. Matrices of pairs are made a few rows at a time (`blocks`), so that memory grows with the features
+alone.
 """
 
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 def _kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
     total = 0.0
-    for rows in _blocks(len(x), len(y)):
+    for rows in blocks(len(x), len(y)):
         base = x[rows] @ y.T / x.shape[1] + 1
         total += np.vdot(base * base, base)
     return total
@@ -96,11 +97,11 @@ def prdc(real: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:
     Raises ValueError for sets of fewer than two images or of unlike features.
     """
     real, synthetic = _checked(real, synthetic)
-    real_radius, density_radius = _squared_radii(real, [NEIGHBOURS, DENSITY_NEIGHBOURS])
-    (synthetic_radius,) = _squared_radii(synthetic, [NEIGHBOURS])
+    real_radius, density_radius = squared_radii(real, [NEIGHBOURS, DENSITY_NEIGHBOURS])
+    (synthetic_radius,) = squared_radii(synthetic, [NEIGHBOURS])
     looks_real = np.zeros(len(synthetic), bool)
     within, recalled, covered = 0, 0, 0
-    for rows in _blocks(len(real), len(synthetic)):
+    for rows in blocks(len(real), len(synthetic)):
         across = _squared(real[rows], synthetic)
         looks_real |= (across <= real_radius[rows, None]).any(axis=0)
         recalled += (across <= synthetic_radius).any(axis=1).sum()
@@ -116,11 +117,11 @@ def prdc(real: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:
     return {name: float(share) if defined else np.nan for name, (share, defined) in shares.items()}
 
 
-def _squared_radii(x: np.ndarray, neighbours: list[int]) -> np.ndarray:
-    """Squared distances [len(neighbours), n] of each row to its k-th nearest other row, or to the farthest."""
-    neighbours = np.minimum(neighbours, len(x) - 1)
-    blocks = (np.partition(_squared(x[rows], x), neighbours, axis=1) for rows in _blocks(len(x), len(x)))
-    return np.concatenate([block[:, neighbours] for block in blocks]).T
+def squared_radii(x: np.ndarray, neighbours: list[int]) -> np.ndarray:
+    """Squared distances [len(neighbours), n] of each row of x [n, d] to its k-th nearest other, or to the farthest."""
+    x, neighbours = np.asarray(x, np.float64), np.minimum(neighbours, len(x) - 1)
+    away = (np.partition(_squared(x[rows], x), neighbours, axis=1) for rows in blocks(len(x), len(x)))
+    return np.concatenate([some[:, neighbours] for some in away]).T
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -128,17 +129,27 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.sqrt(_squared(np.asarray(x, np.float64), np.asarray(y, np.float64)))
 
 
+def distances_to_others(x: np.ndarray, units: np.ndarray, y: np.ndarray, y_units: np.ndarray) -> Iterator[np.ndarray]:
+    """Distances [some, m] of the rows of x [n, d] to those of y [m, d], a few rows at a time; infinite within a unit.
+
+    units [n], y_units [m]: what rows belong to, such as patients.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    for rows in blocks(len(x), len(y)):
+        yield np.where(units[rows, None] == y_units, np.inf, distances(x[rows], y))
+
+
 def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    lengths = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)
+    lengths = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
     squared = lengths - 2 * (x @ y.T)
     squared[squared < 1e-12 * lengths] = 0  # what rounding leaves of equal rows
     return squared
 
 
-def _blocks(n: int, m: int) -> Iterator[slice]:
-    """Rows of a matrix [n, m], ``PAIRS`` entries at a time."""
+def blocks(n: int, m: int) -> Iterator[slice]:
+    """Rows of a matrix [n, m], ``PAIRS`` entries at a time; of a matrix without rows, none once."""
     step = max(1, PAIRS // m)
-    return (slice(start, start + step) for start in range(0, n, step))
+    return (slice(start, min(start + step, n)) for start in range(0, max(n, 1), step))
 
 
 def _checked(x: np.ndarray, y: np.ndarray, at_least: int = 2) -> tuple[np.ndarray, np.ndarray]:

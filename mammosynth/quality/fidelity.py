@@ -8,6 +8,10 @@ about as much as new samples of full size would (half-sampling), and unlike a bo
 distance would take for want of variety. floor/FD is the ratio of the means: 1 is as near as other patients. All
 generators of a fold meet the same halves.
 
+The time that this takes grows with the square of a half. So a half has ``LARGEST`` images at most: a training part of
+more than twice as many costs no more, all of it takes its turn over the halvings, and intervals are those of smaller
+sets than there are, too wide rather than too narrow.
+
 A translation of a real image is drawn only for halvings whose reference half does not hold its source's patient, as the
 floor's two halves share none. Where fewer are left than the floor has images, all of them are drawn: n is then the
 fewest of any halving, and floor/FD takes a floor of as few, since a distance rises as n falls.

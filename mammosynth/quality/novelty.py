@@ -36,7 +36,7 @@ import numpy as np
 from mammosynth.classifiers.statistics import draw_patients
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
-from mammosynth.quality.distances import distances
+from mammosynth.quality.distances import blocks, distances_to_others, squared_radii
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ GREY_LEVEL = 0.5  # fainter structure than this is noise
 OUTER, INNER = 3.0, 1.5  # interquartile ranges beyond the quartile: "far out" and "outside" (Tukey 1977)
 LEAST = 8  # real images that limits can be set by
 TOLERANCE = 0.02  # share of near copies that independent images may reach
-BATCH = 1000  # images at a time: memory stays flat
+BATCH = 1000  # images at a time, and training ROIs: memory stays flat
 
 
 @dataclass(frozen=True)
@@ -112,21 +112,30 @@ def find_nearest(
     """
     if images.shape[1:] != train_images.shape[1:]:
         raise ValueError(f"images are {images.shape[1:]} and training ROIs {train_images.shape[1:]}: crop all alike")
-    structure, found = _structure(train_images), []
+    away = distances_to_others(features, units, train_features, train_units)
+    by_features, distance, relative = map(np.concatenate, zip(*((some.argmin(1), *_relative(some)) for some in away)))
+    if np.isinf(distance).any():
+        raise ValueError("an image has no training ROI of another unit to be compared with")
+    by_correlation, correlation = _by_correlation(images, units, train_images, train_units)
+    return Nearest(by_features, distance, relative, by_correlation, correlation)
+
+
+def _by_correlation(
+    images: np.ndarray, units: np.ndarray, train_images: np.ndarray, train_units: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The training ROI of another unit that correlates best with each image, and that correlation."""
+    nearest, correlation = np.zeros(len(images), int), np.full(len(images), -np.inf, np.float32)
     for start in range(0, len(images), BATCH):
         rows = slice(start, start + BATCH)
-        same = units[rows, None] == train_units[None, :]
-        if same.all(axis=1).any():
-            raise ValueError("an image has no training ROI of another unit to be compared with")
-        away = np.where(same, np.inf, distances(features[rows], train_features))
-        alike = np.where(same, -np.inf, _correlate(_structure(images[rows]), structure))
-        distance, relative = _relative(away)
-        found.append((away.argmin(1), distance, relative, alike.argmax(1), np.clip(alike.max(1), -1, 1)))
-    return Nearest(*map(np.concatenate, zip(*found))) if found else Nearest(*_empty())
-
-
-def _empty() -> list[np.ndarray]:
-    return [np.zeros(0, kind) for kind in (int, float, float, int, float)]
+        structure = _structure(images[rows])
+        for first in range(0, len(train_images), BATCH):
+            known = slice(first, first + BATCH)
+            same = units[rows, None] == train_units[known]
+            alike = np.where(same, -np.inf, _correlate(structure, _structure(train_images[known])))
+            better = alike.max(1) > correlation[rows]
+            nearest[rows][better] = first + alike.argmax(1)[better]
+            correlation[rows][better] = alike.max(1)[better]
+    return nearest, np.clip(correlation, -1, 1)
 
 
 def _relative(away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,13 +205,14 @@ def _smoothing(side: int, sigma: float) -> np.ndarray:
 
 def _correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     inner, places = GRID - 2 * REACH, range(2 * REACH + 1)
-    middle = _standardised(x[:, REACH:-REACH, REACH:-REACH])
+    middle = x[:, REACH:-REACH, REACH:-REACH]
+    plain, mirrored = _standardised(middle), _standardised(middle[:, :, ::-1])
     best = np.full((len(x), len(y)), -1, np.float32)
-    for other in (y, y[:, :, ::-1]):
-        for i in places:
-            for j in places:
-                window = _standardised(other[:, i : i + inner, j : j + inner])
-                np.maximum(best, middle @ window.T, out=best)
+    for i in places:
+        for j in places:
+            window = _standardised(y[:, i : i + inner, j : j + inner]).T
+            for turned in (plain, mirrored):
+                np.maximum(best, turned @ window, out=best)
     return best
 
 
@@ -312,9 +322,8 @@ def authentic(nearest: Nearest, train_features: np.ndarray) -> np.ndarray:
     """
     if len(train_features) < 2:
         raise ValueError("authenticity needs two training ROIs at least")
-    away = distances(train_features, train_features)
-    np.fill_diagonal(away, np.inf)
-    return nearest.distance > away.min(1)[nearest.by_features]
+    (squared,) = squared_radii(train_features, [1])
+    return nearest.distance > np.sqrt(squared)[nearest.by_features]
 
 
 def distance_ratio(
@@ -337,13 +346,24 @@ def distance_ratio(
     if not len(distance) or not len(real_distance):
         return np.nan, np.nan, np.nan
     parts = [
-        _percentile(values, np.concatenate([np.ones((1, len(values))), draw_patients(of, resamples, rng)]), percentile)
+        _percentiles(values, of, percentile, resamples, rng)
         for values, of in ((distance, units), (real_distance, real_units))
     ]
     ratios = np.divide(*parts, out=np.full(resamples + 1, np.nan), where=parts[1] > 0)
     valid = ratios[1:][np.isfinite(ratios[1:])]
     low, high = np.percentile(valid, [2.5, 97.5]) if len(valid) else (np.nan, np.nan)
     return float(ratios[0]), float(low), float(high)
+
+
+def _percentiles(
+    values: np.ndarray, units: np.ndarray, percentile: float, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Percentiles [resamples + 1] of values [N], and of them in each resample of units [N]."""
+    found = [_percentile(values, np.ones((1, len(values))), percentile)]
+    for some in blocks(resamples, len(values)):
+        weights = draw_patients(units, some.stop - some.start, rng)
+        found.append(_percentile(values, weights, percentile))
+    return np.concatenate(found)
 
 
 def _percentile(values: np.ndarray, weights: np.ndarray, percentile: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import Limits
 
 HALVINGS = 40
+LARGEST = 2500  # images of a half: a larger database costs no more
 
 
 @dataclass
@@ -66,7 +67,8 @@ class Reference:
 def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) -> dict[str, np.ndarray]:
     """By class, positions [halvings, 2, m] of ROIs: two halves that share no patient, all of one size m.
 
-    Patients go in random order to the half that keeps the classes more even; what a half has over m is left out.
+    Patients go in random order to the half that keeps the classes more even; what a half has over m is left out. So is
+    what halves have over ``LARGEST`` images of both classes together, in proportion: each halving leaves out others.
 
     Raises InputError if a class has too few patients for halves of two images.
     """
@@ -80,14 +82,17 @@ def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) 
             side[p] = rng.integers(2) if uneven[0] == uneven[1] else np.argmin(uneven)
             excess += counts[p] * (1 - 2 * side[p])
         split.append(side[patient])
-    result = {}
+    parts, sizes = {}, {}
     for label, pathology in enumerate(CLASSES):
-        parts = [[rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split]
-        m = min(len(part) for pair in parts for part in pair)
-        if m < 2:
+        parts[pathology] = [
+            [rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split
+        ]
+        sizes[pathology] = min(len(part) for pair in parts[pathology] for part in pair)
+        if sizes[pathology] < 2:
             raise InputError(
                 f"the training part's {pathology} ROIs ({np.sum(train.labels == label)} of "
                 f"{np.sum(counts[:, label] > 0)} patients) are too few to halve by patients: add more to the study"
             )
-        result[pathology] = np.array([[part[:m] for part in pair] for pair in parts])
-    return result
+    share = min(1, LARGEST / sum(sizes.values()))
+    taken = {pathology: max(2, int(share * size)) for pathology, size in sizes.items()}
+    return {name: np.array([[part[: taken[name]] for part in pair] for pair in parts[name]]) for name in parts}

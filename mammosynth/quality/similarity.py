@@ -94,7 +94,20 @@ def random_pairs(units: np.ndarray, count: int, rng: np.random.Generator) -> np.
 
     units [N]: what each image belongs to. Two images of one patient are alike for a reason that is not want of variety.
     """
-    first, second = np.triu_indices(len(units), k=1)
-    apart = np.flatnonzero(units[first] != units[second])
-    chosen = rng.choice(apart, min(count, len(apart)), replace=False)
-    return np.stack([first[chosen], second[chosen]], axis=1)
+    order = np.argsort(units, kind="stable")
+    others = len(units) - np.searchsorted(units[order], units[order], "right")  # of each image, those of later units
+    last = np.cumsum(others)  # pairs are numbered by their first images: up to here
+    chosen = rng.choice(others.sum(), min(count, others.sum()), replace=False)
+    first = np.searchsorted(last, chosen, "right")
+    return order[np.stack([first, len(units) + chosen - last[first]], axis=1)]
+
+
+def random_others(units: np.ndarray, real_units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each image that belongs to units [N], the position of a random one of real_units [M] that is another's.
+
+    Raises ValueError if an image has none.
+    """
+    order = np.argsort(real_units, kind="stable")
+    first, end = (np.searchsorted(real_units[order], units, side) for side in ("left", "right"))
+    place = rng.integers(len(order) - (end - first))  # among those that are not from first to end
+    return order[np.where(place < first, place, place + end - first)]
