@@ -134,7 +134,7 @@ def distances_to_others(x: np.ndarray, units: np.ndarray, y: np.ndarray, y_units
 
     units [n], y_units [m]: what rows belong to, such as patients.
     """
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    y = np.asarray(y, np.float64)
     for rows in blocks(len(x), len(y)):
         yield np.where(units[rows, None] == y_units, np.inf, distances(x[rows], y))
 

@@ -26,6 +26,9 @@ CBIS-DDSM films' borders and plain bright masses.
 
 Nearest-neighbour distances fall as the training set grows, but not with the number of images that are compared with it:
 synthetic and held-out images of any number are measured against the same training ROIs, so their values compare.
+
+Every image is compared with every training ROI, as a copy may be of any: time grows with the product of their numbers.
+Memory does not, as they are compared ``BATCH`` by ``BATCH``.
 """
 
 from dataclasses import dataclass
