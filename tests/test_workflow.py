@@ -21,12 +21,11 @@ TOY = {
         "phantom_mammography": {"phantoms": {"benign": 22, "malignant": 12}},
     },
     "generators": {
-        "sngan": {"width": 4, "steps": 4, "batch": 4, "evaluate_every": 2},
         "cyclegan": {"width": 4, "steps": 3, "evaluate_every": 0},
-        "projected_gan": {"width": 4, "steps": 3, "batch": 4, "evaluate_every": 0},
+        "projected_gan": {"width": 4, "steps": 4, "batch": 4, "evaluate_every": 2},
     },
-    "gans": ["sngan", "cyclegan", "projected_gan"],
-    "mixes": ["real", "sngan", "real+cyclegan@0.5", "projected_gan", "real@2", "real+classic"],
+    "gans": ["cyclegan", "projected_gan"],
+    "mixes": ["real", "projected_gan", "real+cyclegan@0.5", "real@2", "real+classic"],
     "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
     "statistics": {"resamples": 100},
 }
@@ -76,24 +75,24 @@ def test_a_second_run_does_nothing(finished):
 
 
 def test_one_changed_learning_rate_reruns_one_branch(finished):
-    generators = TOY["generators"] | {"sngan": TOY["generators"]["sngan"] | {"learning_rate": 0.001}}
+    generators = TOY["generators"] | {"projected_gan": TOY["generators"]["projected_gan"] | {"learning_rate": 0.001}}
     run = snakemake(
         finished, "--configfile", configured(finished, generators=generators), "--dry-run", "--quiet", "rules"
     )
     jobs = snakemake(finished, "--configfile", finished / "study1.yaml", "--dry-run").stdout
     assert run.returncode == 0
-    assert "gans/sngan/seed0.pt" in jobs
-    assert "classifiers/sngan/seed0.pt" in jobs
+    assert "gans/projected_gan/seed0.pt" in jobs
+    assert "classifiers/projected_gan/seed0.pt" in jobs
     assert "gans/cyclegan" not in "".join(line for line in jobs.splitlines() if "output:" in line)
     assert "classifiers/real@2" not in "".join(line for line in jobs.splitlines() if "output:" in line)
     assert "rule crop_rois" not in jobs
 
 
 def test_a_training_can_begin_at_another_of_the_same_study(finished):
-    later = {"method": "sngan", "preset": "few-images", "width": 4, "steps": 3, "batch": 4, "evaluate_every": 0}
-    later["start_from"] = "results/{modality}/fold{fold}/gans/sngan/seed{seed}.pt"
+    later = {"method": "projected_gan", "preset": "few-images", "width": 4, "steps": 3, "batch": 4, "evaluate_every": 0}
+    later["start_from"] = "results/{modality}/fold{fold}/gans/projected_gan/seed{seed}.pt"
     added = configured(
-        finished, generators=TOY["generators"] | {"later": later}, gans=["sngan", "later"], mixes=["real"]
+        finished, generators=TOY["generators"] | {"later": later}, gans=["projected_gan", "later"], mixes=["real"]
     )
     target = "results/ultrasound/fold0/gans/later/seed0.pt"
     run = snakemake(finished, target, "--configfile", added)
@@ -104,9 +103,9 @@ def test_a_training_can_begin_at_another_of_the_same_study(finished):
 
 
 def test_an_added_mix_makes_no_new_images(finished):
-    added = configured(finished, mixes=[*TOY["mixes"], "real+sngan@0.5"])
+    added = configured(finished, mixes=[*TOY["mixes"], "real+projected_gan@0.5"])
     jobs = snakemake(finished, "--configfile", added, "--dry-run").stdout
-    assert "classifiers/real+sngan@0.5" in jobs
+    assert "classifiers/real+projected_gan@0.5" in jobs
     assert "rule synthesise" not in jobs
     assert "rule train_gan" not in jobs
 
@@ -178,19 +177,13 @@ def test_a_wrong_configuration_is_refused_before_anything_is_planned(tmp_path, c
     assert "Traceback" not in run.stdout
 
 
-@pytest.mark.parametrize(
-    ("root", "message"),
-    [
-        ("/nowhere/at/all", "/nowhere/at/all is no folder: mend sources: broken: root"),
-        ("$A_VARIABLE_THAT_IS_NOT_SET/busi", "environment variable A_VARIABLE_THAT_IS_NOT_SET is not set"),
-    ],
-)
-def test_one_bad_database_is_one_clear_error_before_any_training_on_another(tmp_path, root, message):
+def test_one_bad_database_is_one_clear_error_before_any_training_on_another(tmp_path):
+    root = "/nowhere/at/all"
     sources = TOY["sources"] | {"broken": {"reader": "busi", "modality": "ultrasound", "root": root}}
     study = configured(tmp_path, sources=sources, databases=["phantom_mammography", "broken"])
     run = snakemake(tmp_path, "--configfile", study)
     assert run.returncode != 0
-    assert message in run.stdout
+    assert f"{root} is no folder: mend sources: broken: root" in run.stdout
     assert "Traceback" not in run.stdout
     assert (tmp_path / "results/mammography/fold0/train.npz").exists()
     assert not (tmp_path / "logs/train_gan").exists()
