@@ -5,8 +5,8 @@
 from the repository's root.  Both judge the same images, on the same network, in one process and in turn, in processor
 seconds: Fréchet and kernel distance from the real images, NIQE, BRISQUE and PIQE, for each generator and class.  Theirs
 is `calculate_metrics` with all defaults but those that would make it slower (workers; a hundred kernel distances where
-one on all images is meant), on the network in its plain form (``--extractor``), and pyiqa's measures on batches of 16
-images.
+one on all images is meant), on the network in its plain form (``--extractor``; Inception is torch-fidelity's own), and
+pyiqa's measures on batches of 16 images.
 
 The generators are stand-ins: real images with more and more blur or noise.  ``--train`` names the real ones; without
 it they are smoothed noise.
@@ -75,6 +75,7 @@ def plain_squeezenet(weights: Path) -> Network:
 
 
 PLAIN = {"efficientnet_lite0": plain_efficientnet_lite0, "squeezenet": plain_squeezenet}
+INCEPTION = "inception-v3-compat"  # torch-fidelity's name for its own
 
 
 class PlainFeatures(torch_fidelity.FeatureExtractorBase):
@@ -141,7 +142,7 @@ def theirs(sets: Sets, extractor: str, parameters: dict[str, Path], models: dict
             kid=True,
             kid_subsets=1,
             kid_subset_size=len(images),
-            feature_extractor=extractor,
+            feature_extractor=extractor if extractor in PLAIN else INCEPTION,
             feature_extractor_weights_path=parameters[extractor],
             cuda=False,
             save_cpu_ram=True,
@@ -212,7 +213,8 @@ def largest_differences(a: Values, b: Values) -> dict[str, float]:
 
 def compare(sets: Sets, extractor: str, parameters: dict[str, Path], rounds: int) -> None:
     """Print seconds, ratios and differences."""
-    torch_fidelity.register_feature_extractor(extractor, PlainFeatures)
+    if extractor in PLAIN:
+        torch_fidelity.register_feature_extractor(extractor, PlainFeatures)
     with tempfile.TemporaryDirectory() as folder:
         models = pyiqas_models(parameters, Path(folder))
         works = {
@@ -370,7 +372,9 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="an image set of real images")
     parser.add_argument("--images", type=int, default=100, help="of each class and generator (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of each (default: %(default)s)")
-    parser.add_argument("--extractor", choices=PLAIN, default="efficientnet_lite0", help="(default: %(default)s)")
+    parser.add_argument(
+        "--extractor", choices=[*PLAIN, "inception"], default="efficientnet_lite0", help="(default: %(default)s)"
+    )
     parser.add_argument("--scaling", type=int, nargs="+", metavar="N", help="numbers of images")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=[*STAGES], help="that are scaled (default: all)")
     arguments = parser.parse_args()

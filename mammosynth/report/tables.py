@@ -99,11 +99,11 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
     generator was trained against, whose values on those features carry a † as they say little of its images.  n is of
     one run, the smallest where they differ; the images on which a measure failed stand beside it.  The generators
     ``real``, ``held_out`` (real ROIs that no GAN was trained on) and ``floor`` (two halves of the real set against each
-    other) close the row: what synthetic images would have to reach.
+    other) come first: what synthetic images would have to reach.
     """
     summary = summarise_quality(quality)
-    generators = [g for g in summary["generator"].unique() if g not in BASELINES]
-    generators += [g for g in BASELINES if g in set(summary["generator"])]
+    generators = [g for g in BASELINES if g in set(summary["generator"])]
+    generators += [g for g in summary["generator"].unique() if g not in BASELINES]
     reported = paper[paper["table"] == "quality"]
     rows = []
     for modality, of_modality in summary.groupby("modality", sort=False):
