@@ -43,6 +43,7 @@ CASES = {
     "wgan_gp": Case(textbook.WganGp, 16, 8, 2.2),
     "cgan": Case(textbook.Cgan, 16, 8, 2.5),
     "cyclegan": Case(textbook.CycleGan, 32, 2, 1.7),
+    "fastgan": Case(textbook.FastGan, 16, 16, 1.5),
 }
 # Against the script that it grew from; --weights gives the file of EfficientNet-Lite0.
 PROJECTED = {"projected_gan": Case(textbook.ProjectedGan, 16, 16, 1.5)}
@@ -192,7 +193,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=ALL, default=list(CASES))
     parser.add_argument("--weights", type=Path, help="of EfficientNet-Lite0, for projected_gan")
     parser.add_argument("--width", type=int, help="of all GANs; default: 16, CycleGAN 32")
-    parser.add_argument("--batch", type=int, help="of all GANs; default: 8, CycleGAN 2")
+    parser.add_argument("--batch", type=int, help="of all GANs; default: 8, CycleGAN 2, FastGAN and projected GAN 16")
     parser.add_argument("--pairs", type=int, default=10, help="steps of each (default: %(default)s)")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--losses", action="store_true", help="compare the losses of 20 steps, and no time")

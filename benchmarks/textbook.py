@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mammosynth.gans.fast_networks import FastBlock, FastGenerator
+from mammosynth.gans.fastgan import FastCritic
 from mammosynth.gans.gan import Gan, Losses, Reals, frozen
 from mammosynth.gans.projected_gan import BLOCKS, ProjectedCritic
 from mammosynth.gans.settings import Settings
@@ -311,6 +312,39 @@ class PlainFastBlock(FastBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.glu(self.norm(self.conv(self.upsample(x))), 1)
+
+
+class PlainFastGenerator(FastGenerator):
+    """In contiguous tensors."""
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        latents = F.normalize(latents, dim=1) * LATENT**0.5
+        h4 = F.glu(self.norm((self.first(latents) + self.classes(labels)).view(len(latents), -1, 4, 4)), 1)
+        h8 = self.blocks[0](h4)
+        h64 = self.gates[0](h4, self.blocks[3](self.blocks[2](self.blocks[1](h8))))
+        h128 = self.gates[1](h8, self.blocks[4](h64))
+        level, contrast = self.tone(h4.flatten(1))[:, :, None, None, None].unbind(1)
+        return torch.tanh(self.last(h128) * contrast.exp() + level)
+
+
+class FastGan(NoiseTextbook):
+    """Liu et al. 2021."""
+
+    conditional = True
+    generator_first, generator_batches = False, 1
+
+    def networks(self, settings: Settings) -> tuple[nn.ModuleDict, nn.ModuleDict]:
+        self.names = {"all": [0, 1]}
+        networks = PlainFastGenerator(settings.width), FastCritic(settings.width)
+        for module in itertools.chain.from_iterable(network.modules() for network in networks):
+            if isinstance(module, FastBlock):
+                module.__class__ = PlainFastBlock
+        return tuple(nn.ModuleDict({"all": network}) for network in networks)
+
+    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+        fine, coarse = critic.features(real)
+        hinge = F.relu(1 - critic.judge(coarse, labels)).mean() + F.relu(1 + critic(fake, labels)).mean()
+        return hinge + critic.reconstruction(real, fine, coarse)
 
 
 class ProjectedGan(Textbook):
