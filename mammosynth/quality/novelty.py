@@ -185,6 +185,24 @@ def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _correlate(_structure(x), _structure(y))
 
 
+def alike(images: np.ndarray, least: float) -> np.ndarray:
+    """Pairs [P, 2] of positions, the lower first, of images uint8 [N, H, W] that correlate by more than *least*.
+
+    Either way round, see `correlate`; ``BATCH`` by ``BATCH``.
+    """
+    pairs = [np.empty((0, 2), int)]
+    for first in range(0, len(images), BATCH):
+        x = images[first : first + BATCH]
+        for second in range(first, len(images), BATCH):
+            y = images[second : second + BATCH]
+            forth = correlate(x, y)
+            back = forth if second == first else correlate(y, x)
+            i, j = np.nonzero(np.maximum(forth, back.T) > least)
+            pairs.append(np.stack([first + i, second + j], axis=1))
+    found = np.concatenate(pairs)
+    return found[found[:, 0] < found[:, 1]]
+
+
 def _structure(images: np.ndarray) -> np.ndarray:
     """Locally normalised structure float32 [n, GRID, GRID] of images."""
     rows, columns = (_smoothing(side, FINE) for side in images.shape[1:])
