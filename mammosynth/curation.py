@@ -226,6 +226,3 @@ def _bytes(image: np.ndarray) -> np.ndarray:
         return image
     low, high = int(image.min()), int(image.max())
     return ((image - low) * (255 / max(high - low, 1))).astype(np.uint8)
-
-
-__all__ = ["curate", "hash_images", "join_groups", "load_lesions", "near_duplicates", "read_lesions", "save_lesions"]
