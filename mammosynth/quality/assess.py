@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mammosynth.classifiers.statistics import youden_threshold
+from mammosynth.classifiers.statistics import interval, youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
@@ -40,7 +40,6 @@ from mammosynth.quality.fidelity import (
     ALL,
     Parameters,
     classes_in,
-    interval,
     make_reference,
     measure_fidelity,
     units_of,

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mammosynth.classifiers.statistics import draw_patients
+from mammosynth.classifiers.statistics import draw_patients, interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.distances import blocks, distances_to_others, squared_radii
@@ -275,8 +275,8 @@ def _fence(values: np.ndarray, ranges: float) -> float:
 
 
 def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
-    """Which images [N] are near copies of a training ROI."""
-    agreed = nearest.by_features == nearest.by_correlation
+    """Which images [N] are near copies of a training ROI; none of those that correlate with none, as flat ones do."""
+    agreed = (nearest.by_features == nearest.by_correlation) & (nearest.correlation != 0)
     return (nearest.correlation > limit.correlation) | (agreed & (nearest.relative_distance < limit.relative_distance))
 
 
@@ -362,7 +362,7 @@ def distance_ratio(
     1 is a group of copies. distance [N] and real_distance [M] may differ in number, see above.
 
     Returns value, low, high: the 95 % interval by bootstrap of units [N] and real_units [M], each by itself. NaN where
-    the reals' percentile is 0, or without images.
+    the reals' percentile is 0, or without images; the interval also where all resamples agree, which is no certainty.
     """
     if not len(distance) or not len(real_distance):
         return np.nan, np.nan, np.nan
@@ -371,9 +371,7 @@ def distance_ratio(
         for values, of in ((distance, units), (real_distance, real_units))
     ]
     ratios = np.divide(*parts, out=np.full(resamples + 1, np.nan), where=parts[1] > 0)
-    valid = ratios[1:][np.isfinite(ratios[1:])]
-    low, high = np.percentile(valid, [2.5, 97.5]) if len(valid) else (np.nan, np.nan)
-    return float(ratios[0]), float(low), float(high)
+    return float(ratios[0]), *interval(ratios[1:])
 
 
 def _percentiles(
