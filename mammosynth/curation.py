@@ -21,7 +21,7 @@ from mammosynth.databases import Lesion, Problems, Reading, near_duplicate_bits,
 from mammosynth.databases.lesion import read_image
 from mammosynth.imageset import ImageSet
 from mammosynth.progress import track
-from mammosynth.quality.novelty import correlate
+from mammosynth.quality.novelty import alike
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +146,7 @@ def join_alike(images: ImageSet, table: pd.DataFrame, searched: Iterable[str]) -
     1,296 CBIS-DDSM ROIs no two of different patients reach it. Returns both again.
     """
     own = np.flatnonzero(np.isin(images.ids, table.loc[table["database"].isin(list(searched)), "lesion_id"]))
-    alike = correlate(images.images[own], images.images[own]) > ALIKE
-    pairs = own[np.argwhere(np.triu(alike | alike.T, 1))]
+    pairs = own[alike(images.images[own], ALIKE)]
     names, group = np.unique(images.patients, return_inverse=True)
     graph = coo_array((np.ones(len(pairs), dtype=bool), tuple(group[pairs].T)), shape=(len(names),) * 2)
     count, component = connected_components(graph, directed=False)
@@ -155,8 +154,9 @@ def join_alike(images: ImageSet, table: pd.DataFrame, searched: Iterable[str]) -
     of_both = images.labels[pairs[:, 0]] != images.labels[pairs[:, 1]]
     conflict = np.isin(np.arange(len(images)), pairs[of_both])
     log.info("%d groups show a lesion of another group: joined to it", len(names) - count)
+    renamed = dict(zip(names.tolist(), joined.tolist()))
     table = table.assign(
-        group=table["group"].replace(dict(zip(names.tolist(), joined.tolist()))),
+        group=[renamed.get(name, name) for name in table["group"]],  # some have no ROI
         excluded=table["excluded"].mask(
             table["lesion_id"].isin(images.ids[conflict]), "the same lesion with different labels"
         ),
@@ -226,6 +226,3 @@ def _bytes(image: np.ndarray) -> np.ndarray:
         return image
     low, high = int(image.min()), int(image.max())
     return ((image - low) * (255 / max(high - low, 1))).astype(np.uint8)
-
-
-__all__ = ["curate", "hash_images", "join_groups", "load_lesions", "near_duplicates", "read_lesions", "save_lesions"]

@@ -17,7 +17,8 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
     database, *seed* decides the shuffle; or they stay in their official folds, where lesions have them. Fold f is the
     test part, fold (f + 1) mod *folds* the validation part, the others the training part. Returns lesion_id,
     patient_id (the group), database, pathology and part. Raises InputError if a class has fewer groups than there are
-    folds, a part would lack a class, or the official folds are none of this study.
+    folds, no database has as many lesions of any class, a part would lack a class, or the official folds are none of
+    this study.
     """
     if not 0 <= fold < folds:
         raise InputError(f"fold {fold} is not one of 0 to {folds - 1}: mend folds in the config, or partition: folds")
@@ -47,10 +48,18 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
 
 
 def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
-    """Number of each lesion's fold, int [N]; a group is never split."""
+    """Number of each lesion's fold, int [N]; a group is never split.
+
+    Raises InputError if no database has as many lesions of any class as there are folds.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     strata = (lesions["database"] + " " + lesions["pathology"]).to_numpy()
+    if pd.Series(strata).value_counts().max() < folds:
+        raise InputError(
+            f"{', '.join(lesions['database'].unique())} have fewer than {folds} lesions of each class: "
+            "lower partition: folds in the config, or add lesions"
+        )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     of_fold = np.empty(len(lesions), dtype=int)
     for number, (_, inside) in enumerate(splitter.split(strata, strata, lesions["group"].to_numpy())):

@@ -1,5 +1,7 @@
 """Curation: near-duplicates are found, conflicts excluded, and nothing that belongs together is split."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from quality_for_tests import textures
 
 from mammosynth.curation import (
+    ALIKE,
     curate,
     hash_images,
     join_alike,
@@ -20,6 +23,7 @@ from mammosynth.curation import save_lesions as save
 from mammosynth.databases import Lesion
 from mammosynth.databases.busi import NEAR_DUPLICATES
 from mammosynth.imageset import ImageSet
+from mammosynth.quality.novelty import correlate
 
 
 def flipped(bits, n):
@@ -215,6 +219,50 @@ def test_one_lesion_with_two_labels_is_excluded():
     kept, found = join_alike(rois, table, ["busi"])
     assert kept.ids.tolist() == ["lesion 2", "lesion 3"]
     assert found["excluded"].tolist() == ["the same lesion with different labels"] * 2 + ["", ""]
+
+
+def lesions_shown_again():
+    """12 lesions, each thrice: as it is; moved, noisy, the more the later, and with black bands; and moved farther.
+
+    Of those with bands the middle is found in the plain ones, but less of these in those.
+    """
+    wide = textures(12, seed=1, side=160).astype(float)
+    first, again, later = (wide[:, 16:144, left : left + 128] for left in (16, 21, 26))
+    again = again + np.linspace(60, 180, 12)[:, None, None] * np.random.default_rng(0).normal(size=again.shape)
+    again[:, :, :5] = again[:, :, -5:] = 0
+    return np.clip(np.concatenate([first, again, later]), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("batch", "step"), [(1, 1), (5, 1), (5, -1), (35, 1), (35, -1)])
+def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypatch):
+    images = lesions_shown_again()[::step]
+    labels = np.arange(len(images)) == 7
+    rois, table = rois_of(images, labels, [f"group {i}" for i in range(len(images))])
+    alike = correlate(images, images) > ALIKE
+    assert (alike != alike.T).any(), "each way round counts"
+    group = np.arange(len(images))
+    while (joined := np.where(alike | alike.T, group, len(images)).min(axis=1)).tolist() != group.tolist():
+        group = joined
+    assert 12 < len(set(group)) < 20
+    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", batch)
+    kept, found = join_alike(rois, table, ["busi"])
+    same = found["group"].to_numpy()[:, None] == found["group"].to_numpy()
+    assert (same == (group[:, None] == group)).all()
+    conflict = (alike | alike.T) & (labels[:, None] != labels)
+    assert ((found["excluded"] != "") == conflict.any(axis=1)).all()
+    assert kept.ids.tolist() == rois.ids[~conflict.any(axis=1)].tolist()
+
+
+def test_joining_rois_takes_no_table_of_all_pairs(monkeypatch):
+    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", 20)
+    peaks = []
+    for n in (60, 240):
+        rois, table = rois_of(textures(n, side=48), np.zeros(n, int), [f"group {i}" for i in range(n)])
+        tracemalloc.start()
+        join_alike(rois, table, ["busi"])
+        peaks.append(tracemalloc.get_traced_memory()[1] - 2 * rois.images.nbytes)  # those of the databases, those kept
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_a_patient_with_lesions_of_both_classes_is_kept():

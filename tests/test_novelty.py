@@ -201,6 +201,14 @@ def test_degenerate_images_have_defined_values(limit):
     assert among.distance[0] == among.relative_distance[0] == 0
 
 
+def test_images_without_structure_are_no_copies_of_the_first_training_roi(limit):
+    """They correlate with none, so that the first one is as near in pixels as any, which says nothing."""
+    flat = np.full((2, 128, 128), 90, np.uint8)
+    nearest = nearest_of(flat, train=np.concatenate([flat[:1], TRAIN]), patients=np.append("flat", PATIENTS))
+    assert (nearest.by_features == 0).all()
+    assert not near_copies(nearest, limit).any()
+
+
 def test_a_training_set_of_equal_images_has_no_relative_distance():
     same = np.repeat(TRAIN[:1], 5, axis=0)
     nearest = nearest_of(same, train=same, patients=np.array(list("abcde")))
@@ -323,6 +331,13 @@ def test_images_of_one_unit_count_as_one():
     alone = ratio(distance, np.full(5, 9.0))
     repeated = ratio(np.repeat(distance, 10), np.full(5, 9.0), units=np.repeat(np.arange(30), 10))
     assert repeated == pytest.approx(alone, abs=1e-9)
+
+
+def test_a_ratio_that_no_resample_changes_has_no_interval():
+    """As everywhere: that all resamples agree is no certainty."""
+    value, low, high = ratio([3.0] * 20, [6.0] * 9)
+    assert value == 0.5
+    assert np.isnan([low, high]).all()
 
 
 def test_a_ratio_without_reference_is_none():

@@ -46,11 +46,14 @@ def scores_of(**skills):
     return score(pd.concat([predictions(skill, names[name]) for name, skill in skills.items()]), 400, 0)
 
 
-def novelty_tables(copies=60):
-    """Lines of 200 synthetic images of which the first *copies* are near copies, and of 40 held-out ROIs."""
-    images = pd.DataFrame({"modality": "ultrasound", "generator": "sngan", NEAR_COPY: np.arange(200) < copies})
-    real = pd.DataFrame({"modality": "ultrasound", "generator": HELD_OUT, NEAR_COPY: [0.0] * 40})
-    return images.astype({NEAR_COPY: float}), real
+def novelty_tables(*copies):
+    """By fold, lines of 200 synthetic images of which the first *copies* are near copies, and of 40 held-out ROIs."""
+    images, real = [], []
+    for fold, found in enumerate(copies):
+        where = {"modality": "ultrasound", "fold": fold}
+        images.append(pd.DataFrame({**where, "generator": "sngan", "seed": 3, NEAR_COPY: np.arange(200) < found}))
+        real.append(pd.DataFrame({**where, "generator": HELD_OUT, NEAR_COPY: [0.0] * 40}))
+    return pd.concat(images).astype({NEAR_COPY: float}), pd.concat(real)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def study(tmp_path_factory):
         quality_table=table_quality(quality, PAPER),
         ranks=ranks,
         correlations=rank_correlations(ranks),
-        verdicts=verdicts(*novelty_tables()),
+        verdicts=verdicts(*novelty_tables(60)),
         paper=PAPER,
         devices=["CPU (test)"],
         times=rule_times(
@@ -161,6 +164,23 @@ def test_a_generator_that_gives_back_its_training_rois_is_named(study):
     clean = Study(**{**vars(study), "verdicts": verdicts(*novelty_tables(0))})
     assert "Ultrasound, SNGAN." in render(clean)
     assert "SNGAN: memorising" not in render(clean)
+
+
+def test_one_training_that_memorised_marks_its_gan():
+    (hidden,) = verdicts(*novelty_tables(0, 0, 20, 0, 0, 0))["ultrasound"].values()
+    assert hidden.memorising
+    assert (hidden.share, hidden.n) == (20 / 1200, 1200)
+    assert "not certainly more than 2.0 %" in hidden.reason
+    assert hidden.reason.endswith("Memorising, each judged by itself: fold 2, seed 3 (10.0 % of 200).")
+    (even,) = verdicts(*novelty_tables(7, 7, 7, 7, 7, 7))["ultrasound"].values()
+    assert even.memorising
+    assert "by itself" not in even.reason
+    for trainings in ((0,), (2, 2, 3, 2)):
+        (clean,) = verdicts(*novelty_tables(*trainings))["ultrasound"].values()
+        assert not clean.memorising
+    (alone,) = verdicts(*novelty_tables(20))["ultrasound"].values()
+    assert alone.memorising
+    assert "by itself" not in alone.reason
 
 
 def test_what_the_filter_dropped_is_counted_only_where_there_is_one(study):

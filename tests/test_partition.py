@@ -90,6 +90,14 @@ def test_fewer_groups_than_folds_are_refused():
         assign_parts(lesions(malignant=8), folds=5, fold=0, seed=0)
 
 
+def test_databases_that_are_small_each_are_refused_by_name():
+    """Together they have groups enough, but none of them can be spread over all folds."""
+    pooled = pd.concat([lesions(4, 4, 1, "one"), lesions(4, 4, 1, "other")], ignore_index=True)
+    with pytest.raises(InputError, match=r"one, other .*fewer than 5 lesions of each class"):
+        assign_parts(pooled, folds=5, fold=0, seed=0)
+    assert len(assign_parts(pooled, folds=4, fold=0, seed=0)) == 16
+
+
 @pytest.mark.parametrize(("folds", "part"), [([0, 2], "val"), ([1, 2], "test"), ([0, 1], "train")])
 def test_a_part_without_a_class_is_refused(monkeypatch, folds, part):
     def spread(table, n, seed):

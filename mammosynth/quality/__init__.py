@@ -1,4 +1,4 @@
-"""Quality of synthetic images: fidelity, similarity and naturalness, each beside what real images reach."""
+"""Quality of synthetic images: fidelity, similarity, naturalness, labels and novelty, beside what real ones reach."""
 
 # Feature networks as measures and sentences spell them.
 TITLES = {

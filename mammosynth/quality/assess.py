@@ -11,6 +11,7 @@ a copy. The source may have been mirrored before, hence the larger of two: with 
 
 **Labels**: a classifier of the fold's real training ROIs judges whether a synthetic ROI looks like the class that it
 was made to be. Of the real ROIs it has seen all but those of the validation part, so these are the mark (`HELD_OUT`).
+Its step and its threshold were chosen by them: no other real ROIs may be looked at, and the mark is a little high.
 It has also seen the sources of translations, under the other label, and may recognise them: their value is a low one.
 
 **Novelty** is of the nearest training ROI of either class, of other patients than the image's own or its source's: see
@@ -30,7 +31,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mammosynth.classifiers.statistics import youden_threshold
+from mammosynth.classifiers.statistics import interval, youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
@@ -40,7 +41,6 @@ from mammosynth.quality.fidelity import (
     ALL,
     Parameters,
     classes_in,
-    interval,
     make_reference,
     measure_fidelity,
     units_of,

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mammosynth.classifiers.statistics import interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
@@ -186,9 +187,3 @@ def _ratio_row(
     distance, measure = values[EXTRACTORS[extractor].measure("FD")], EXTRACTORS[extractor].measure("floor/FD")
     ratio = floor.mean() / distance.mean()
     return (generator, pathology, measure, ratio, *interval(floor / distance), n, n_reference, 0)
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles of the values that are numbers; NaN where all agree, which is no certainty."""
-    valid = values[np.isfinite(values)]
-    return tuple(np.percentile(valid, [2.5, 97.5])) if len(np.unique(valid)) > 1 else (np.nan, np.nan)

@@ -31,7 +31,7 @@ def filter_images(
 ) -> tuple[ImageSet, pd.DataFrame]:
     """The images that pass all *limits*, and a line an image: generator, id, pathology, dropped (the reasons, or "").
 
-    judged, real: the assessment's tables of the generator's images and of the training ROIs, a line an image; limits:
+    judged, real: the assessment's tables of the generator's images and of real ROIs, a line an image; limits:
     the config's ``quality.filter``: ``copies`` and ``labels`` (bool), ``naturalness`` (None, or the percentile of the
     training ROIs' NIQE refitted above which an image is dropped; so is one that has no NIQE).
 
@@ -44,7 +44,8 @@ def filter_images(
     if limits["labels"]:
         reasons["taken for the other class"] = judged[AS_INTENDED].to_numpy() == 0
     if limits["naturalness"] is not None:
-        limit = np.nanpercentile(real[NIQE_REFITTED], limits["naturalness"])
+        of_training = real.loc[real["generator"] == "real", NIQE_REFITTED]
+        limit = np.nanpercentile(of_training, limits["naturalness"])
         reason = f"{NIQE_REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
         reasons[reason] = ~(judged[NIQE_REFITTED].to_numpy() <= limit)
     dropped = ["; ".join(name for name, found in reasons.items() if found[i]) for i in range(len(synthetic))]

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mammosynth.classifiers.statistics import draw_patients
+from mammosynth.classifiers.statistics import draw_patients, interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.distances import blocks, distances_to_others, squared_radii
@@ -185,6 +185,24 @@ def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _correlate(_structure(x), _structure(y))
 
 
+def alike(images: np.ndarray, least: float) -> np.ndarray:
+    """Pairs [P, 2] of positions, the lower first, of images uint8 [N, H, W] that correlate by more than *least*.
+
+    Either way round, see `correlate`; ``BATCH`` by ``BATCH``.
+    """
+    pairs = [np.empty((0, 2), int)]
+    for first in range(0, len(images), BATCH):
+        x = images[first : first + BATCH]
+        for second in range(first, len(images), BATCH):
+            y = images[second : second + BATCH]
+            forth = correlate(x, y)
+            back = forth if second == first else correlate(y, x)
+            i, j = np.nonzero(np.maximum(forth, back.T) > least)
+            pairs.append(np.stack([first + i, second + j], axis=1))
+    found = np.concatenate(pairs)
+    return found[found[:, 0] < found[:, 1]]
+
+
 def _structure(images: np.ndarray) -> np.ndarray:
     """Locally normalised structure float32 [n, GRID, GRID] of images."""
     rows, columns = (_smoothing(side, FINE) for side in images.shape[1:])
@@ -257,8 +275,8 @@ def _fence(values: np.ndarray, ranges: float) -> float:
 
 
 def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
-    """Which images [N] are near copies of a training ROI."""
-    agreed = nearest.by_features == nearest.by_correlation
+    """Which images [N] are near copies of a training ROI; none of those that correlate with none, as flat ones do."""
+    agreed = (nearest.by_features == nearest.by_correlation) & (nearest.correlation != 0)
     return (nearest.correlation > limit.correlation) | (agreed & (nearest.relative_distance < limit.relative_distance))
 
 
@@ -344,7 +362,7 @@ def distance_ratio(
     1 is a group of copies. distance [N] and real_distance [M] may differ in number, see above.
 
     Returns value, low, high: the 95 % interval by bootstrap of units [N] and real_units [M], each by itself. NaN where
-    the reals' percentile is 0, or without images.
+    the reals' percentile is 0, or without images; the interval also where all resamples agree, which is no certainty.
     """
     if not len(distance) or not len(real_distance):
         return np.nan, np.nan, np.nan
@@ -353,9 +371,7 @@ def distance_ratio(
         for values, of in ((distance, units), (real_distance, real_units))
     ]
     ratios = np.divide(*parts, out=np.full(resamples + 1, np.nan), where=parts[1] > 0)
-    valid = ratios[1:][np.isfinite(ratios[1:])]
-    low, high = np.percentile(valid, [2.5, 97.5]) if len(valid) else (np.nan, np.nan)
-    return float(ratios[0]), float(low), float(high)
+    return float(ratios[0]), *interval(ratios[1:])
 
 
 def _percentiles(

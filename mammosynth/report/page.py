@@ -3,7 +3,7 @@
 import base64
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -89,16 +89,31 @@ def count_filtered(fates: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdicts(images: pd.DataFrame, real_images: pd.DataFrame) -> dict[str, dict[str, Verdict]]:
-    """On each GAN's novelty, by modality and name, over all folds and seeds.
+    """On each GAN's novelty, by modality and name: on the images of all folds and seeds, and of each training.
+
+    One training that memorised marks its GAN, as the images of the others would hide it.
 
     images, real_images: the assessment's tables with a line an image, synthetic and real, of all runs.
     """
     held_out = real_images[real_images["generator"] == HELD_OUT]
     found: dict[str, dict[str, Verdict]] = {}
     for (modality, gan), own in images.groupby(["modality", "generator"], sort=False):
-        marks = held_out.loc[held_out["modality"] == modality, NEAR_COPY]
-        found.setdefault(modality, {})[name_of(gan)] = judge(own[NEAR_COPY].to_numpy() > 0, marks.to_numpy() > 0)
+        reals = held_out[held_out["modality"] == modality]
+        verdict = _verdict(own, reals)
+        each = {
+            f"fold {fold}, seed {seed}": _verdict(training, reals[reals["fold"] == fold])
+            for (fold, seed), training in own.groupby(["fold", "seed"])
+        }
+        marked = [f"{name} ({100 * one.share:.1f} % of {one.n})" for name, one in each.items() if one.memorising]
+        if len(each) > 1 and marked:
+            reason = f"{verdict.reason} Memorising, each judged by itself: {'; '.join(marked)}."
+            verdict = replace(verdict, memorising=True, reason=reason)
+        found.setdefault(modality, {})[name_of(gan)] = verdict
     return found
+
+
+def _verdict(images: pd.DataFrame, held_out: pd.DataFrame) -> Verdict:
+    return judge(images[NEAR_COPY].to_numpy() > 0, held_out[NEAR_COPY].to_numpy() > 0)
 
 
 def rule_times(benchmarks: Mapping[str, Iterable[str | Path]]) -> pd.DataFrame:
