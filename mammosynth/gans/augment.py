@@ -29,7 +29,7 @@ def translation(images: Tensor) -> Tensor:
     side = images.shape[-1]
     reach = side // 8
     padded = F.pad(images, [reach] * 4, mode="reflect")
-    shift = torch.randint(0, 2 * reach + 1, (2, len(images), 1)).to(images.device)
+    shift = torch.randint(0, 2 * reach + 1, (2, len(images), 1)).to(images.device, non_blocking=True)
     rows, columns = torch.arange(side, device=images.device) + shift
     batch = torch.arange(len(images), device=images.device)[:, None, None]
     return padded[:, 0][batch, rows[:, :, None], columns[:, None, :]][:, None]
@@ -39,14 +39,14 @@ def cutout(images: Tensor) -> Tensor:
     """Set a square of half the side, around a point drawn anywhere in the image and on its borders, to 0."""
     side = images.shape[-1]
     half = side // 4
-    centre = torch.randint(0, side + 1, (2, len(images), 1)).to(images.device)
+    centre = torch.randint(0, side + 1, (2, len(images), 1)).to(images.device, non_blocking=True)
     offset = torch.arange(side, device=images.device) - centre
     rows, columns = (offset >= -half) & (offset < half)
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
-    return (torch.rand(len(images), 1, 1, 1) * (high - low) + low).to(images.device)
+    return (torch.rand(len(images), 1, 1, 1) * (high - low) + low).to(images.device, non_blocking=True)
 
 
 STEPS = {"brightness": brightness, "contrast": contrast, "translation": translation, "cutout": cutout}

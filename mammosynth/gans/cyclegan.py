@@ -42,7 +42,7 @@ class ImagePool(nn.Module):
                 chosen.append(image)
             elif torch.rand(()) < 0.5:
                 place = int(torch.randint(POOL, ()))
-                chosen.append(self.images[place].to(image.device))  # a checkpoint is read to the CPU
+                chosen.append(self.images[place].to(image.device, non_blocking=True))  # a checkpoint is read to the CPU
                 self.images[place] = image.clone()
             else:
                 chosen.append(image)

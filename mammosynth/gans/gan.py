@@ -45,9 +45,9 @@ class Reals:
                 order = torch.randperm(len(self.members[label]))
                 self.queues[label] = torch.cat([self.queues[label], self.members[label][order]])
             index[wanted], self.queues[label] = self.queues[label][:count], self.queues[label][count:]
-        images = self.images[index.to(self.images.device)].float() / 127.5 - 1
+        images = self.images[index.to(self.images.device, non_blocking=True)].float() / 127.5 - 1
         if self.flips:
-            flipped = torch.rand(len(images), 1, 1, 1).to(images.device) < 0.5
+            flipped = torch.rand(len(images), 1, 1, 1).to(images.device, non_blocking=True) < 0.5
             images = torch.where(flipped, images.flip(3), images)
         return images
 

@@ -50,7 +50,7 @@ class NoiseGan(Gan):
             return self.generators[name](latents, labels).float()
 
     def _update_generator(self, name: str, classes: list[int]) -> Tensor:
-        labels = self._labels(classes, self.generator_batches * self.settings.batch).to(self.device)
+        labels = self._labels(classes, self.generator_batches * self.settings.batch).to(self.device, non_blocking=True)
         fake = self._fakes(name, labels)
         loss = linear_generator(self.score(name, self.augment(fake), labels))
         loss.backward()
@@ -58,7 +58,7 @@ class NoiseGan(Gan):
 
     def _critic_gradients(self, name: str, classes: list[int], reals: Reals) -> Tensor:
         labels = self._labels(classes, self.settings.batch)
-        real, labels = reals.draw(labels), labels.to(self.device)
+        real, labels = reals.draw(labels), labels.to(self.device, non_blocking=True)
         with torch.no_grad():
             fake = self._fakes(name, labels)
         loss = self.critic_loss(name, self.augment(real), self.augment(fake), labels)

@@ -174,7 +174,7 @@ class ProjectedGan(NoiseGan):
         labels = self._labels(list(range(CLASS_COUNT)), self.settings.batch)
         with torch.no_grad():
             real = self.projected(reals.draw(labels))
-        labels = labels.to(self.device)
+        labels = labels.to(self.device, non_blocking=True)
         fake = self.projected(self._fakes("all", labels))
 
         self.critic_adam.zero_grad()
