@@ -34,7 +34,6 @@ from mammosynth.quality.fidelity import make_reference, measure_fidelity
 from mammosynth.quality.rows import COLUMNS
 
 EXTRACTOR = "squeezenet"  # which no GAN here is trained against
-LOOKS = 8  # at the validation part in each training that chooses its step
 TIMED = 6  # steps that the time of a step is taken from, after two to warm up
 
 
@@ -53,7 +52,7 @@ def main() -> None:
     for run in arguments.run:
         folder = arguments.out / run.replace(":", " ")
         folder.mkdir(exist_ok=True)
-        synthetic = made(run, folder, reals, validation, parameters, 60 * arguments.minutes)
+        synthetic = made(run, folder, reals, validation, parameters, 60 * arguments.minutes, arguments.looks)
         found = {name: features(synthetic.images, name, parameters[name], device()) for name in extractors}
         rows += measure_fidelity(run, synthetic, found, reals, reference, np.random.default_rng(0))
         rows += nearest(run, synthetic, found, reals, reference.features)
@@ -73,23 +72,30 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parameters", type=Path, required=True, help="a study's results/parameters")
     parser.add_argument("--minutes", type=float, default=5, help="of each training")
     parser.add_argument("--halvings", type=int, default=40, help="of the training part; the pipeline takes 40")
+    parser.add_argument("--looks", type=int, default=8, help="at the validation part, where the step is chosen so")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--run", action="append", required=True, metavar="METHOD:PRESET[:KEY=VALUE…]")
     return parser.parse_args()
 
 
 def made(
-    run: str, folder: Path, reals: ImageSet, validation: ImageSet, parameters: dict[str, Path], seconds: float
+    run: str,
+    folder: Path,
+    reals: ImageSet,
+    validation: ImageSet,
+    parameters: dict[str, Path],
+    seconds: float,
+    looks: int,
 ) -> ImageSet:
-    """The images of a run, trained for *seconds* of processor time."""
+    """The images of a run, trained for *seconds* of processor time, in which it chose among *looks* steps."""
     generator = folder / "generator.pt"
     if not generator.exists():
         method, preset, *changes = run.split(":")
         given = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in changes)}
         settings = resolve(run, {"method": method, "preset": preset, **given}) | {"patience": 0}
         step, look = seconds_of(Settings(**settings), reals, validation, parameters)
-        looks = LOOKS if settings.get("evaluate_every") else 0
-        steps = max(LOOKS, round((seconds - looks * look) / step))
+        looks = looks if settings.get("evaluate_every") else 0
+        steps = max(1, looks, round((seconds - looks * look) / step))
         settings |= {"steps": steps, "evaluate_every": -(-steps // looks) if looks else 0}
         started = time.process_time()
         train(

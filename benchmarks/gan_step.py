@@ -49,6 +49,12 @@ CASES = {
 PROJECTED = {"projected_gan": Case(textbook.ProjectedGan, 16, 16, 1.5)}
 ALL = CASES | PROJECTED
 WARM_UP = 2  # steps of each before the clock starts
+# What the losses of 20 steps are compared in; the second shows what one rounding, of the first weights alone, comes to.
+PRECISIONS = {
+    "float32": {"precision": "float32"},
+    "rounded at the start": {"precision": "float32", "rounded": True},
+    "bfloat16": {"precision": "bfloat16"},
+}
 AVERAGE = 0.01  # weight of the moving average's update in the textbook's step
 
 
@@ -66,9 +72,10 @@ def pair(
     precision: str,
     learning_rate: float = 2e-4,
     weights: Path | None = None,
+    seed: int = 0,
 ) -> tuple[Gan, textbook.Textbook, tuple[Reals, Reals]]:
     """Ours and the textbook's GAN with the same weights, and for each its own stream of the same images."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     diffaugment = ("translation",) if method in PROJECTED else ()
     settings = Settings(method, width, 1000, batch, learning_rate, precision=precision, diffaugment=diffaugment)
     gan = gan_class(method)(settings)
@@ -165,10 +172,25 @@ def measure(
 
 
 def loss_differences(
-    method: str, width: int, batch: int, device: torch.device, precision: str, steps: int = 20
+    method: str,
+    width: int,
+    batch: int,
+    device: torch.device,
+    precision: str,
+    steps: int = 20,
+    *,
+    seed: int = 0,
+    rounded: bool = False,
 ) -> Iterator[tuple[str, float, float]]:
-    """Each loss's name, its mean absolute value in the textbook's steps, and the largest difference of ours from it."""
-    gan, plain, (reals, plain_reals) = pair(method, width, batch, device, precision)
+    """Each loss's name, its mean absolute value in the textbook's steps, and the largest difference of ours from it.
+
+    rounded: whether our weights begin rounded to bfloat16, to see what as little as that comes to.
+    """
+    gan, plain, (reals, plain_reals) = pair(method, width, batch, device, precision, seed=seed)
+    if rounded:
+        with torch.no_grad():
+            for weight in (*gan.generators.parameters(), *gan.critics.parameters()):
+                weight.copy_(weight.bfloat16())
     found = []
     for work in (lambda: our_step(gan, reals), lambda: textbook_step(plain, plain_reals)):
         torch.manual_seed(1)
@@ -197,6 +219,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10, help="steps of each (default: %(default)s)")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--losses", action="store_true", help="compare the losses of 20 steps, and no time")
+    parser.add_argument("--starts", type=int, default=1, help="random starts of --losses (default: %(default)s)")
     arguments = parser.parse_args()
     device = arguments.device
     print(f"{_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
@@ -206,17 +229,26 @@ def main() -> None:
         if method in arguments.methods
     }
     if arguments.losses:
-        _print_losses(sizes, device)
+        _print_losses(sizes, device, arguments.starts)
     else:
         _print_times(sizes, arguments.pairs, device, arguments.weights)
 
 
-def _print_losses(sizes: dict[str, tuple[int, int]], device: torch.device) -> None:
-    print("loss                                   mean |textbook|   largest difference: float32   bfloat16")
+def _print_losses(sizes: dict[str, tuple[int, int]], device: torch.device, starts: int) -> None:
+    print(f"largest difference in 20 steps: median and greatest of {starts} starts")
+    print(f"{'loss':<39}mean |textbook|" + "".join(f"{name:>22}" for name in PRECISIONS))
     for method, size in sizes.items():
-        of = [list(loss_differences(method, *size, device, precision)) for precision in ("float32", "bfloat16")]
-        for (name, scale, exact), (_, _, rounded) in zip(*of):
-            print(f"{method + ', ' + name:<39}{scale:>15.4f}{exact:>30.2g}{rounded:>11.2g}")
+        found = {
+            name: [list(loss_differences(method, *size, device, **how, seed=seed)) for seed in range(starts)]
+            for name, how in PRECISIONS.items()
+        }
+        for index, (name, _, _) in enumerate(found["float32"][0]):
+            scale = statistics.mean(start[index][1] for start in found["float32"])
+            line = f"{method + ', ' + name:<39}{scale:>15.4f}"
+            for runs in found.values():
+                largest = [start[index][2] for start in runs]
+                line += f"{statistics.median(largest):>11.2g}{max(largest):>11.2g}"
+            print(line, flush=True)
 
 
 def _print_times(sizes: dict[str, tuple[int, int]], pairs: int, device: torch.device, weights: Path | None) -> None:

@@ -339,3 +339,16 @@ def test_what_is_no_generator_is_refused(tmp_path):
     (tmp_path / "g.pt").write_bytes(b"not a generator")
     with pytest.raises(InputError, match=r"g\.pt is not a generator"):
         load_generator(tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [("settings", {"a_later_option": 1}), ("settings", {"method": "a_later_gan"}), ("weights", {"a_later_layer": 1})],
+    ids=["option", "method", "layer"],
+)
+def test_a_generator_of_a_version_with_other_networks_is_refused(key, change, reals, tmp_path):
+    train(reals, settings("sngan", steps=1), 0, **paths(tmp_path))
+    content = torch.load(tmp_path / "g.pt", weights_only=True)
+    torch.save(content | {"version": "9.0", key: content[key] | change}, tmp_path / "g.pt")
+    with pytest.raises(InputError, match=r"g\.pt was trained by mammosynth 9\.0 .*delete it to train it again"):
+        load_generator(tmp_path / "g.pt")

@@ -353,11 +353,18 @@ def _draw_progress(pictures: dict[float, torch.Tensor], path: Path) -> None:
 def load_generator(path: Path) -> Gan:
     """The trained GAN in *path*, its ``average`` ready to synthesise on the job's device.
 
-    Raises InputError if *path* is not a trained generator.
+    Raises InputError if *path* is not a trained generator, or one of a version whose networks were others.
     """
     content = read_generator(path)
-    settings = Settings(**content["settings"])
-    gan = gan_class(settings.method)(settings)
-    gan.average.load_state_dict(content["weights"])
+    try:
+        settings = Settings(**content["settings"])
+        gan = gan_class(settings.method)(settings)
+        gan.average.load_state_dict(content["weights"])
+    except (TypeError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path} was trained by mammosynth {content.get('version')} and does not fit {__version__} ({reason}): "
+            "delete it to train it again, or go on with the version that made it"
+        ) from error
     gan.start(device())
     return gan
