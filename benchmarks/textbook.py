@@ -370,7 +370,7 @@ class ProjectedGan(Textbook):
         generator = FastGenerator(settings.width)
         for block in generator.blocks:
             block.__class__ = PlainFastBlock
-        both = nn.ModuleDict({"all": generator}), nn.ModuleDict({"all": ProjectedCritic()})
+        both = nn.ModuleDict({"all": generator}), nn.ModuleDict({"all": ProjectedCritic(settings.batch)})
         return tuple(networks.to(memory_format=torch.channels_last) for networks in both)
 
     def augment(self, images: Tensor) -> Tensor:

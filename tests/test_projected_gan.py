@@ -12,7 +12,15 @@ from torch import nn
 from mammosynth.gans.fast_networks import FastGenerator, PatchScores, SkipExcitation
 from mammosynth.gans.gan import Reals
 from mammosynth.gans.objectives import hinge_critic, linear_generator
-from mammosynth.gans.projected_gan import BLOCKS, CHANNELS, MIXED, ProjectedGan, RandomProjections, lite0_backbone
+from mammosynth.gans.projected_gan import (
+    BLOCKS,
+    CHANNELS,
+    MIXED,
+    ProjectedGan,
+    RandomProjections,
+    lite0_backbone,
+    with_spread,
+)
 from mammosynth.gans.settings import Settings
 from mammosynth.imageset import ImageSet
 
@@ -91,6 +99,30 @@ def test_patch_scores_add_the_class_to_what_both_share():
     torch.testing.assert_close(found, torch.tensor([[7.0, 7.0], [16.0, 16.0]]))
 
 
+def test_spread_of_a_group_by_hand():
+    """Two groups of two images, two channels, two positions; the second group's images are the same."""
+    one, other = torch.tensor([[0.0, 2.0], [4.0, 6.0]]), torch.tensor([[2.0, 2.0], [0.0, 0.0]])
+    x = torch.stack([one, other, one, one])[:, :, None]
+    found = with_spread(x.requires_grad_(), 2)
+    torch.testing.assert_close(found[:, :2], x)
+    expected = torch.tensor([(1 + 0 + 2 + 3) / 4, (1 + 0 + 2 + 3) / 4, 0, 0])
+    torch.testing.assert_close(found[:, 2, 0], expected[:, None].expand(-1, 2), atol=2e-4, rtol=0)
+    found.sum().backward()
+    assert x.grad.isfinite().all()
+    assert not with_spread(x, 1)[:, 2].allclose(found[:, 2])
+
+
+@pytest.mark.parametrize("batch", [1, 3, 6])
+def test_real_and_synthetic_images_are_of_no_group(batch, images):
+    """Scores of one kind do not hang on the other, whatever the batch."""
+    critic = made(batch=batch).critics["all"].eval()
+    labels, pictures = torch.arange(batch) % 2, torch.randn(2, batch, 1, 128, 128)
+    features = [torch.randn(2, batch, c, s, s) for c, s in zip(CHANNELS, (32, 16, 8, 4))]
+    seen = critic.see([f.flatten(0, 1) for f in features], pictures.flatten(0, 1))
+    alone = critic.see([f[1] for f in features], pictures[1])
+    torch.testing.assert_close(critic(seen, labels.repeat(2))[batch:], critic(alone, labels), rtol=1e-4, atol=1e-4)
+
+
 def test_backbone_gives_the_librarys_features():
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -162,7 +194,7 @@ def test_the_critics_gradient_reaches_all_of_the_generator(images):
 
 
 def test_critic_sees_the_label():
-    critic = made().critics["all"].eval()
+    critic = made(batch=1).critics["all"].eval()
     x = [torch.randn(1, c, s, s) for c, s in zip((*MIXED, 1), (32, 16, 8, 4, 16))]
     with torch.no_grad():
         assert not torch.equal(critic(x, torch.tensor([0])), critic(x, torch.tensor([1])))

@@ -11,9 +11,13 @@ each image once.
 
 And a fifth critic sees the image itself, at 16 px: features of ImageNet hardly tell grey level and contrast, so that
 without it both drift, and the Fréchet distance rises again after a few hundred steps (benchmarks/README.md).
+
+And each critic sees how much its features vary among four images (minibatch standard deviation; Karras et al. 2018), so
+that images too alike are told from real ones.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +39,7 @@ MIXED = (32, 32, 64, 64)
 # Side of the image that a critic of its own sees, and the channels of each critic, fine to coarse, the image's last.
 SIDE = 16
 HEADS = ((32, 64, 128, 128), (32, 64, 128), (64, 128), (64,), (1, 64, 128))
+GROUP = 4  # images among which features vary, as of Karras et al. 2018
 
 Backbone = Callable[[Tensor], list[Tensor]]
 
@@ -110,32 +115,46 @@ class RandomProjections(nn.Module):
         return mixed
 
 
-class PatchHead(nn.Module):
-    """Critic of one scale: features to one score for each position of a map halved between each two *channels*."""
+def with_spread(x: Tensor, group: int) -> Tensor:
+    """Features [N, C, H, W] and one channel more: their standard deviation within each *group* of images in a row.
 
-    def __init__(self, *channels: int) -> None:
+    It is the mean over channels and positions, the same at each position.  *group* divides N.
+    """
+    variance = x.float().unflatten(0, (-1, group)).var(1, unbiased=False)
+    spread = (variance + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)  # whose slope at 0 would be infinite
+    return torch.cat([x, spread.repeat_interleave(group, 0).expand(-1, -1, *x.shape[2:]).to(x.dtype)], 1)
+
+
+class PatchHead(nn.Module):
+    """Critic of one scale: features to one score for each position of a map halved between each two *channels*.
+
+    group: images in a row whose features it compares.
+    """
+
+    def __init__(self, *channels: int, group: int) -> None:
         super().__init__()
+        self.group = group
         layers: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(channels):
             layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
-        self.last = PatchScores(channels[-1], 3, padding=1)
+        self.last = PatchScores(channels[-1] + 1, 3, padding=1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.last(self.layers(x), labels)
+        return self.last(with_spread(self.layers(x), self.group), labels)
 
 
 class ProjectedCritic(nn.Module):
     """Fixed projections and the heads; the frozen backbone is no part of it, as it is in its own file.
 
     ``see`` takes the backbone's features and the images, ``forward`` what that returns; scores [N, positions of all
-    scales].
+    scales].  N is a multiple of *batch*, the images of one kind in a row.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, batch: int) -> None:
         super().__init__()
         self.project = RandomProjections()
-        self.heads = nn.ModuleList(PatchHead(*channels) for channels in HEADS)
+        self.heads = nn.ModuleList(PatchHead(*channels, group=math.gcd(batch, GROUP)) for channels in HEADS)
 
     def see(self, features: list[Tensor], images: Tensor) -> list[Tensor]:
         """What the heads judge: projected features, fine to coarse, and the images at 16 px."""
@@ -154,7 +173,7 @@ class ProjectedGan(NoiseGan):
 
     def make_networks(self) -> None:
         self.generators["all"] = FastGenerator(self.settings.width)
-        self.critics["all"] = ProjectedCritic()
+        self.critics["all"] = ProjectedCritic(self.settings.batch)
 
     def start(self, device: torch.device, weights: Path | None = None) -> None:
         """As ``Gan.start``; *weights*: file of EfficientNet-Lite0, needed to train."""
