@@ -7,7 +7,6 @@ is declared in ``resources/databases.yaml``.
 
 import csv
 import gzip
-import hashlib
 import importlib
 import logging
 import math
@@ -28,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from mammosynth import __version__
+from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
 from mammosynth.progress import track
 
@@ -107,7 +107,7 @@ def _go_on(address: str, part: Path, version: Path, sha256: str | None) -> None:
         raise Passing(str(error.reason)) from error
     except (TimeoutError, ConnectionError, SSLError, HTTPException) as error:
         raise Passing(str(error) or type(error).__name__) from error
-    if sha256 and (found := _sha256(part)) != sha256:
+    if sha256 and (found := sha256_of(part)) != sha256:
         part.unlink()
         raise (Passing if have else Unobtainable)(f"its sha256 is {found}, not {sha256}")
 
@@ -141,11 +141,6 @@ def _receive(answer: Any, part: Path, version: Path, have: int, sha256: str | No
 def _check_room(needed: float, folder: Path) -> None:
     if needed > (free := shutil.disk_usage(folder).free):
         raise Unobtainable(f"{size(needed)} are still to come, but {folder} has room for {size(free)} only")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size(n: float) -> str:

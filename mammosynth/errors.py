@@ -34,3 +34,7 @@ class Problems:
             self.found[self.SHOWN :] = [f"and {len(self.found) - self.SHOWN} more"]
         if self.found:
             raise InputError("\n".join(self.found))
+
+
+class CutOff(Exception):
+    """A training that was told to end, has saved its state and will go on from it. No fault of anyone's."""

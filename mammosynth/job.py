@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from mammosynth import __version__
-from mammosynth.errors import InputError
+from mammosynth.errors import CutOff, InputError
 from mammosynth.gpu import lease
 
 log = logging.getLogger("mammosynth")
@@ -18,7 +18,8 @@ def started(snakemake) -> Iterator[None]:
     """Run a script's work with all output in the job's log, its number of threads, and its own GPU.
 
     *snakemake* is the object that Snakemake gives a script.  File descriptors are redirected, so that what child
-    processes and compiled libraries print is kept too.  An InputError ends the job with its message alone.
+    processes and compiled libraries print is kept too.  An InputError, or a CutOff, ends the job with its message
+    alone.
     """
     file = os.open(str(snakemake.log[0]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(file, 1)
@@ -32,6 +33,6 @@ def started(snakemake) -> Iterator[None]:
         log.info("mammosynth %s, rule %s, GPU %s", __version__, snakemake.rule, os.environ.get("CUDA_VISIBLE_DEVICES"))
         yield
         del held
-    except InputError as error:
+    except (InputError, CutOff) as error:
         log.error("%s", error)
         sys.exit(1)

@@ -4,10 +4,10 @@ Checked before the workflow plans a job: Snakemake calls outputs whose inputs ca
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.databases.lesion import expand
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS
 from mammosynth.gans.settings import resolve
@@ -32,7 +32,8 @@ def check(config: Mapping[str, Any]) -> None:
             raise InputError(f"config: folds names fold {fold}, but partition.folds makes 0 to {count - 1}")
     for modality in modalities(config):
         _check_official_folds(config, sources_of(config, modality))
-    if (weights := config["classifier"].get("weights")) and not Path(weights).is_file():
+    weights = config["classifier"].get("weights")
+    if weights and not expand(weights, "classifier.weights").is_file():
         raise InputError(
             f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
         )

@@ -9,15 +9,15 @@ import random
 import signal
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from gans_for_tests import TOY, few_reals, judged, options, paths, same, settings
 
+from mammosynth.checkpoint import Checkpoint, fingerprint
 from mammosynth.gans import METHODS, choice, cyclegan, gan_class
-from mammosynth.gans.checkpoint import Checkpoint, fingerprint
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.features import EXTRACTORS
@@ -108,12 +108,12 @@ def test_killed_and_resumed_is_the_same_to_the_bit(method, tmp_path, caplog):
 
 def test_other_settings_images_or_seed_have_another_fingerprint():
     reals: ImageSet = few_reals()
-    base = fingerprint(options("sngan"), 0, reals)
-    assert fingerprint(options("sngan"), 0, reals) == base
+    base = fingerprint(asdict(options("sngan")), 0, reals)
+    assert fingerprint(asdict(options("sngan")), 0, reals) == base
     others = [
-        fingerprint(replace(options("sngan"), learning_rate=1e-4), 0, reals),
-        fingerprint(options("sngan"), 0, reals[:-1]),
-        fingerprint(options("sngan"), 1, reals),
+        fingerprint(asdict(replace(options("sngan"), learning_rate=1e-4)), 0, reals),
+        fingerprint(asdict(options("sngan")), 0, reals[:-1]),
+        fingerprint(asdict(options("sngan")), 1, reals),
     ]
     assert len({base, *others}) == 4
 
@@ -143,9 +143,9 @@ def test_a_checkpoint_of_no_training_is_set_aside(tmp_path):
 
 
 def test_another_version_has_another_fingerprint(monkeypatch):
-    before = fingerprint(options("sngan"), 0, few_reals())
-    monkeypatch.setattr("mammosynth.gans.checkpoint.__version__", "another")
-    assert fingerprint(options("sngan"), 0, few_reals()) != before
+    before = fingerprint(asdict(options("sngan")), 0, few_reals())
+    monkeypatch.setattr("mammosynth.checkpoint.__version__", "another")
+    assert fingerprint(asdict(options("sngan")), 0, few_reals()) != before
 
 
 def run_with_log(folder: Path, name: str) -> None:

@@ -9,9 +9,9 @@ from gans_for_tests import few_reals, paths, same, settings, started
 from quality_for_tests import image_set
 from torch import nn
 
+from mammosynth.checkpoint import fingerprint, write
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS, gan_class
-from mammosynth.gans.checkpoint import fingerprint, write
 from mammosynth.gans.gan import Reals, frozen
 from mammosynth.gans.training import train
 from mammosynth.gans.transfer import Origin
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_generator_is_refused(content, tmp_path):
 
 def test_another_origin_is_another_training():
     reals = few_reals()
-    keys = {fingerprint(settings("sngan"), 0, reals, *origin) for origin in ((), ("one",), ("other",))}
+    keys = {fingerprint(asdict(settings("sngan")), 0, reals, *origin) for origin in ((), ("one",), ("other",))}
     assert len(keys) == 3
 
 

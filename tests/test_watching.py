@@ -14,7 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mammosynth.errors import InputError
-from mammosynth.gans.checkpoint import replacing
+from mammosynth.files import replacing
 from mammosynth.gans.training import train
 from mammosynth.gans.watching import Board
 

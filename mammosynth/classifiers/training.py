@@ -6,8 +6,8 @@ step with the best AUROC of the validation part kept.  All mixes get the same nu
 because it has more images.
 """
 
-import hashlib
-import json
+import csv
+import itertools
 import logging
 import math
 import platform
@@ -24,9 +24,12 @@ from torch.nn import functional
 
 from mammosynth import __version__
 from mammosynth.adam import Adam
+from mammosynth.checkpoint import Checkpoint, fingerprint, noticing, write
 from mammosynth.classifiers.mixes import Mix
 from mammosynth.classifiers.statistics import area_under_roc
+from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
+from mammosynth.files import replacing
 from mammosynth.gpu import has_bfloat16
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.vision import torchvision
@@ -170,79 +173,168 @@ def train(
     settings: Settings,
     seed: int,
     device: torch.device,
+    *,
+    model: Path,
+    history: Path,
+    checkpoint: Path,
+    checkpoint_seconds: float = 300.0,
     weights: str | Path | None = None,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Train a classifier and keep the step of best validation AUROC (at equal AUROC: of least loss).
+) -> None:
+    """Train a classifier and write *model* and *history*; the step of best validation AUROC (then least loss) is kept.
 
-    Returns what :func:`load` takes, and the history: per evaluation step, mean training loss since the last one,
-    validation loss and AUROC, seconds since the start, device.
+    model: what `read` takes. history: CSV; per evaluation step, mean training loss since the last one, validation loss
+    and AUROC, seconds since the start, device. A training that was cut off goes on from *checkpoint* and ends, on the
+    CPU, in the same weights to the bit; one that was finished before gives its results back.
 
-    Raises InputError if the training images or the validation part lack a class.
+    Raises InputError if the training images or the validation part lack a class, and if the disk is full; CutOff if the
+    process was told to end.
     """
     for name, part in ((f"the images of mix {mix.name}", training), ("the validation part", validation)):
         for label, pathology in enumerate(CLASSES):
             if not (part.labels == label).any():
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
+    decisive = asdict(settings) | {"mix": mix.name, "weights": weights and sha256_of(weights)}
+    key = fingerprint(decisive, seed, training, validation)
+    keeper, outputs = Checkpoint(checkpoint, key), (model, history)
+    if keeper.give_back(outputs):
+        return
+
     torch.manual_seed(seed)
     torch.backends.cudnn.deterministic = True
-    classifier = Classifier(
-        build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),
-        mean=float(training.images.mean() / 255),
-        sd=float(max(training.images.std() / 255, 1e-3)),
-    )
-    optimiser = Adam(classifier.network.parameters(), settings.learning_rate, decay=settings.weight_decay)
-    generator = torch.Generator().manual_seed(seed)
-    batches = balanced_batches(training.labels, settings.batch, settings.steps, np.random.default_rng(seed))
-    start, history, losses = time.monotonic(), [], []
-    best: tuple[float, float] | None = None
-    state: dict[str, Tensor] = {}
-    for step, rows in enumerate(batches, 1):
-        optimiser.rate = settings.learning_rate * (1 + math.cos(math.pi * (step - 1) / settings.steps)) / 2
-        images = unit_range(training.images[rows]).to(device)
-        if mix.classic:
-            images = augment(images, generator)
-        target = torch.from_numpy(training.labels[rows]).float().to(device)
-        classifier.network.train()
-        inputs = classifier.normalise(images).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-            logits = classifier.network(inputs)[:, 0]
+    run = _Run(mix, training, validation, settings, seed, device, weights)
+    if saved := keeper.load():
+        run.load_state(saved)
+        log.info("going on from step %d of %d", run.step, settings.steps)
+    saved_at = time.monotonic()
+    with noticing() as cut:
+        for _ in run.steps():
+            if cut.signal or time.monotonic() - saved_at >= checkpoint_seconds:
+                keeper.save(run.state())
+                saved_at = time.monotonic()
+            if cut.signal:
+                cut.end(run.step, settings.steps)
+    write(run.result() | {"fingerprint": key}, model)
+    with replacing(history) as part, open(part, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, run.history[0])
+        writer.writeheader()
+        writer.writerows(run.history)
+    keeper.finish(outputs)
+
+
+class _Run:
+    """A training under way: the network, where it is, and the best that it was."""
+
+    def __init__(
+        self,
+        mix: Mix,
+        training: ImageSet,
+        validation: ImageSet,
+        settings: Settings,
+        seed: int,
+        device: torch.device,
+        weights: str | Path | None,
+    ) -> None:
+        self.mix, self.training, self.validation = mix, training, validation
+        self.settings, self.seed, self.device = settings, seed, device
+        self.classifier = Classifier(
+            build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),
+            mean=float(training.images.mean() / 255),
+            sd=float(max(training.images.std() / 255, 1e-3)),
+        )
+        self.optimiser = Adam(self.classifier.network.parameters(), settings.learning_rate, decay=settings.weight_decay)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.step, self.seconds = 0, 0.0
+        self.losses: list[Tensor] = []
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] = {}
+
+    def state(self) -> dict[str, Any]:
+        """All that goes on after a cut."""
+        return {
+            "network": self.classifier.network.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "generator": self.generator.get_state(),
+        } | {name: getattr(self, name) for name in ("step", "seconds", "losses", "history", "best")}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what ``state`` returned."""
+        self.classifier.network.load_state_dict(state["network"])
+        self.optimiser.load_state(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        for name in ("step", "seconds", "losses", "history", "best"):
+            setattr(self, name, state[name])
+        self.losses = [loss.to(self.device) for loss in self.losses]
+
+    def steps(self) -> Iterator[None]:
+        """Train; yield between steps."""
+        settings, labels = self.settings, self.training.labels
+        batches = balanced_batches(labels, settings.batch, settings.steps, np.random.default_rng(self.seed))
+        began = time.monotonic() - self.seconds
+        for rows in itertools.islice(batches, self.step, None):
+            self._update(rows)
+            self.step += 1
+            self.seconds = time.monotonic() - began
+            last = self.step == settings.steps
+            if last or self.step % settings.evaluate_every == 0:
+                self._evaluate()
+            if not last:
+                yield
+
+    def result(self) -> dict[str, Any]:
+        """What `load` takes."""
+        # Half precision halves the file; what it costs in accuracy is in the predictions, as these are made from it.
+        weights = {name: value.half() if value.ndim == 4 else value for name, value in self.best["weights"].items()}
+        return {
+            "architecture": self.settings.architecture,
+            "mean": self.classifier.mean,
+            "sd": self.classifier.sd,
+            "state": weights,
+            "mix": self.mix.name,
+            "seed": self.seed,
+            "step": self.best["step"],
+            "images": len(self.training),
+            "version": __version__,
+        }
+
+    def _update(self, rows: np.ndarray) -> None:
+        """One step on the training images at *rows*."""
+        settings, network = self.settings, self.classifier.network
+        self.optimiser.rate = settings.learning_rate * (1 + math.cos(math.pi * self.step / settings.steps)) / 2
+        images = unit_range(self.training.images[rows]).to(self.device)
+        if self.mix.classic:
+            images = augment(images, self.generator)
+        target = torch.from_numpy(self.training.labels[rows]).float().to(self.device)
+        network.train()
+        inputs = self.classifier.normalise(images).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bfloat16(self.device)):
+            logits = network(inputs)[:, 0]
         loss = functional.binary_cross_entropy_with_logits(logits.float(), target)
-        optimiser.zero_grad()
+        self.optimiser.zero_grad()
         loss.backward()
-        optimiser.step()
-        losses.append(loss.detach())
-        if step % settings.evaluate_every and step != settings.steps:
-            continue
-        logits = classifier.logits(validation.images)
-        target = torch.from_numpy(validation.labels).float()
+        self.optimiser.step()
+        self.losses.append(loss.detach())
+
+    def _evaluate(self) -> None:
+        """Measure on the validation part, and keep the weights if they are the best so far."""
+        logits = self.classifier.logits(self.validation.images)
+        target = torch.from_numpy(self.validation.labels).float()
         row = {
-            "step": step,
-            "loss": float(torch.stack(losses).mean()),
+            "step": self.step,
+            "loss": float(torch.stack(self.losses).mean()),
             "val_loss": float(functional.binary_cross_entropy_with_logits(logits, target)),
-            "val_auroc": area_under_roc(validation.labels, logits.numpy()),
-            "seconds": round(time.monotonic() - start, 2),
-            "device": describe(device),
+            "val_auroc": float(area_under_roc(self.validation.labels, logits.numpy())),
+            "seconds": round(self.seconds, 2),
+            "device": describe(self.device),
         }
         log.info("step %(step)d: loss %(loss).3f, validation loss %(val_loss).3f, AUROC %(val_auroc).3f", row)
-        history.append(row)
-        losses = []
-        if best is None or (row["val_auroc"], -row["val_loss"]) > best:
-            best, best_step = (row["val_auroc"], -row["val_loss"]), step
-            state = {name: value.detach().cpu().clone() for name, value in classifier.network.state_dict().items()}
-    saved = {
-        "architecture": settings.architecture,
-        "mean": classifier.mean,
-        "sd": classifier.sd,
-        # Half precision halves the file; what it costs in accuracy is in the predictions, as these are made from it.
-        "state": {name: value.half() if value.ndim == 4 else value for name, value in state.items()},
-        "mix": mix.name,
-        "seed": seed,
-        "step": best_step,
-        "images": len(training),
-        "fingerprint": fingerprint(mix, training, validation, settings, seed),
-        "version": __version__,
-    }
-    return saved, history
+        self.history.append(row)
+        self.losses = []
+        worth = [row["val_auroc"], -row["val_loss"]]
+        if not self.best or worth > self.best["worth"]:
+            weights = {
+                name: value.detach().cpu().clone() for name, value in self.classifier.network.state_dict().items()
+            }
+            self.best = {"worth": worth, "step": self.step, "weights": weights}
 
 
 def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
@@ -255,14 +347,6 @@ def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
 def read(file: str | Path, device: torch.device) -> Classifier:
     """The classifier of a file that a training left."""
     return load(torch.load(file, map_location="cpu", weights_only=True), device)
-
-
-def fingerprint(mix: Mix, training: ImageSet, validation: ImageSet, settings: Settings, seed: int) -> str:
-    """A digest of all that a training depends on but the code: equal trainings have equal fingerprints."""
-    digest = hashlib.sha256(json.dumps([mix.name, asdict(settings), seed], sort_keys=True).encode())
-    for part in (training, validation):
-        digest.update(part.images.tobytes() + part.labels.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def describe(device: torch.device) -> str:

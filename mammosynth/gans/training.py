@@ -15,9 +15,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mammosynth import __version__
+from mammosynth.checkpoint import Checkpoint, fingerprint, noticing, write
+from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
-from mammosynth.gans import gan_class
-from mammosynth.gans.checkpoint import Checkpoint, fingerprint, replacing, write
+from mammosynth.files import replacing
+from mammosynth.gans import METHODS, gan_class
 from mammosynth.gans.choice import Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
@@ -56,7 +58,8 @@ def train(
 ) -> None:
     """Train a GAN on the training ROIs and write *generator*, *history* (CSV) and *progress* (PNG).
 
-    A training that was cut off goes on from *checkpoint* and ends, on the CPU, in the same weights to the bit.
+    A training that was cut off goes on from *checkpoint* and ends, on the CPU, in the same weights to the bit; one that
+    was finished before gives its results back.
 
     validation, extractor: the validation part, and the feature network in which the step to keep is nearest to it; both
     needed only if ``settings.evaluate_every`` is set. parameters: files of the feature networks by name, of that one
@@ -65,22 +68,20 @@ def train(
     TensorBoard's event files, if it is to have any.
 
     Raises InputError if a class has no image, if *start_from* does not fit or saw a held-out ROI, if the training
-    diverges or collapses, and if memory or disk are full.
+    diverges or collapses, and if memory or disk are full; CutOff if the process was told to end.
     """
     _refuse_too_few(images, validation, settings)
     origin = Origin(start_from, held_out) if start_from else None
-    looked_at = [validation, extractor] if settings.evaluate_every else []
-    key = fingerprint(settings, seed, images, *looked_at, *([origin.fingerprint] if origin else []))
-    keeper = Checkpoint(checkpoint, key)
-    if (
-        all(path.exists() for path in (generator, history, progress))
-        and read_generator(generator)["fingerprint"] == key
-    ):
-        log.info("%s was finished by an earlier job: nothing left to do", generator)
-        keeper.delete()
+    parameters = parameters or {}
+    networks = {METHODS[settings.method].sees} - {None} | ({extractor} if settings.evaluate_every else set())
+    decisive = [sha256_of(parameters[name]) for name in sorted(networks & set(parameters))]
+    decisive += [validation, extractor] if settings.evaluate_every else []
+    decisive += [origin.fingerprint] if origin else []
+    key = fingerprint(asdict(settings), seed, images, *decisive)
+    keeper, outputs = Checkpoint(checkpoint, key), (generator, history, progress)
+    if keeper.give_back(outputs):
         return
 
-    parameters = parameters or {}
     with _memory(settings):
         judge = Judge(validation, extractor, parameters[extractor], device()) if settings.evaluate_every else None
         torch.manual_seed(seed)  # not before: making the judge's network takes random numbers, but only once a process
@@ -97,10 +98,13 @@ def train(
         log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.bfloat16 else "float32", _sizes(gan))
         if settings.batch > min(len(images.of_class(name)) for name in CLASSES):
             log.info("a batch of %d holds some ROIs of a class more than once", settings.batch)
-        for seconds in run.steps():
-            if seconds >= checkpoint_seconds:
-                keeper.save(run.state())
-                run.saved()
+        with noticing() as cut:
+            for seconds in run.steps():
+                if seconds >= checkpoint_seconds or cut.signal:
+                    keeper.save(run.state())
+                    run.saved()
+                if cut.signal:
+                    cut.end(run.step, settings.steps)
         run.finish()
     content = {
         **run.kept(),
@@ -112,7 +116,7 @@ def train(
         "history": run.rows[-1],
     }
     write(content, generator)
-    keeper.delete()
+    keeper.finish(outputs)
 
 
 def _refuse_too_few(images: ImageSet, validation: ImageSet | None, settings: Settings) -> None:

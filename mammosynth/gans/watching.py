@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mammosynth.gans.checkpoint import writing
+from mammosynth.files import writing
 
 
 class Board:

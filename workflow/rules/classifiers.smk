@@ -10,8 +10,7 @@ Only `predict` reads the test part, and it fits nothing: the threshold comes fro
 rule train_classifier:
     input:
         unpack(mix_inputs),
-        validation="results/{modality}/fold{fold}/val.npz",
-        whole_study_is_sound=ancient("results/tables/parts.csv"),
+        sound=study_is_sound,
     output:
         model="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
         history="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
@@ -28,19 +27,20 @@ rule train_classifier:
         runtime="4h",
     params:
         settings=lookup("classifier", within=config),
+        # Not an output: Snakemake would delete it before the rerun that is to go on from it.
+        checkpoint="checkpoints/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
     script:
         "../scripts/train_classifier.py"
 
 
 rule predict:
     input:
+        **image_sets("val", "test"),
         models=expand(
             "results/{{modality}}/fold{{fold}}/classifiers/{mix}/seed{seed}.pt",
             mix=MIXES,
             seed=SEEDS,
         ),
-        validation="results/{modality}/fold{fold}/val.npz",
-        test="results/{modality}/fold{fold}/test.npz",
         partition="results/{modality}/fold{fold}/partition.csv",
     output:
         predictions="results/{modality}/fold{fold}/predictions.csv",

@@ -37,11 +37,6 @@ GPU = 1 if gpu.visible() else 0
 with open(f"{workflow.basedir}/resources/parameters.yaml") as file:
     PARAMETERS = yaml.safe_load(file)
 
-# Weights laid beside the others are wish enough for FID and KID.
-if "inception" not in EXTRACTORS and config["parameters"]:
-    if Path(config["parameters"], PARAMETERS["inception"]["file"]).exists():
-        EXTRACTORS = ["inception", *EXTRACTORS]
-
 # What the databases are, and where those are had that may be downloaded.
 with open(f"{workflow.basedir}/resources/databases.yaml") as file:
     DATABASES = yaml.safe_load(file)
@@ -53,9 +48,31 @@ for source in config["databases"]:
             f"config: sources.{source}: there is nothing to download for reader {reader}: give its root"
         )
 
-QUALITY_PARAMETERS = {
-    name: f"results/parameters/{name}" for name in ["niqe", "brisque", *EXTRACTORS]
-}
+QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
+
+
+def parameter_files(names):
+    """Parameter files as inputs. Their digests stand for them among the params, see `digests_of`, and not their age."""
+    return {name: ancient(f"results/parameters/{name}") for name in names}
+
+
+def digests_of(names):
+    """The checksums that parameter files have: a file is had from another place without rerunning anything."""
+    return {name: PARAMETERS[name]["sha256"] for name in names}
+
+
+def image_sets(*parts, fold="{fold}"):
+    """Parts of a fold as inputs, by name, and their digests, which stand for their age."""
+    folder = f"results/{{modality}}/fold{fold}"
+    return {part: ancient(f"{folder}/{part}.npz") for part in parts} | {
+        "digests": f"{folder}/parts.sha256"
+    }
+
+
+def study_is_sound(wildcards):
+    """No input; but until the whole study's data and parameter files are read and right, no training begins."""
+    checkpoints.count_parts.get()
+    return []
 
 
 def sources_of(modality):
@@ -73,17 +90,20 @@ def settings_of(source):
     )
 
 
+def networks_of(gan):
+    """The feature networks that a GAN is trained with: the one that it sees, and the one that judges its steps."""
+    settings = config["generators"][gan]
+    judge = {EXTRACTORS[0]} if settings.get("evaluate_every") else set()
+    return sorted({METHODS[settings["method"]].sees} - {None} | judge)
+
+
 def training_inputs(wildcards):
-    """What a GAN is trained with beside the training part: feature networks, what to judge steps by, where to begin."""
+    """What a GAN is trained with: ROIs, feature networks, what to judge steps by, where to begin."""
     settings = config["generators"][wildcards.gan]
-    folder, inputs = "results/{modality}/fold{fold}", {}
-    networks = {METHODS[settings["method"]].sees} - {None}
-    if settings.get("evaluate_every"):
-        inputs["validation"] = f"{folder}/val.npz"
-        networks |= {EXTRACTORS[0]}
+    inputs = image_sets("train", *(["val"] if settings.get("evaluate_every") else []))
     if start := settings.get("start_from"):
-        inputs |= {"start_from": start, "partition": f"{folder}/partition.csv"}
-    return inputs | {name: f"results/parameters/{name}" for name in networks}
+        inputs |= {"start_from": start, "partition": "results/{modality}/fold{fold}/partition.csv"}
+    return inputs | parameter_files(networks_of(wildcards.gan))
 
 
 FILTER = config["quality"]["filter"]
@@ -97,12 +117,12 @@ FILTERED = (
 
 def mix_inputs(wildcards):
     """Image sets that a mix is made of: the real training part, and those of its GANs that pass the filter, if any."""
-    folder = "results/{modality}/fold{fold}"
-    gans = parse_mix(wildcards.mix, GANS).gans
-    return {
-        "real": f"{folder}/train.npz",
+    synthetic = "filtered" if FILTERED else "synthetic"
+    weights = config["classifier"]["weights"]
+    return image_sets("train", "val") | {
+        "weights": [databases.expand(weights, "classifier.weights")] if weights else [],
         "synthetic": [
-            f"{folder}/{'filtered' if FILTERED else 'synthetic'}/{gan}/seed{{seed}}.npz"
-            for gan in gans
+            f"results/{{modality}}/fold{{fold}}/{synthetic}/{gan}/seed{{seed}}.npz"
+            for gan in parse_mix(wildcards.mix, GANS).gans
         ],
     }

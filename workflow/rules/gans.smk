@@ -6,8 +6,7 @@ Out: trained generators, their history and pictures, synthetic ROIs.
 rule train_gan:
     input:
         unpack(training_inputs),
-        real="results/{modality}/fold{fold}/train.npz",
-        whole_study_is_sound=ancient("results/tables/parts.csv"),
+        sound=study_is_sound,
     output:
         generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
         history="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.csv",
@@ -34,8 +33,9 @@ rule train_gan:
     params:
         settings=lookup("generators/{gan}", within=config),
         extractor=EXTRACTORS[0],
+        networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
-        checkpoint="checkpoints/{modality}/fold{fold}/{gan}/seed{seed}.pt",
+        checkpoint="checkpoints/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
         tensorboard="logs/tensorboard/{modality}/fold{fold}/{gan}/seed{seed}",
     script:
         "../scripts/train_gan.py"
@@ -43,8 +43,8 @@ rule train_gan:
 
 rule synthesise:
     input:
+        **image_sets("train"),
         generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
-        real="results/{modality}/fold{fold}/train.npz",
     output:
         images="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
     log:

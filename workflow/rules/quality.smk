@@ -30,16 +30,14 @@ rule get_parameters:
         runtime=10,
     params:
         declaration=lambda wildcards: PARAMETERS[wildcards.name],
-        folder=config["parameters"],
     script:
         "../scripts/get_parameters.py"
 
 
 rule assess_real:
     input:
-        **QUALITY_PARAMETERS,
-        train="results/{modality}/fold{fold}/train.npz",
-        validation="results/{modality}/fold{fold}/val.npz",
+        **parameter_files(QUALITY_PARAMETERS),
+        **image_sets("train", "val"),
         classifier=LABEL_CLASSIFIER,
     output:
         rows="results/{modality}/fold{fold}/quality/real.csv",
@@ -58,6 +56,7 @@ rule assess_real:
         runtime=60,
     params:
         extractors=EXTRACTORS,
+        parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
     script:
         "../scripts/assess_real.py"
@@ -65,8 +64,8 @@ rule assess_real:
 
 rule assess:
     input:
-        **QUALITY_PARAMETERS,
-        train="results/{modality}/fold{fold}/train.npz",
+        **parameter_files(QUALITY_PARAMETERS),
+        **image_sets("train"),
         reference="results/{modality}/fold{fold}/quality/reference.npz",
         classifier=LABEL_CLASSIFIER,
         synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
@@ -86,6 +85,7 @@ rule assess:
         runtime=60,
     params:
         extractors=EXTRACTORS,
+        parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
     script:
         "../scripts/assess.py"

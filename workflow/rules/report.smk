@@ -54,7 +54,7 @@ rule tabulate:
 
 rule plot_samples:
     input:
-        real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
+        **image_sets("train", fold=FOLDS[0]),
         synthetic=[
             f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
         ],
@@ -233,6 +233,7 @@ rule rank_generators:
 
 rule write_scorecards:
     input:
+        **image_sets("train", "val", fold=FOLDS[0]),
         quality="results/tables/quality.csv",
         generators=expand(
             "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.pt",
@@ -255,8 +256,6 @@ rule write_scorecards:
         ),
         real_images=expand("results/{{modality}}/fold{fold}/quality/real_images.csv", fold=FOLDS),
         # of the fold and seed whose images are shown
-        real=f"results/{{modality}}/{SHOWN[0]}/train.npz",
-        held_out=f"results/{{modality}}/{SHOWN[0]}/val.npz",
         synthetic=[
             f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
         ],

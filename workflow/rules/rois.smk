@@ -1,7 +1,8 @@
 """Lesions to ROIs to patient-disjoint parts.
 
 In: results/{modality}/lesions.csv. Out: rois.npz, rois.csv and contact_sheet.png of the modality, and for each fold
-partition.csv with the image sets train.npz, val.npz and test.npz.
+partition.csv with the image sets train.npz, val.npz and test.npz, and their digests. What comes later takes an image set
+as `ancient` and its digest beside it: written anew with the same ROIs it reruns nothing.
 """
 
 from mammosynth.databases import near_duplicate_bits
@@ -74,6 +75,8 @@ rule partition:
         train="results/{modality}/fold{fold}/train.npz",
         val="results/{modality}/fold{fold}/val.npz",
         test="results/{modality}/fold{fold}/test.npz",
+        # as sha256sum writes and checks them
+        digests="results/{modality}/fold{fold}/parts.sha256",
     log:
         "logs/partition/{modality}/fold{fold}.log",
     benchmark:
@@ -90,15 +93,25 @@ rule partition:
         "../scripts/partition.py"
 
 
-rule count_parts:
+# A checkpoint, as all trainings wait for it: what is wrong with any database or parameter file of the study comes to
+# light before hours of training. When it is done Snakemake looks again at what must run, and finds the trainings whose
+# data are what they were. (Ancient inputs do not do: a job that runs hides what else changed for all jobs after it.)
+checkpoint count_parts:
     input:
         partitions=expand(
             "results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS
         ),
-        parameters=QUALITY_PARAMETERS.values(),
+        digests=expand(
+            "results/{modality}/fold{fold}/parts.sha256", modality=MODALITIES, fold=FOLDS
+        ),
+        images=expand(
+            "results/{modality}/fold{fold}/{part}.npz",
+            modality=MODALITIES,
+            fold=FOLDS,
+            part=["train", "val", "test"],
+        ),
+        parameters=[f"results/parameters/{name}" for name in QUALITY_PARAMETERS],
     output:
-        # Training waits for it, as `ancient` input: what is wrong with any database or parameter file of the study
-        # comes to light before hours of training, and a database added later retrains nothing.
         "results/tables/parts.csv",
     log:
         "logs/count_parts.log",
@@ -112,5 +125,6 @@ rule count_parts:
         runtime=10,
     params:
         study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
+        parameters=[PARAMETERS[name]["sha256"] for name in QUALITY_PARAMETERS],
     script:
         "../scripts/count_parts.py"

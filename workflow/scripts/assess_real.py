@@ -12,7 +12,7 @@ if __name__ == "__main__":
 
         rows, images, reference = assess_real(
             ImageSet.load(snakemake.input.train),
-            ImageSet.load(snakemake.input.validation),
+            ImageSet.load(snakemake.input.val),
             read(snakemake.input.classifier, device()).probabilities,
             snakemake.params.extractors,
             dict(snakemake.input.items()),

@@ -1,14 +1,20 @@
-"""Count ROIs and patients of each part of the whole study."""
+"""Check that what trainings wait for is whole, and count ROIs and patients of each part of the whole study."""
 
 import pandas as pd
 
+from mammosynth.digests import read_digests, refuse_changed
 from mammosynth.job import started
 from mammosynth.partition import count_parts
 
 if __name__ == "__main__":
     with started(snakemake):
+        given, params = snakemake.input, snakemake.params
+        digests = dict(zip(given.parameters, params.parameters, strict=True))
+        for file in given.digests:
+            digests |= read_digests(file)
+        refuse_changed(digests)
         tables = [
             pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
-            for file, (modality, fold) in zip(snakemake.input.partitions, snakemake.params.study)
+            for file, (modality, fold) in zip(given.partitions, params.study, strict=True)
         ]
         count_parts(pd.concat(tables)).to_csv(snakemake.output[0], index=False)

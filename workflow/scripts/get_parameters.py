@@ -7,4 +7,4 @@ if __name__ == "__main__":
         from mammosynth.parameters import obtain
 
         params = snakemake.params
-        obtain(snakemake.wildcards.name, params.declaration, snakemake.output.file, params.folder)
+        obtain(snakemake.wildcards.name, params.declaration, snakemake.output.file, snakemake.config["parameters"])

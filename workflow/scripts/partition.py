@@ -1,9 +1,10 @@
 """Split a modality's ROIs to the training, validation and test part of a fold."""
 
 from mammosynth.curation import load_lesions
+from mammosynth.digests import write_digests
 from mammosynth.imageset import ImageSet
 from mammosynth.job import started
-from mammosynth.partition import assign_parts, split_images
+from mammosynth.partition import PARTS, assign_parts, split_images
 
 if __name__ == "__main__":
     with started(snakemake):
@@ -13,3 +14,4 @@ if __name__ == "__main__":
         parts.to_csv(snakemake.output.table, index=False)
         for name, images in split_images(ImageSet.load(snakemake.input.images), parts).items():
             images.save(snakemake.output[name])
+        write_digests((snakemake.output[name] for name in PARTS), snakemake.output.digests)

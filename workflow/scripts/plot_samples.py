@@ -10,7 +10,7 @@ if __name__ == "__main__":
         params = snakemake.params
         figure = figures.plot_samples(
             snakemake.wildcards.modality,
-            ImageSet.load(snakemake.input.real),
+            ImageSet.load(snakemake.input.train),
             {gan: ImageSet.load(file) for gan, file in zip(params.gans, snakemake.input.synthetic)},
             params.databases,
             params.phantoms,

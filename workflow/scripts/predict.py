@@ -10,7 +10,7 @@ if __name__ == "__main__":
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
 
-        parts = {"val": ImageSet.load(snakemake.input.validation), "test": ImageSet.load(snakemake.input.test)}
+        parts = {"val": ImageSet.load(snakemake.input.val), "test": ImageSet.load(snakemake.input.test)}
         partition = pd.read_csv(snakemake.input.partition, dtype=str)
         databases = dict(zip(partition["lesion_id"], partition["database"]))
         predictions = predict_all(snakemake.input.models, parts, databases, device())

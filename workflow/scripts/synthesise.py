@@ -8,7 +8,7 @@ if __name__ == "__main__":
         from mammosynth.gans.training import load_generator
         from mammosynth.imageset import ImageSet
 
-        real = ImageSet.load(snakemake.input.real)
+        real = ImageSet.load(snakemake.input.train)
         count = per_class(snakemake.params.dose, len(real))
         gan = load_generator(snakemake.input.generator)
         gan.synthesise(count, real, int(snakemake.wildcards.seed)).save(snakemake.output.images)

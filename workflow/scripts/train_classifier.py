@@ -4,31 +4,27 @@ from mammosynth.job import started
 
 if __name__ == "__main__":
     with started(snakemake):
-        import csv
-
-        import torch
+        from pathlib import Path
 
         from mammosynth.classifiers.mixes import assemble, parse_mix
         from mammosynth.classifiers.training import Settings, train
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
 
-        gans = [path.split("/")[-2] for path in snakemake.input.get("synthetic", [])]
+        given, params = snakemake.input, snakemake.params
+        gans = [path.split("/")[-2] for path in given.synthetic]
         mix, seed = parse_mix(snakemake.wildcards.mix, gans), int(snakemake.wildcards.seed)
-        synthetic = {gan: ImageSet.load(path) for gan, path in zip(gans, snakemake.input.get("synthetic", []))}
-        settings = dict(snakemake.params.settings)
-        weights = settings.pop("weights", None)
-        model, history = train(
+        synthetic = {gan: ImageSet.load(path) for gan, path in zip(gans, given.synthetic)}
+        train(
             mix,
-            assemble(mix, ImageSet.load(snakemake.input.real), synthetic, seed),
-            ImageSet.load(snakemake.input.validation),
-            Settings(**settings),
+            assemble(mix, ImageSet.load(given.train), synthetic, seed),
+            ImageSet.load(given.val),
+            Settings(**{name: value for name, value in params.settings.items() if name != "weights"}),
             seed,
             device(),
-            weights,
+            model=Path(snakemake.output.model),
+            history=Path(snakemake.output.history),
+            checkpoint=Path(params.checkpoint),
+            checkpoint_seconds=60 * snakemake.config["checkpoint_minutes"],
+            weights=given.weights[0] if given.weights else None,
         )
-        torch.save(model, snakemake.output.model)
-        with open(snakemake.output.history, "w", newline="") as file:
-            writer = csv.DictWriter(file, history[0])
-            writer.writeheader()
-            writer.writerows(history)

@@ -10,9 +10,9 @@ if __name__ == "__main__":
         from mammosynth.gans.training import train
         from mammosynth.imageset import ImageSet
 
-        given = {name: Path(path) for name, path in snakemake.input.items()}
+        given = {name: Path(path) for name, path in snakemake.input.items() if path}
         train(
-            ImageSet.load(given["real"]),
+            ImageSet.load(given["train"]),
             Settings(**snakemake.params.settings),
             int(snakemake.wildcards.seed),
             generator=Path(snakemake.output.generator),
@@ -20,7 +20,7 @@ if __name__ == "__main__":
             progress=Path(snakemake.output.progress),
             checkpoint=Path(snakemake.params.checkpoint),
             checkpoint_seconds=60 * snakemake.config["checkpoint_minutes"],
-            validation=ImageSet.load(given["validation"]) if "validation" in given else None,
+            validation=ImageSet.load(given["val"]) if "val" in given else None,
             extractor=snakemake.params.extractor,
             parameters=given,
             start_from=given.get("start_from"),

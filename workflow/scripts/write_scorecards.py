@@ -6,11 +6,11 @@ from mammosynth.job import started
 
 if __name__ == "__main__":
     with started(snakemake):
-        import hashlib
         from itertools import product
 
         import pandas as pd
 
+        from mammosynth.digests import sha256_of
         from mammosynth.gans.transfer import read_generator
         from mammosynth.imageset import ImageSet
         from mammosynth.quality.novelty import nearest_in
@@ -24,7 +24,7 @@ if __name__ == "__main__":
         quality = pd.read_csv(given.quality)
         partitions = {fold: pd.read_csv(file, dtype=str) for fold, file in zip(params.folds, given.partitions)}
         real_images = pd.concat(map(pd.read_csv, given.real_images))
-        real, held_out = ImageSet.load(given.real), ImageSet.load(given.held_out)
+        real, held_out = ImageSet.load(given.train), ImageSet.load(given.val)
         limits = Reference.load(given.reference).near_copy_limits
         closest_held_out = held_out.images, nearest_in(pd.read_csv(given.real_images[0]), held_out, real)
 
@@ -39,7 +39,7 @@ if __name__ == "__main__":
             runs = []
             for (fold, _), file, history in zip(trainings, given.generators[own], given.histories[own], strict=True):
                 content = read_generator(Path(file))
-                digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+                digest = sha256_of(file)
                 run = scorecard.describe_run(fold, content, pd.read_csv(history), partitions[fold], file, digest)
                 runs.append(run)
             verdict = verdicts(pd.concat(images), real_images)[modality][name_of(gan)]
