@@ -1,6 +1,10 @@
 """Raw breast-imaging databases -> ROIs -> GANs -> synthetic ROIs -> quality -> classifiers -> report."""
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
+
+from mammosynth import studyfile
+from mammosynth.errors import InputError
 
 min_version("9.20")
 
@@ -8,6 +12,11 @@ min_version("9.20")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+try:
+    studyfile.refuse_misread(workflow.configfiles)
+except InputError as error:
+    raise WorkflowError(str(error))
+config |= studyfile.with_numbers(config)
 validate(config, "workflow/schemas/config.schema.yaml")
 
 

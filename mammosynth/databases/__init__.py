@@ -8,6 +8,7 @@ from pathlib import Path
 from mammosynth.databases import breast_lesions_usg, bus_bra, busi, cbis_ddsm, inbreast, mini_mias, rois, table, udiat
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, expand
 from mammosynth.errors import InputError
+from mammosynth.fingerprint import refuse_unreadable
 
 READERS = {
     "breast_lesions_usg": breast_lesions_usg,
@@ -30,7 +31,8 @@ def phantoms_root(name: str) -> Path:
 def open_source(name: str, settings: dict) -> Source:
     """A database of the config: at its *root*, or where its *phantoms* were made.
 
-    Raises InputError if the root does not exist or names an environment variable that is not set.
+    Raises InputError if the root does not exist, names an environment variable that is not set, or has a folder that may
+    not be looked into.
     """
     key = f"sources: {name}: root"
     root = phantoms_root(name) if "phantoms" in settings else expand(settings["root"], key)
@@ -38,6 +40,7 @@ def open_source(name: str, settings: dict) -> Source:
         if "download" in settings:
             raise InputError(f"{root} is no folder any more: delete {root}.csv and run again, to download it")
         raise InputError(f'{root} is no folder: mend {key} in the config, which is "{settings.get("root", root)}"')
+    refuse_unreadable(root)
     return Source(name, settings, root)
 
 

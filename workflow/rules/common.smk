@@ -4,11 +4,9 @@ import os
 from pathlib import Path
 
 import yaml
-from snakemake.exceptions import WorkflowError
 
 from mammosynth import databases, gpu, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
-from mammosynth.errors import InputError
 from mammosynth.gans import METHODS
 
 try:

@@ -1,0 +1,236 @@
+"""After one call that succeeds all results are a fresh folder's, and data that are what they were rerun no training.
+
+The workflow is the real one, but for its scripts: each writes a digest of what it was given, its rule, wildcards,
+params and inputs, so that an output is right if, and only if, all that it depends on is.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from quality_for_tests import parameter_file
+
+from mammosynth.databases.phantoms import make_phantoms
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = '''"""Write what was given."""
+
+import hashlib
+
+if __name__ == "__main__":
+    given = [snakemake.rule, sorted(snakemake.wildcards.items()), sorted(map(repr, snakemake.params.items()))]
+    for path in sorted(set(map(str, snakemake.input))):
+        with open(path, "rb") as file:
+            given.append((path, hashlib.file_digest(file, "sha256").hexdigest()))
+    for path in snakemake.output:
+        with open(path, "w") as file:
+            file.write(hashlib.sha256(repr((given, path)).encode()).hexdigest())
+'''
+DATA = {"make_phantoms", "read_lesions", "crop_rois", "partition", "count_parts", "get_parameters"}
+AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+STUDY = {
+    "sources": {
+        "phantom_ultrasound": {"phantoms": {"benign": 20, "malignant": 12}},
+        "phantom_mammography": {"phantoms": {"benign": 20, "malignant": 12}},
+    },
+    "databases": ["phantom_ultrasound", "mine"],
+    "partition": {"folds": 3},
+    "generators": {
+        "cyclegan": {"width": 4, "steps": 3, "evaluate_every": 0},
+        "projected_gan": {"width": 4, "steps": 4, "batch": 4, "evaluate_every": 2},
+    },
+    "gans": ["cyclegan", "projected_gan"],
+    "mixes": ["real", "real+cyclegan"],
+    "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
+    "statistics": {"resamples": 100},
+}
+
+
+def hollow(folder: Path, real: set[str]) -> Path:
+    """The workflow in *folder* with all scripts but those of the rules *real* replaced; returns its Snakefile."""
+    folder.mkdir()
+    for name in ("Snakefile", "config.yaml", "workflow", "resources", "profiles", "envs"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    (folder / "mammosynth").symlink_to(ROOT / "mammosynth")
+    for script in (folder / "workflow/scripts").glob("*.py"):
+        if script.stem not in real:
+            script.write_text(SCRIPT)
+    return folder / "Snakefile"
+
+
+def snakemake(snakefile: Path, folder: Path, study: dict, *options: str) -> str:
+    """What a call that succeeds says."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "snakemake", "-s", snakefile, "-d", folder, "--cores", "2", "--configfile", path]
+    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+def rules_run(output: str) -> set[str]:
+    return set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", output, re.MULTILINE))
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    files = (folder / "results").rglob("*")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+def changed(study: dict, **changes) -> dict:
+    """A study with some keys laid over, dictionaries deeply."""
+    return study | {
+        key: changed(study.get(key, {}), **value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with raw data, an exclusion list and a study of them that ran to its end."""
+    place = tmp_path_factory.mktemp("staleness")
+    make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
+    (place / "exclusions.csv").write_text("image,reason\n")
+    snakefile = hollow(place / "workflow", set())
+    snakemake(snakefile, place / "finished", study_of(place))
+    return place
+
+
+def study_of(place: Path) -> dict:
+    mine = {"reader": "busi", "modality": "ultrasound", "root": str(place / "raw")}
+    mine["exclusions"] = str(place / "exclusions.csv")
+    return changed(STUDY, sources={"mine": mine})
+
+
+def spoil(path: str) -> Callable[[Path, Path], None]:
+    """Change a file: one below the raw data, or one of the results of the study."""
+
+    def act(raw: Path, folder: Path) -> None:
+        file = next((folder if path.startswith("results") else raw).glob(path))
+        file.write_bytes(file.read_bytes() + b"\n")
+
+    return act
+
+
+CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
+    "margin": ({"rois": {"margin": 0.3}}, None),
+    "partition": ({"partition": {"seed": 1}}, None),
+    "steps of a GAN": ({"generators": {"cyclegan": {"steps": 5}}}, None),
+    "steps of the classifier": ({"classifier": {"steps": 5}}, None),
+    "resamples": ({"statistics": {"resamples": 200}}, None),
+    "an extractor less": ({"quality": {"extractors": ["squeezenet"]}}, None),
+    "filter": ({"quality": {"filter": {"labels": True}}}, None),
+    "a fold": ({"folds": [0, 1]}, None),
+    "a seed": ({"seeds": [0, 1]}, None),
+    "a mix": ({"mixes": ["real", "real+cyclegan", "real@2"]}, None),
+    "a GAN less": ({"gans": ["cyclegan"]}, None),
+    "a modality": ({"databases": ["phantom_ultrasound", "mine", "phantom_mammography"]}, None),
+    "a database less": ({"databases": ["mine"]}, None),
+    "a raw file": ({}, spoil("raw/**/benign (3).png")),
+    "an exclusion": ({}, spoil("exclusions.csv")),
+    "steps of a GAN and a fold": ({"generators": {"cyclegan": {"steps": 5}}, "folds": [0, 1]}, None),
+    "steps of the classifier and a raw file": ({"classifier": {"steps": 5}}, spoil("raw/**/benign (3).png")),
+    "a filter and a modality": (
+        {
+            "quality": {"filter": {"copies": True}},
+            "databases": ["phantom_ultrasound", "mine", "phantom_mammography"],
+        },
+        None,
+    ),
+    "a seed, an exclusion and resamples": (
+        {"seeds": [1], "statistics": {"resamples": 200}},
+        spoil("exclusions.csv"),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_one_call_all_is_as_in_a_fresh_folder(change, place, tmp_path):
+    settings, act = CHANGES[change]
+    raw = tmp_path / "place"
+    shutil.copytree(place, raw)
+    snakefile, folder, study = place / "workflow/Snakefile", raw / "finished", changed(study_of(place), **settings)
+    if act:  # the raw data stay where they are, as tables name their files; they are put back afterwards
+        act(place, folder)
+    try:
+        snakemake(snakefile, folder, study)
+        again = snakemake(snakefile, folder, study)
+        assert "Nothing to be done" in again
+        snakemake(snakefile, tmp_path / "fresh", study)
+    finally:
+        if act:
+            shutil.copytree(raw / "raw", place / "raw", dirs_exist_ok=True)
+            shutil.copy2(raw / "exclusions.csv", place / "exclusions.csv")
+    found, expected = results(folder), results(tmp_path / "fresh")
+    assert {name for name, content in expected.items() if found.get(name) != content} == set()
+
+
+@pytest.fixture(scope="module")
+def with_data(tmp_path_factory):
+    """As `place`, the data read in earnest."""
+    place = tmp_path_factory.mktemp("content")
+    make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
+    (place / "exclusions.csv").write_text("image,reason\n")
+    (place / "weights").mkdir()
+    for name in ("niqe", "brisque", "efficientnet_lite0", "squeezenet"):
+        declared = yaml.safe_load((ROOT / "resources/parameters.yaml").read_text())[name]
+        shutil.copy2(parameter_file(name), place / "weights" / declared["file"])
+    hollow(place / "workflow", DATA)
+    snakemake(place / "workflow/Snakefile", place / "finished", data_study(place))
+    return place
+
+
+def data_study(place: Path) -> dict:
+    return changed(study_of(place), databases=["mine"], parameters=str(place / "weights"))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda raw: (raw / ".DS_Store").write_bytes(b"Finder"),
+        lambda raw: (raw / "notes.txt").write_text("to be looked at"),
+        lambda raw: os.utime(next(raw.rglob("malignant (2).png"))),
+        lambda raw: (raw / "empty").mkdir(),
+    ],
+    ids=["a file of the system", "a note", "a touched image", "an empty folder"],
+)
+def test_data_that_are_what_they_were_rerun_no_training(act, with_data):
+    before = results(with_data / "finished")
+    act(with_data / "raw")
+    output = snakemake(with_data / "workflow/Snakefile", with_data / "finished", data_study(with_data))
+    assert not rules_run(output) & AFTER
+    assert before == results(with_data / "finished")
+
+
+def test_parameter_files_that_lie_elsewhere_rerun_nothing_but_what_shows_the_config(with_data, tmp_path):
+    moved = changed(data_study(with_data), parameters=str(tmp_path / "other"))
+    shutil.copytree(with_data / "weights", tmp_path / "other")
+    output = snakemake(with_data / "workflow/Snakefile", with_data / "finished", moved)
+    assert rules_run(output) <= {"write_report", "draw_rulegraph", "all"}
+
+
+@pytest.mark.parametrize("file", ["results/parameters/squeezenet", "results/ultrasound/fold0/train.npz"])
+def test_a_file_that_trainings_wait_for_is_refused_once_it_is_cut_short(file, with_data):
+    folder = with_data / "finished"
+    whole = (folder / file).read_bytes()
+    (folder / file).write_bytes(whole[: len(whole) // 2])
+    command = [sys.executable, "-m", "snakemake", "-s", with_data / "workflow/Snakefile", "-d", folder, "--cores", "2"]
+    run = subprocess.run([*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert f"{file} is not what was written there" in run.stdout + run.stderr
+    assert not rules_run(run.stdout + run.stderr) & AFTER
+    (folder / file).unlink()
+    study = data_study(with_data)
+    assert not rules_run(snakemake(with_data / "workflow/Snakefile", folder, study)) & AFTER
+    later = changed(study, generators={"cyclegan": {"learning_rate": 0.001}})
+    assert "train_gan" in rules_run(snakemake(with_data / "workflow/Snakefile", folder, later))
+    assert (folder / file).read_bytes() == whole
+    snakemake(with_data / "workflow/Snakefile", folder, study)
