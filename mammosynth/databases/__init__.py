@@ -31,7 +31,7 @@ def phantoms_root(name: str) -> Path:
 def open_source(name: str, settings: dict) -> Source:
     """A database of the config: at its *root*, or where its *phantoms* were made.
 
-    Raises InputError if the root does not exist, names an environment variable that is not set, or has a folder that may
+    Raises InputError if the root does not exist, names an unset environment variable, or has a folder that may
     not be looked into.
     """
     key = f"sources: {name}: root"
