@@ -14,7 +14,8 @@ Licence and citation: those of the images' makers.
 from collections import Counter
 from pathlib import Path
 
-from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, masks_box, read_size
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
+from mammosynth.databases.pixels import Box, masks_box, read_size
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
