@@ -69,6 +69,12 @@ def read_size(path: Path) -> tuple[int, int]:
     return (height, width) if orientation >= 5 else (width, height)
 
 
+def read_orientation(path: Path) -> int:
+    """How an image lies in its file, 1 (upright) to 8, by its EXIF or TIFF tag. Raises InputError if it is none."""
+    with _readable(path):
+        return _read_header(path)[2]
+
+
 def read_image(path: Path) -> np.ndarray:
     """A grey image, uint8 or uint16 [H, W], with all levels of the file; colour is turned to luma (ITU-R BT.601).
 
@@ -96,15 +102,9 @@ def masks_box(image: Path, masks: Iterable[Path]) -> Box:
     """Half-open box x0, y0, x1, y1 of the united masks of an image. Raises InputError for bad files."""
     size = read_size(image)
     masks = list(masks)
-    with _readable(image):
-        turned = _read_header(image)[2]
     for mask in masks:
-        with _readable(mask):
-            if _read_header(mask)[2] != turned:
-                log.warning(
-                    "%s and %s have different tags of orientation: both are taken upright, as programs show them",
-                    image, mask,
-                )  # fmt: skip
+        if read_orientation(mask) != read_orientation(image):
+            log.warning("%s and %s have different orientation tags: both are taken upright, as shown", image, mask)
     return bounding_box(reduce(np.logical_or, (read_mask(path, size) for path in masks)))
 
 
@@ -285,7 +285,7 @@ def _read_header(path: Path) -> tuple[int, int, int]:
         return *_dicom().read_size(path), 1
     if _is_tiff(path):
         with _tifffile().TiffFile(path) as file:
-            page = file.pages[0]
+            page = _only_page(file)
             return page.imagewidth, page.imagelength, _orientation(page.tags.valueof("Orientation"))
     with Image.open(path) as image:
         return *image.size, _exif_orientation(image, path)
@@ -329,56 +329,59 @@ def _pillow_samples(image: Image.Image, path: Path) -> np.ndarray:
 def _decode_tiff(path: Path) -> Picture:
     """TIFF as it is stored, which Pillow would cut to 8 bits, turn into noise or show as a negative."""
     with _tifffile().TiffFile(path) as file:
-        pages = [page for page in file.pages if not page.is_reduced]
-        if len(pages) != 1:
-            raise ValueError(f"it holds {len(pages)} images: save the one with the lesion as a file")
-        (page,) = pages
+        page = _only_page(file)
         _refuse_giant(page.imagewidth, page.imagelength)
         if any(start + length > file.filehandle.size for start, length in zip(page.dataoffsets, page.databytecounts)):
             raise ValueError("it is cut short")
         if page.dtype is None or page.dtype.kind not in "bui":
             raise ValueError("its greys are no whole numbers")
         samples = page.asarray()
-    if page.axes == "SYX":
-        samples = np.moveaxis(samples, 0, 2)
-    elif page.axes not in ("YX", "YXS"):
+    if page.axes not in ("YX", "YXS", "SYX"):
         raise ValueError(f"its axes are {page.axes}: save it as a flat image")
-    samples = _as_colours(page, samples)
-    colours = {"MINISWHITE": 1, "MINISBLACK": 1}.get(page.photometric.name, 3)
-    samples = samples.reshape(*samples.shape[:2], -1)
+    samples = np.moveaxis(samples, 0, 2) if page.axes == "SYX" else samples.reshape(*samples.shape[:2], -1)
+    if page.bitspersample < 8:
+        samples = samples.astype(np.uint8) * np.uint8(255 // (2**page.bitspersample - 1))
+    elif samples.dtype != np.uint8:
+        samples = _sixteen_bits(samples)
+    photometric = page.photometric.name
+    if photometric == "YCBCR" and page.compression.name in ("JPEG", "OJPEG"):
+        photometric = "RGB"  # which their decoder gives
+    if photometric == "PALETTE":
+        shown = _look_up(page)
+    elif photometric == "RGB":
+        shown = samples[..., :3]
+    elif photometric in ("MINISBLACK", "MINISWHITE"):
+        shown = samples[..., 0]
+    else:
+        raise ValueError(f"its colours are {photometric}: save it in grey or RGB")
+    if photometric == "MINISWHITE":
+        black = next(2**depth - 1 for depth in BIT_DEPTHS if shown.max() < 2**depth)
+        shown = (black - shown).astype(samples.dtype)
     alpha, premultiplied = None, False
-    for kind, extra in zip(page.extrasamples, np.moveaxis(samples[..., colours:], 2, 0)):
-        if kind.name == "UNSPECIFIED":
-            if _varies(extra):
-                raise ValueError("it has a channel of which it does not say what it means: save it without")
-        else:
+    for kind, extra in zip(page.extrasamples, np.moveaxis(samples, 2, 0)[3 if shown.ndim == 3 else 1 :]):
+        if kind.name != "UNSPECIFIED":
             alpha, premultiplied = extra, kind.name == "ASSOCALPHA"
-    shown = samples[..., 0] if colours == 1 else samples[..., :3]
+        elif _varies(extra):
+            raise ValueError("it has a channel and does not say what for: save it without")
     return _picture(shown, alpha, _orientation(page.tags.valueof("Orientation")), premultiplied)
 
 
-def _as_colours(page, samples: np.ndarray) -> np.ndarray:
-    """Stored values of a TIFF page as greys from black to white, or as RGB; uint8 or uint16."""
-    photometric, bits = page.photometric.name, page.bitspersample
-    if photometric == "PALETTE":
-        table = page.colormap.T
-        if table.max() < 2**8:
-            return table.astype(np.uint8)[samples]
-        exact = (table % 257 == 0).all() or (table % 256 == 0).all()
-        return (table >> 8).astype(np.uint8)[samples] if exact else table[samples]
-    as_rgb = photometric == "YCBCR" and page.compression.name in ("JPEG", "OJPEG")  # whose decoder gives RGB
-    if photometric not in ("MINISWHITE", "MINISBLACK", "RGB") and not as_rgb:
-        raise ValueError(f"its colours are {photometric}: save it in grey or RGB")
-    if bits < 8:
-        samples = samples.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
-    elif samples.dtype != np.uint8:
-        samples = _sixteen_bits(samples)
-    if photometric != "MINISWHITE":
-        return samples
-    if samples.ndim == 3:
-        raise ValueError("it is a negative with transparency: save it as PNG")
-    black = next(2**depth - 1 for depth in BIT_DEPTHS if samples.max() < 2**depth)
-    return (black - samples).astype(samples.dtype)
+def _only_page(file):
+    """The one image of a TIFF, beside which there may be small previews."""
+    pages = [page for page in file.pages if not page.is_reduced]
+    if len(pages) != 1:
+        raise ValueError(f"it holds {len(pages)} images: save the one with the lesion as a file")
+    return pages[0]
+
+
+def _look_up(page) -> np.ndarray:
+    """RGB of a TIFF's palette, uint8 unless it has finer colours."""
+    if page.extrasamples:
+        raise ValueError("it has a palette and more channels: save it in grey or RGB")
+    colours = page.colormap.T
+    if colours.max() >= 2**8 and any((colours % factor == 0).all() for factor in (256, 257)):
+        colours = colours >> 8
+    return colours.astype(np.uint8 if colours.max() < 2**8 else np.uint16)[page.asarray()]
 
 
 def _sixteen_bits(greys: np.ndarray) -> np.ndarray:
@@ -466,5 +469,5 @@ def _tifffile() -> ModuleType:
 
 __all__ = [
     "DICOM_SUFFIXES", "Box", "Picture", "bounding_box", "find_marks", "masks_box", "read_header", "read_image",
-    "read_marks", "read_mask", "read_picture", "read_size",
+    "read_marks", "read_mask", "read_orientation", "read_picture", "read_size",
 ]  # fmt: skip
