@@ -170,12 +170,12 @@ def find_marks(picture: Picture) -> np.ndarray:
     way = np.subtract(colours, dark, dtype=np.float32).reshape(*grey.shape, -1)
     share = way @ np.atleast_1d(step) / np.sum(step**2)  # 0 at the dark value, 1 at the light one
     beside = np.sqrt(np.sum((way - share[..., None] * step) ** 2, axis=2) / np.sum(step**2))
-    beyond = (share < -NEITHER) | (share > 1 + NEITHER) | (beside > NEITHER)
+    beyond = (share < -NEITHER) | (share > 1 + NEITHER) | (beside > 2 * NEITHER)
     marks = (share > 0.5) & ~beyond
     marked = np.count_nonzero(marks)
     if np.count_nonzero(beyond) > BEYOND * marked:
         _refuse_values([dark, light, *np.unique(colours[beyond], axis=0)])
-    unclear = np.count_nonzero(np.abs(share - 0.5) < 0.5 - NEITHER)
+    unclear = np.count_nonzero((np.abs(share - 0.5) < 0.5 - NEITHER) | (beside > NEITHER))
     if unclear > UNCLEAR * marked or np.mean(grey) > GREY:
         raise ValueError(
             f"is a picture rather than a mask ({np.mean(grey):.0%} of its pixels are neither of two values): "
@@ -190,10 +190,12 @@ def _two_values(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(flat) > 2:
         _refuse_values(flat)
     if len(flat) < 2:  # the lesion is small, or blurred
-        every, count = np.unique(colours.reshape(-1, *colours.shape[2:]), axis=0, return_counts=True)
-        ground = flat[0] if len(flat) else every[count.argmax()]
-        away = np.subtract(every, ground, dtype=np.float64).reshape(len(every), -1)
-        flat = np.stack([ground, every[np.sum(away**2, axis=1).argmax()]])
+        pixels = colours.reshape(-1, *colours.shape[2:])
+        if not len(flat):
+            every, count = np.unique(pixels, axis=0, return_counts=True)
+            flat = every[[count.argmax()]]
+        away = np.subtract(pixels, flat[0], dtype=np.float32).reshape(len(pixels), -1)
+        flat = np.stack([flat[0], pixels[np.sum(away**2, axis=1).argmax()]])
     dark, light = sorted(flat, key=lambda value: float(_luma(np.array(value))))
     return dark, light
 
@@ -335,19 +337,21 @@ def _decode_tiff(path: Path) -> Picture:
             raise ValueError("it is cut short")
         if page.dtype is None or page.dtype.kind not in "bui":
             raise ValueError("its greys are no whole numbers")
-        samples = page.asarray()
+        if not isinstance(page.bitspersample, int):
+            raise ValueError("its channels are of different depths")
+        samples, palette = page.asarray(), page.colormap
     if page.axes not in ("YX", "YXS", "SYX"):
         raise ValueError(f"its axes are {page.axes}: save it as a flat image")
     samples = np.moveaxis(samples, 0, 2) if page.axes == "SYX" else samples.reshape(*samples.shape[:2], -1)
-    if page.bitspersample < 8:
+    photometric = page.photometric.name
+    if page.bitspersample < 8 and photometric != "PALETTE":
         samples = samples.astype(np.uint8) * np.uint8(255 // (2**page.bitspersample - 1))
     elif samples.dtype != np.uint8:
         samples = _sixteen_bits(samples)
-    photometric = page.photometric.name
     if photometric == "YCBCR" and page.compression.name in ("JPEG", "OJPEG"):
         photometric = "RGB"  # which their decoder gives
     if photometric == "PALETTE":
-        shown = _look_up(page)
+        shown = _look_up(palette.T, samples)
     elif photometric == "RGB":
         shown = samples[..., :3]
     elif photometric in ("MINISBLACK", "MINISWHITE"):
@@ -374,14 +378,13 @@ def _only_page(file):
     return pages[0]
 
 
-def _look_up(page) -> np.ndarray:
-    """RGB of a TIFF's palette, uint8 unless it has finer colours."""
-    if page.extrasamples:
+def _look_up(colours: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """RGB [H, W, 3] by a palette [N, 3] of a TIFF, uint8 unless it has finer colours."""
+    if indices.shape[2] > 1:
         raise ValueError("it has a palette and more channels: save it in grey or RGB")
-    colours = page.colormap.T
     if colours.max() >= 2**8 and any((colours % factor == 0).all() for factor in (256, 257)):
         colours = colours >> 8
-    return colours.astype(np.uint8 if colours.max() < 2**8 else np.uint16)[page.asarray()]
+    return colours.astype(np.uint8 if colours.max() < 2**8 else np.uint16)[indices[..., 0]]
 
 
 def _sixteen_bits(greys: np.ndarray) -> np.ndarray:
