@@ -158,14 +158,14 @@ def find_marks(picture: Picture) -> np.ndarray:
     if not _varies(colours):
         marked = "every pixel" if colours.any() else "no pixel"
         raise ValueError(f"marks {marked}: {MEND}")
-    dark, light = _two_values(colours)
-    if colours.ndim == 2:
-        is_dark, is_light = colours == dark, colours == light
-    else:
-        is_dark, is_light = (colours == dark).all(axis=2), (colours == light).all(axis=2)
-    grey = ~(is_dark | is_light)
-    if not grey.any():
+    is_light = colours == colours.max()
+    if colours.ndim == 2 and (is_light | (colours == colours.min())).all():
         return is_light
+    dark, light = _two_values(colours)
+    exact = [(colours == value).reshape(*colours.shape[:2], -1).all(axis=2) for value in (dark, light)]
+    grey = ~np.logical_or(*exact)
+    if not grey.any():
+        return exact[1]
     step = np.subtract(light, dark, dtype=np.float32)
     way = np.subtract(colours, dark, dtype=np.float32).reshape(*grey.shape, -1)
     share = way @ np.atleast_1d(step) / np.sum(step**2)  # 0 at the dark value, 1 at the light one
