@@ -3,6 +3,8 @@
 import io
 import logging
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +175,11 @@ REFUSED = {
     "few pixels": (spots((5, slice(5, 9)), on=lesion(0, 0)), "marks 4 pixels"),
     "errant pixel": (spots((5, 5)), "marks a spot of 1 pixel at x 5, y 5"),
     "errant blob": (spots((slice(180, 188), slice(200, 210))), "marks a spot of 80 pixels at x 200, y 180"),
+    "line along the border": (spots((slice(None), WIDTH - 1)), "marks a spot of 200 pixels at x 239, y 0"),
+    "dark on light in a dark corner": (
+        np.where(np.add.outer(np.arange(HEIGHT), np.arange(WIDTH)) < 40, 0, lesion(255, 0)).astype(np.uint8),
+        "light on 9",
+    ),
     "speckle": (spots((slice(0, 200, 12), slice(0, 240, 12))), "separate parts"),
     "neither on the border": (mask_of((0, 0, WIDTH, 120), height=HEIGHT, width=WIDTH), "light on 55% of its border"),
     "framed": (np.pad(lesion()[2:-2, 2:-2], 2, constant_values=255), "light on 100% of its border"),
@@ -201,11 +208,15 @@ def test_a_mask_drawn_dark_on_light_is_said(tmp_path, caplog):
     assert f"{tmp_path / 'm.png'} is drawn dark on light" in caplog.text
 
 
-def test_a_lesion_at_the_border_and_two_of_a_size_are_read(tmp_path):
+def test_a_lesion_at_the_border_and_two_of_a_size_are_read(tmp_path, caplog):
     save(mask_of((0, 0, 120, 90), height=HEIGHT, width=WIDTH), tmp_path / "corner.png")
     save(mask_of((10, 10, 60, 60), (150, 100, 200, 130), height=HEIGHT, width=WIDTH), tmp_path / "two.png")
     assert bounding_box(read_mask(tmp_path / "corner.png", (WIDTH, HEIGHT))) == (0, 0, 120, 90)
+    save(255 - mask_of((0, 50, 60, 90), height=HEIGHT, width=WIDTH), tmp_path / "dark.png")
+    assert bounding_box(read_mask(tmp_path / "dark.png", (WIDTH, HEIGHT))) == (0, 50, 60, 90)
+    assert "parts" not in caplog.text
     assert bounding_box(read_mask(tmp_path / "two.png", (WIDTH, HEIGHT))) == (10, 10, 200, 130)
+    assert "two.png marks 2 parts that lie apart" in caplog.text
 
 
 # ---- images -------------------------------------------------------------------------------------------------------
@@ -277,6 +288,20 @@ def test_every_storage_of_tiff_is_read(tmp_path, storage):
         write_tiff(pixels, tmp_path / f"{number}.tif", **TIFF[storage])
         read = read_image(tmp_path / f"{number}.tif")
         np.testing.assert_array_equal(read, pixels if pixels.ndim == 2 else pixels[..., 0])
+
+
+def test_a_png_may_be_interlaced(tmp_path):
+    """The four pixels of one, written pass by pass: pixel 1, pixel 2 (pass 6), then the row below (pass 7)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 1)
+    rows = [[(1, 1, 1)], [(300, 300, 300)], [(1000, 1000, 1000), (4095, 4095, 4095)]]
+    data = b"".join(b"\0" + np.array(row, ">u2").tobytes() for row in rows)
+    pixels = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + pixels)
+    assert read_image(tmp_path / "a.png").tolist() == [[1, 300], [1000, 4095]]
 
 
 def test_planes_of_a_tiff_may_lie_apart(tmp_path):

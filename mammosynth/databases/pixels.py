@@ -42,9 +42,10 @@ LIGHT_BORDER = 0.5  # share of the border from which a mask does not look drawn 
 DARK_ON_LIGHT = 0.9  # and from which it is drawn dark on light, if what is dark is no more than half of the image
 MOST = 0.9  # an ellipse that touches all four borders fills 0.79
 LEAST = 9  # pixels: less is a slip of the pen; a calcification has more
-# A part is errant if it is this small beside the largest, and widens the box by more than this share of its longer side
-# and these pixels. 23 of BUSI's masks have parts of 1 to 8 pixels, all of which widen it by 3 pixels or fewer.
-ERRANT_AREA, ERRANT_SHARE, ERRANT_PIXELS = 0.1, 0.05, 5
+# A part is errant if its area, or its shorter side, is below this share of the largest part's (a speck, or a line), and
+# it widens the box by more than this share of its longer side and these pixels. 23 of BUSI's masks have parts of 1 to 8
+# pixels, all of which widen it by 3 pixels or fewer.
+ERRANT, ERRANT_SHARE, ERRANT_PIXELS = 0.1, 0.05, 5
 MOST_PARTS = 20  # more are speckle, as thresholds leave it; BUSI's masks have up to 3
 
 MEND = "redraw it, or list its image in its source's exclusions"
@@ -136,11 +137,13 @@ def read_marks(path: Path) -> np.ndarray:
         marks = find_marks(picture)
         if inverted := _is_dark_on_light(marks):
             marks = ~marks
-        _refuse_implausible(marks)
+        parts = _refuse_implausible(marks)
     except ValueError as error:
         raise InputError(f"{path} {error}") from error
     if inverted:
         log.warning("%s is drawn dark on light: the dark is taken for the lesion", path)
+    if parts > 1:
+        log.warning("%s marks %d parts that lie apart: they are taken for one lesion", path, parts)
     return marks
 
 
@@ -224,10 +227,10 @@ def _name(value: np.ndarray) -> str:
 
 def _is_dark_on_light(marks: np.ndarray) -> bool:
     """Whether what is dark must be the lesion. Raises ValueError where neither is likely to be."""
-    border = np.concatenate([marks[0], marks[-1], marks[1:-1, 0], marks[1:-1, -1]]).mean()
-    if border < LIGHT_BORDER or (np.mean(marks) > MOST and border < DARK_ON_LIGHT):
+    border = _border(marks).mean()
+    if border < LIGHT_BORDER:
         return False
-    if border >= DARK_ON_LIGHT and np.mean(~marks) <= 0.5:
+    if border >= DARK_ON_LIGHT and np.mean(~marks) <= 0.5 and (border == 1 or _label(~marks)[1] == 1):
         return True
     raise ValueError(
         f"is light on {border:.0%} of its border and {np.mean(marks):.0%} of its area, which does not tell whether the "
@@ -235,8 +238,17 @@ def _is_dark_on_light(marks: np.ndarray) -> bool:
     )
 
 
-def _refuse_implausible(marks: np.ndarray) -> None:
-    """Raise ValueError if marks are too few, too many or too scattered for those of one lesion."""
+def _border(marks: np.ndarray) -> np.ndarray:
+    return np.concatenate([marks[0], marks[-1], marks[1:-1, 0], marks[1:-1, -1]])
+
+
+def _label(marks: np.ndarray) -> tuple[np.ndarray, int]:
+    """Marks numbered by their parts, from 1 up, where corners join too, and the number of parts."""
+    return ndimage.label(marks, np.ones((3, 3)))
+
+
+def _refuse_implausible(marks: np.ndarray) -> int:
+    """How many parts of a lesion's marks lie apart. Raises ValueError if marks are too few, too many or scattered."""
     count = np.count_nonzero(marks)
     if count < LEAST:
         raise ValueError(f"marks {count or 'no'} pixel{'s' if count > 1 else ''}: {MEND}")
@@ -246,22 +258,25 @@ def _refuse_implausible(marks: np.ndarray) -> None:
             "or read ready-made ROIs by the reader rois or with their boxes"
         )
     x0, y0, x1, y1 = bounding_box(marks)
-    parts, number = ndimage.label(marks[y0:y1, x0:x1], np.ones((3, 3)))
-    if number == 1:
-        return
+    parts, number = _label(marks[y0:y1, x0:x1])
     if number > MOST_PARTS:
         raise ValueError(f"marks {number} separate parts, more than a lesion has: {MEND}")
     areas = np.bincount(parts.ravel())[1:]
-    places = ndimage.find_objects(parts)
-    rows, columns = places[areas.argmax()]
-    limit = max(ERRANT_PIXELS, ERRANT_SHARE * max(rows.stop - rows.start, columns.stop - columns.start))
-    for area, (r, c) in zip(areas, places):
-        beyond = max(rows.start - r.start, r.stop - rows.stop, columns.start - c.start, c.stop - columns.stop)
-        if area < ERRANT_AREA * areas.max() and beyond > limit:
-            raise ValueError(
-                f"marks a spot of {area} pixel{'s' if area > 1 else ''} at x {x0 + c.start}, y {y0 + r.start}, away "
-                f"from the lesion of {areas.max()}: erase it, or give it a mask of its own if it is part of the lesion"
-            )
+    starts, stops = (
+        np.array([[getattr(side, end) for side in place] for place in ndimage.find_objects(parts)])
+        for end in ("start", "stop")
+    )
+    sides, main = (stops - starts), areas.argmax()
+    widening = np.maximum(starts[main] - starts, stops - stops[main]).max(axis=1)
+    apart = widening > max(ERRANT_PIXELS, ERRANT_SHARE * sides[main].max())
+    small = (areas < ERRANT * areas[main]) | (sides.min(axis=1) < ERRANT * sides[main].min())
+    for part in np.flatnonzero(apart & small)[:1]:
+        (y, x), area = starts[part], areas[part]
+        raise ValueError(
+            f"marks a spot of {area} pixel{'s' if area > 1 else ''} at x {x0 + x}, y {y0 + y}, away from the lesion of "
+            f"{areas[main]}: erase it, or give it a mask of its own if it is part of the lesion"
+        )
+    return 1 + np.count_nonzero(apart)
 
 
 def _varies(values: np.ndarray) -> bool:
