@@ -165,19 +165,18 @@ def find_marks(picture: Picture) -> np.ndarray:
     if colours.ndim == 2 and (is_light | (colours == colours.min())).all():
         return is_light
     dark, light = _two_values(colours)
-    exact = [(colours == value).reshape(*colours.shape[:2], -1).all(axis=2) for value in (dark, light)]
-    grey = ~np.logical_or(*exact)
-    if not grey.any():
-        return exact[1]
-    step = np.subtract(light, dark, dtype=np.float32)
-    way = np.subtract(colours, dark, dtype=np.float32).reshape(*grey.shape, -1)
-    share = way @ np.atleast_1d(step) / np.sum(step**2)  # 0 at the dark value, 1 at the light one
-    beside = np.sqrt(np.sum((way - share[..., None] * step) ** 2, axis=2) / np.sum(step**2))
+    is_dark, is_light = ((colours == value).reshape(*colours.shape[:2], -1).all(axis=2) for value in (dark, light))
+    grey = ~(is_dark | is_light)
+    step = np.atleast_1d(np.subtract(light, dark, dtype=np.float32))
+    way = np.subtract(colours[grey], dark, dtype=np.float32).reshape(-1, len(step))
+    share = way @ step / np.sum(step**2)  # 0 at the dark value, 1 at the light one
+    beside = np.sqrt(np.sum((way - share[:, None] * step) ** 2, axis=1) / np.sum(step**2))
     beyond = (share < -NEITHER) | (share > 1 + NEITHER) | (beside > 2 * NEITHER)
-    marks = (share > 0.5) & ~beyond
+    marks = is_light
+    marks[grey] = (share > 0.5) & ~beyond
     marked = np.count_nonzero(marks)
     if np.count_nonzero(beyond) > BEYOND * marked:
-        _refuse_values([dark, light, *np.unique(colours[beyond], axis=0)])
+        _refuse_values([dark, light, *np.unique(colours[grey][beyond], axis=0)])
     unclear = np.count_nonzero((np.abs(share - 0.5) < 0.5 - NEITHER) | (beside > NEITHER))
     if unclear > UNCLEAR * marked or np.mean(grey) > GREY:
         raise ValueError(
