@@ -3,6 +3,7 @@
 A new database is one new file with `read` and `NEAR_DUPLICATES`, and one line in `READERS`.
 """
 
+import os
 from pathlib import Path
 
 from mammosynth.databases import breast_lesions_usg, bus_bra, busi, cbis_ddsm, inbreast, mini_mias, rois, table, udiat
@@ -45,8 +46,27 @@ def open_source(name: str, settings: dict) -> Source:
 
 
 def read_database(source: Source) -> Reading:
-    """The lesions of one database and its images without a lesion. Raises InputError for bad files."""
-    return READERS[source.settings["reader"]].read(source)
+    """The lesions of one database and its images without a lesion. Raises InputError for bad files or names of them."""
+    reading = READERS[source.settings["reader"]].read(source)
+    named = [part for lesion in reading.lesions for part in (lesion.image, *lesion.mask.split(";"))]
+    _refuse_undecoded([*named, *map(str, reading.normals), *map(str, reading.passed_over)])
+    return reading
+
+
+def _refuse_undecoded(names: list[str]) -> None:
+    """Raise InputError if a name is not UTF-8, for then no table could hold it."""
+    broken = []
+    for name in dict.fromkeys(names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            broken.append(os.fsencode(name).decode(errors="backslashreplace"))
+    if broken:
+        raise InputError(
+            f"the name {min(broken)}"
+            + (f" and {len(broken) - 1} more are" if len(broken) > 1 else " is")
+            + " not UTF-8: rename, as with convmv"
+        )
 
 
 def near_duplicate_bits(settings: dict) -> int | None:

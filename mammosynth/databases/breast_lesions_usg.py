@@ -13,7 +13,8 @@ analysis", Scientific Data 11:148 (2024), doi 10.7937/9WKK-Q141.
 import re
 from pathlib import Path
 
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, masks_box, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.pixels import masks_box
 from mammosynth.databases.rows import Row, read_excel, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

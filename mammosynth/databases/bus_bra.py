@@ -16,7 +16,8 @@ breast ultrasound dataset for assessing computer-aided diagnosis systems", Medic
 import re
 from pathlib import Path
 
-from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, list_images, masks_box, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.pixels import Box, masks_box
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

@@ -18,7 +18,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source, read_size
+from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source
+from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 
 FOLDER = "all-mias"

@@ -11,7 +11,8 @@ Licence and citation: those of the images' makers.
 import re
 from pathlib import Path
 
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_size, refuse_other_images
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, refuse_other_images
+from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
 

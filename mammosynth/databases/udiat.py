@@ -9,7 +9,8 @@ Licence: on request from its authors, not to be passed on; cite M. H. Yap et al.
 detection using convolutional neural networks", IEEE J. Biomed. Health Inform. 22(4):1218-1226 (2018).
 """
 
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, masks_box, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.pixels import masks_box
 from mammosynth.databases.rows import Row, read_excel, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
