@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ import torch
 
 from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.classifiers.prediction import COLUMNS, predict_all
-from mammosynth.classifiers.training import Settings, augment, balanced_batches, build_network, load, train
-from mammosynth.errors import InputError
+from mammosynth.classifiers.training import Settings, _Run, augment, balanced_batches, build_network, load, train
+from mammosynth.errors import CutOff, InputError
 from mammosynth.imageset import ImageSet
 
 CPU = torch.device("cpu")
@@ -78,6 +80,46 @@ def test_a_set_smaller_than_a_batch_and_a_classic_mix_train(tmp_path):
     saved, history = trained_in(tmp_path, parse_mix("real+classic", []), image_set(4), image_set(4, 1), settings)
     assert [row["step"] for row in history] == ["2"]
     assert saved["mix"] == "real+classic"
+
+
+@pytest.mark.parametrize("mix", ["real", "real+classic"])
+@pytest.mark.parametrize("step", [2, 5])
+def test_cut_off_and_resumed_is_the_same_to_the_bit(mix, step, tmp_path, monkeypatch):
+    (tmp_path / "cut").mkdir(), (tmp_path / "whole").mkdir()
+    mix, sets, update = parse_mix(mix, []), (image_set(), image_set(seed=1)), _Run._update
+
+    def told(run, rows):
+        if run.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        update(run, rows)
+
+    monkeypatch.setattr(_Run, "_update", told)
+    with pytest.raises(CutOff, match=f"SIGTERM after step {step + 1} of 8: the checkpoint is saved"):
+        trained_in(tmp_path / "cut", mix, *sets)
+    assert not (tmp_path / "cut/c.pt").exists()
+    monkeypatch.setattr(_Run, "_update", update)
+    resumed, rows = trained_in(tmp_path / "cut", mix, *sets)
+    straight, others = trained_in(tmp_path / "whole", mix, *sets)
+    assert all(torch.equal(value, resumed["state"][name]) for name, value in straight["state"].items())
+    assert [{**row, "seconds": ""} for row in rows] == [{**row, "seconds": ""} for row in others]
+    assert not (tmp_path / "cut/checkpoint.pt").exists()
+
+
+def test_a_finished_classifier_is_given_back_when_its_outputs_were_deleted(tmp_path, monkeypatch):
+    sets = parse_mix("real", []), image_set(), image_set(seed=1)
+    trained_in(tmp_path, *sets)
+    before = (tmp_path / "c.pt").read_bytes(), (tmp_path / "c.csv").read_bytes()
+    (tmp_path / "c.pt").unlink()
+    monkeypatch.setattr(_Run, "_update", lambda *_: pytest.fail("it trains again"))
+    trained_in(tmp_path, *sets)
+    assert ((tmp_path / "c.pt").read_bytes(), (tmp_path / "c.csv").read_bytes()) == before
+
+
+@pytest.mark.parametrize("output", ["c.pt", "c.csv", "checkpoint.pt"])
+def test_a_full_disk_is_one_message(output, tmp_path):
+    (tmp_path / f"{output}.part").symlink_to("/dev/full")  # where files are written before they take their name
+    with pytest.raises(InputError, match=rf"{output} cannot be written \(No space left on device\): make room"):
+        trained_in(tmp_path, parse_mix("real", []), image_set(), image_set(seed=1))
 
 
 def test_one_class_is_refused_with_the_mix_named(tmp_path):

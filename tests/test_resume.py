@@ -1,12 +1,14 @@
 """A training that is killed goes on, and ends in the weights of one that was not, to the bit."""
 
 import csv
+import errno
 import fcntl
 import logging
 import multiprocessing
 import os
 import random
 import signal
+import tempfile
 import threading
 import time
 from dataclasses import asdict, replace
@@ -17,6 +19,7 @@ import torch
 from gans_for_tests import TOY, few_reals, judged, options, paths, same, settings
 
 from mammosynth.checkpoint import Checkpoint, fingerprint
+from mammosynth.errors import CutOff, InputError
 from mammosynth.gans import METHODS, choice, cyclegan, gan_class
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
@@ -170,3 +173,117 @@ def test_a_second_training_waits_for_the_first_and_then_finds_its_result(tmp_pat
         assert child.exitcode == 0
     assert len(history(tmp_path)) == 3
     assert [int(log.read_text().count("waiting")) for log in logs] == [1, 1]
+
+
+@pytest.mark.parametrize("method", ["sngan", "projected_gan"])
+def test_a_finished_training_is_given_back_when_its_outputs_were_deleted(method, tmp_path, caplog, monkeypatch):
+    """As Snakemake deletes them of a job that it did not see end."""
+    run(tmp_path, method)
+    outputs = [tmp_path / name for name in ("g.pt", "g.csv", "g.png")]
+    before = [path.read_bytes() for path in outputs]
+    for path in outputs:
+        path.unlink()
+    earlier = time.time()
+    monkeypatch.setattr(gan_class(method), "step", lambda *_: pytest.fail("it trains again"))
+    caplog.set_level(logging.INFO, "mammosynth")
+    run(tmp_path, method)
+    assert [path.read_bytes() for path in outputs] == before
+    assert "was finished by an earlier job" in caplog.text
+    assert all(path.stat().st_mtime >= earlier - 1 for path in outputs)  # or Snakemake takes them for stale
+
+
+def test_results_of_another_training_are_not_given_back(tmp_path):
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    first = torch.load(tmp_path / "g.pt")["fingerprint"]
+    train(few_reals(), settings("sngan", steps=2), 0, **paths(tmp_path))
+    assert torch.load(tmp_path / "g.pt")["fingerprint"] != first
+    (tmp_path / "g.pt").unlink()
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    assert torch.load(tmp_path / "g.pt")["fingerprint"] == first
+
+
+def test_results_that_were_damaged_are_made_again(tmp_path, caplog):
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    whole = torch.load(tmp_path / "g.pt")
+    os.truncate(tmp_path / "g.pt", 100)  # their second name is the same file
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    assert same(torch.load(tmp_path / "g.pt")["weights"], whole["weights"])
+    assert "is done again" in caplog.text
+
+
+def test_results_are_kept_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    before = (tmp_path / "g.pt").read_bytes()
+    (tmp_path / "g.pt").unlink()
+    monkeypatch.setattr(gan_class("sngan"), "step", lambda *_: pytest.fail("it trains again"))
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    assert (tmp_path / "g.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_ends_no_training(number, tmp_path, monkeypatch, caplog):
+    lock = fcntl.flock
+
+    def refuse(file, how):
+        if Path(str(file.name)).is_relative_to(tmp_path / "study"):
+            raise OSError(number, os.strerror(number))
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "study").mkdir()
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path / "study"))
+    assert (tmp_path / "study/g.pt").exists()
+    assert "without locks" in caplog.text
+    (place,) = tmp_path.glob("mammosynth-*.lock")
+    assert place.stat().st_mode & 0o077 == 0
+
+
+def test_where_nothing_has_locks_a_training_runs_and_says_what_that_means(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+    assert (tmp_path / "g.pt").exists()
+    assert "must be ended by hand" in caplog.text
+
+
+def test_a_lock_that_fails_otherwise_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(InputError, match="cannot be written"):
+        train(few_reals(), settings("sngan"), 0, **paths(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_end_a_training_saves_its_state_and_goes_on_from_it(number, tmp_path, monkeypatch, caplog):
+    """As at a walltime, long before a checkpoint is due."""
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    cut.mkdir(), whole.mkdir()
+    kind = gan_class("sngan")
+    go_on = kind.step
+
+    def told(gan, reals):
+        if gan.now == 1:
+            os.kill(os.getpid(), number)
+        return go_on(gan, reals)
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(kind, "step", told)
+    with pytest.raises(CutOff, match=f"{signal.Signals(number).name} after step 2 of 3: the checkpoint is saved"):
+        train(few_reals(), settings("sngan"), 0, **paths(cut))
+    assert signal.getsignal(number) == before
+    assert not (cut / "g.pt").exists()
+    monkeypatch.setattr(kind, "step", go_on)
+    caplog.set_level(logging.INFO, "mammosynth")
+    train(few_reals(), settings("sngan"), 0, **paths(cut))
+    assert "going on from step 2 of 3" in caplog.text
+    train(few_reals(), settings("sngan"), 0, **paths(whole))
+    assert same(torch.load(cut / "g.pt")["weights"], torch.load(whole / "g.pt")["weights"])
