@@ -205,7 +205,7 @@ def no_mass(root):
 FAULTS = {
     no_table: r"INbreast\.csv does not exist",
     excel: r"holds no INbreast\.csv: save INbreast\.xls as that, with semicolons",
-    commas: r"INbreast\.csv has no column File Name",
+    commas: r"INbreast\.csv separates its columns by commas: save it anew as CSV in UTF-8, with semicolons",
     no_column: r"INbreast\.csv has no column Bi-Rads",
     no_category: r'INbreast\.csv, line 3: Bi-Rads is "4d", not 0 or 1',
     twice: r'INbreast\.csv, line 4 repeats File Name "20586908" of line 2',

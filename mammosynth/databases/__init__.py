@@ -9,8 +9,10 @@ from pathlib import Path
 
 from mammosynth.databases import breast_lesions_usg, bus_bra, busi, cbis_ddsm, inbreast, mini_mias, rois, table, udiat
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, expand
+from mammosynth.databases.patient_lists import join_listed
 from mammosynth.errors import InputError
 
+LISTS = ("exclusions", "patients")  # settings of any source that name a file
 log = logging.getLogger(__name__)
 
 READERS = {
@@ -45,11 +47,28 @@ def open_source(name: str, settings: dict) -> Source:
     return Source(name, settings, root)
 
 
+def find_lists(name: str, settings: dict, shipped: str | Path) -> dict[str, str]:
+    """Where those settings of a source that are lists lie: in the working directory, or among those that are *shipped*.
+
+    Raises InputError if one lies nowhere, or names an environment variable that is not set.
+    """
+    found = {}
+    for setting in [setting for setting in LISTS if setting in settings]:
+        key = f"sources: {name}: {setting}"
+        path = expand(settings[setting], key)
+        places = [place for place in (path, Path(shipped, path)) if place.is_file()]
+        if not places:
+            raise InputError(f'config: {key} is "{settings[setting]}", which is no file: mend the path, or make the file')
+        found[setting] = str(places[0])
+    return found
+
+
 def read_database(source: Source) -> Reading:
     """The lesions of one database and its images without a lesion, each patient in one spelling.
 
-    Raises InputError for bad files, and where it is not clear who the patients are: see `Patients`.
+    Raises InputError for bad files, and where it is not clear who the patients are: see `Patients` and `join_listed`.
     """
+    source.read_lists()
     reading = READERS[source.settings["reader"]].read(source)
     by_row = {"", *reading.patients.spellings}
     problems, patients = Problems(), []
@@ -65,7 +84,7 @@ def read_database(source: Source) -> Reading:
             source.name, len(joined), "; ".join(joined),
         )  # fmt: skip
     lesions = [replace(lesion, patient_id=patient) for lesion, patient in zip(reading.lesions, patients)]
-    return replace(reading, lesions=lesions)
+    return replace(reading, lesions=join_listed(lesions, source.patients, reading.patients))
 
 
 def near_duplicate_bits(settings: dict) -> int | None:
@@ -74,6 +93,6 @@ def near_duplicate_bits(settings: dict) -> int | None:
 
 
 __all__ = [
-    "READERS", "Lesion", "Problems", "Reading", "Source", "expand", "near_duplicate_bits", "open_source",
-    "phantoms_root",
+    "LISTS", "READERS", "Lesion", "Problems", "Reading", "Source", "expand", "find_lists", "near_duplicate_bits",
+    "open_source", "phantoms_root",
 ]  # fmt: skip

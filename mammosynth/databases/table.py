@@ -14,6 +14,7 @@ Licence and citation: those of the images' makers.
 from collections import Counter
 from pathlib import Path
 
+from mammosynth.databases.files import find
 from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, masks_box, read_size
 from mammosynth.databases.patients import Patients, spell
 from mammosynth.databases.rows import Row, read_csv
@@ -43,7 +44,7 @@ def read(source: Source) -> Reading:
             f"{source.root} holds no {TABLE}: write one with columns {', '.join(COLUMNS)} and mask, "
             f"or point root of {source.name} at the folder that holds it"
         )
-    rows = read_csv(table, COLUMNS)
+    rows = read_csv(table, COLUMNS, ("mask", *BOX, "view", "age", "birads"))
     if not rows:
         raise InputError(f"{table} has no row but the first: add one a lesion")
     if not any(column in rows[0].cells for column in ("mask", "x0")):
@@ -51,9 +52,9 @@ def read(source: Source) -> Reading:
     problems, placed = Problems(), []
     for row in rows:
         with problems.gathered():
-            placed.append((row.place(source.root, row.text("image")), row))
+            placed.append((_key(row, source.root), row))
     with problems.gathered():
-        source.refuse_unknown(source.exclusions, {key for key, _ in placed}, "the exclusion list")
+        source.check_lists(key for key, _ in placed)
     first: dict[str, Row] = {}
     seen: dict[tuple, Row] = {}
     count: Counter = Counter()
@@ -68,9 +69,16 @@ def read(source: Source) -> Reading:
     return reading
 
 
+def _key(row: Row, root: Path) -> str:
+    """Where a row's image lies below the root, in the spelling of the file if it is there, so that one file is one."""
+    place = row.place(root, row.text("image"))
+    found = find(root, place)
+    return found.relative_to(root).as_posix() if found else place
+
+
 def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -> None:
     """Add a row's lesion, or its image if that is normal."""
-    excluded = source.exclusions.get(key, "")
+    excluded = source.excluded(key)
     pathology, patient = row.choice("pathology", (*CLASSES, "normal")), _patient(row, reading.patients)
     names = [name for part in row["mask"].split(";") if (name := part.strip())]
     masks = [source.root / row.place(source.root, name) for name in names]
@@ -93,6 +101,7 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
             database=source.name,
             modality=source.modality,
             image=str(image),
+            image_id=key,
             mask=";".join(map(str, masks)),
             **dict(zip(BOX, box)),
             pathology=pathology,

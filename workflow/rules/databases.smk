@@ -73,10 +73,11 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "phantoms" in config["sources"][source]
         ],
-        exclusions=lambda wildcards: [
-            os.path.expandvars(config["sources"][source]["exclusions"])
+        lists=lambda wildcards: [
+            config["sources"][source][setting]
             for source in sources_of(wildcards.modality)
-            if "exclusions" in config["sources"][source]
+            for setting in databases.LISTS
+            if setting in config["sources"][source]
         ],
     output:
         lesions="results/{modality}/lesions.csv",
