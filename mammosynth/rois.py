@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.ndimage import label
 
 from mammosynth.databases.lesion import Box, Problems, read_image
 from mammosynth.errors import InputError
@@ -28,6 +29,7 @@ PADDING = {"mammography": "constant", "ultrasound": "reflect"}
 MEASURED = ("scale", "padded", "window_low", "window_high")  # columns of a table of lesions that cropping adds
 WINDOW = (0.5, 99.5)  # percentiles of the tissue
 CHUNK = 4  # images that a thread takes at once, as handing over each small one would be a tenth of its work
+BORDER = 0.02  # of the brightest grey, by which a white border varies
 SAMPLE = 2**16  # the pixels, evenly spread, that suffice for a window: its percentiles hold to 0.06 (two deviations)
 
 
@@ -159,22 +161,45 @@ def cut(image: np.ndarray, square: Box, padding: str) -> tuple[np.ndarray, float
 def find_window(image: np.ndarray, modality: str, ready_made: bool = False) -> tuple[float, float]:
     """Grey levels that become black and white: percentiles 0.5 and 99.5 of the tissue.
 
-    Tissue is, on a film, what is above Li's threshold (on 122 films of mini-MIAS it lies at 21 to 59, just above the
-    air; Otsu's, at 54 to 107, loses fatty tissue and masses near the skin); in ultrasound and in a *ready_made* ROI,
-    all that is not the pure black around the sector or film. Of large images only every n-th pixel of each axis is
-    looked at.
+    Tissue is, on a film, what `find_tissue` finds; in ultrasound and in a *ready_made* ROI, all that is not the pure
+    black around the sector or film. Of large images only every n-th pixel of each axis is looked at.
     """
     step = max(1, math.isqrt(image.size // SAMPLE))
     sample = image[::step, ::step]
-    # of 8 bits Pillow counts in half the time
-    counts = np.array(Image.fromarray(sample).histogram()) if image.dtype == np.uint8 else np.bincount(sample.ravel())
-    air = 0 if modality == "ultrasound" or ready_made else int(threshold_li(counts))
-    counts[: air + 1] = 0
+    if modality == "ultrasound" or ready_made:
+        counts = _count(sample)
+        counts[0] = 0
+    else:
+        counts = np.bincount(sample[find_tissue(sample)])
     total = counts.sum()
     if not total:
         return 0.0, float(np.iinfo(image.dtype).max)
     low, high = np.searchsorted(np.cumsum(counts), np.multiply(WINDOW, total / 100))
     return float(low), float(max(high, low + 1))
+
+
+def find_tissue(film: np.ndarray) -> np.ndarray:
+    """Where a film shows the breast, bool of its shape: the largest connected part above the air.
+
+    Air is what is up to Li's threshold (on 122 films of mini-MIAS it lies at 21 to 59, just above the air; Otsu's, at 54
+    to 107, loses fatty tissue and masses near the skin). The white border of a film, that is, what is within 2 % of the
+    brightest grey and connected to the edge of the image, is neither; labels are parts of their own. Were they tissue,
+    the white of a window would be 15 to 66 greys too high in 28 of those films.
+    """
+    white, _ = label(film >= (1 - BORDER) * film.max(), np.ones((3, 3)))
+    edge = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
+    border = np.isin(white, edge[edge > 0])
+    if border.all():
+        return np.zeros(film.shape, dtype=bool)
+    parts, _ = label((film > int(threshold_li(np.bincount(film[~border])))) & ~border, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return (parts == sizes.argmax()) & (parts > 0)
+
+
+def _count(image: np.ndarray) -> np.ndarray:
+    """How many pixels have each grey; of 8 bits Pillow counts in half the time."""
+    return np.array(Image.fromarray(image).histogram()) if image.dtype == np.uint8 else np.bincount(image.ravel())
 
 
 def threshold_li(counts: np.ndarray) -> float:

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from databases_for_tests import phantom_lesions
+from databases_for_tests import phantom_lesions, real
 from PIL import Image
 from skimage import filters
 
+from mammosynth.databases.lesion import read_image
 from mammosynth.errors import InputError
 from mammosynth.rois import apply_window, crop_image, crop_rois, cut, find_window, place_square, resize, threshold_li
 
@@ -65,6 +66,39 @@ def test_a_window_is_that_of_the_tissue():
     assert low == pytest.approx(20, abs=1)
     assert high == pytest.approx(199, abs=1)
     assert apply_window(np.array([0, 20, 110, 200, 250]), 20, 200) == pytest.approx([0, 0, 127.5, 255, 255])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("white", ["border", "strip", "label"])
+def test_what_is_white_about_a_breast_does_not_set_the_window(dtype, white):
+    """A border on all sides that the breast touches, a strip beside it that is lit unevenly, a label in the air."""
+    top = np.iinfo(dtype).max
+    rng = np.random.default_rng(0)
+    film = np.full((400, 300), 0.02)
+    film[60:340, :180] = rng.uniform(0.3, 0.6, (280, 180))
+    if white == "border":
+        film[:12] = film[-12:] = 1
+        film[:, :12] = film[:, -12:] = 1
+    elif white == "strip":
+        film[:, 250:] = np.linspace(0.9, 1, 50)
+    else:
+        film[20:50, 220:280] = 0.97
+    film = (film * top).astype(dtype)
+    low, high = find_window(film, "mammography")
+    assert low / top == pytest.approx(0.3, abs=0.01)
+    assert high / top == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_film_that_is_all_white_has_a_window_too():
+    assert find_window(np.full((50, 50), 255, dtype=np.uint8), "mammography") == (0, 255)
+
+
+@pytest.mark.parametrize(("film", "tissue"), [("mdb132", 225), ("mdb274", 195), ("mdb252", 185)])
+def test_real_films_with_white_borders_and_labels_are_windowed_by_their_tissue(film, tissue):
+    """A strip of a sixth of the film, a frame that is broken in places, a label."""
+    low, high = find_window(read_image(real("mini-mias") / f"all-mias/{film}.pgm"), "mammography")
+    assert low < 60
+    assert high < tissue
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
