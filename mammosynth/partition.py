@@ -92,8 +92,8 @@ def keep_official_folds(lesions: pd.DataFrame, folds: int) -> np.ndarray:
 def refuse_split_groups(lesions: pd.DataFrame) -> None:
     """Raise InputError if a group of usable lesions lies in several official folds, as it would be split.
 
-    lesions: with *group*, *image_id*, *official_fold* and *excluded*. Asked once the groups are known, lest each fold of
-    a study fails by itself.
+    lesions: with *group*, *image_id*, *official_fold* and *excluded*. It is asked once, when the groups are known, lest
+    each fold of a study fails by itself.
     """
     lesions = lesions[(lesions["excluded"] == "") & lesions["official_fold"].notna()]
     split = lesions[lesions.groupby("group")["official_fold"].transform("nunique") > 1]

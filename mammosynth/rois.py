@@ -181,10 +181,10 @@ def find_window(image: np.ndarray, modality: str, ready_made: bool = False) -> t
 def find_tissue(film: np.ndarray) -> np.ndarray:
     """Where a film shows the breast, bool of its shape: the largest connected part above the air.
 
-    Air is what is up to Li's threshold (on 122 films of mini-MIAS it lies at 21 to 59, just above the air; Otsu's, at 54
-    to 107, loses fatty tissue and masses near the skin). The white border of a film, that is, what is within 2 % of the
-    brightest grey and connected to the edge of the image, is neither; labels are parts of their own. Were they tissue,
-    the white of a window would be 15 to 66 greys too high in 28 of those films.
+    Air is what is up to Li's threshold (on 122 films of mini-MIAS it lies at 21 to 59, just above the air; Otsu's, at
+    54 to 107, loses fatty tissue and masses near the skin). The white border of a film, that is, what is within 2 % of
+    the brightest grey and connected to the edge of the image, is neither; labels are parts of their own. Were they
+    tissue, the white of a window would be 15 to 66 greys too high in 28 of those films.
     """
     white, _ = label(film >= (1 - BORDER) * film.max(), np.ones((3, 3)))
     edge = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])

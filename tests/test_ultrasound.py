@@ -89,7 +89,7 @@ def test_the_mask_is_used_where_bbox_is_wrong_and_that_is_said(bus_bra, caplog, 
     """In the real table BBOX lies a pixel up and left of each mask, and is wrong for 0845-s, whose mask is right."""
     x0, y0, _, _ = BOXES[0]
     text = (bus_bra / "bus_data.csv").read_text()
-    old = f"bus_0001-l,1,Fibroadenoma,malignant,4,GE,80,60,left,\"[{x0 + 1},{y0 + 1},"
+    old = f'bus_0001-l,1,Fibroadenoma,malignant,4,GE,80,60,left,"[{x0 + 1},{y0 + 1},'
     assert old in text
     (bus_bra / "bus_data.csv").write_text(text.replace(old, old.replace(f"[{x0 + 1}", f"[{x0 + shift}")))
     lesions = read("bus_bra", bus_bra).lesions

@@ -53,12 +53,12 @@ def find_lists(name: str, settings: dict, shipped: str | Path) -> dict[str, str]
     Raises InputError if one lies nowhere, or names an environment variable that is not set.
     """
     found = {}
-    for setting in [setting for setting in LISTS if setting in settings]:
+    for setting in filter(settings.get, LISTS):
         key = f"sources: {name}: {setting}"
         path = expand(settings[setting], key)
         places = [place for place in (path, Path(shipped, path)) if place.is_file()]
         if not places:
-            raise InputError(f'config: {key} is "{settings[setting]}", which is no file: mend the path, or make the file')
+            raise InputError(f'config: {key} is "{settings[setting]}", which is no file: mend the path, or make it')
         found[setting] = str(places[0])
     return found
 

@@ -10,8 +10,8 @@ is more than 2 pixels off, as in bus_0845-s, where the mask is right, the lesion
 such a mask lies where BBOX of another such row is, the two files are swapped, and the lesions are excluded.
 Patients: Case (1,064). Cases 341 and 356 show one lesion, the latter with callipers, and lie in different official
 folds: ``resources/exclusions/bus_bra.csv`` leaves out 356.
-Folds: with ``official_folds: 5`` (or 10) in the source's settings each lesion carries the fold, from 0 up, that kFold of
-the database's own file gives it, and `mammosynth.partition` keeps to it.
+Folds: with ``official_folds: 5`` (or 10) in the source's settings each lesion carries the fold, from 0 up, that kFold
+of the database's own file gives it, and `mammosynth.partition` keeps to it.
 Licence: CC BY 4.0, to be cited: W. Gómez-Flores, M. J. Gregorio-Calas and W. C. de Albuquerque Pereira, "BUS-BRA: A
 breast ultrasound dataset for assessing computer-aided diagnosis systems", Medical Physics 51(4):3110-3123 (2024).
 """

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from mammosynth.databases.files import list_files
 from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, read_size
+from mammosynth.databases.patients import says_nothing
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

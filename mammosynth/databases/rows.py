@@ -145,9 +145,7 @@ def read_excel(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
     return tables[0]
 
 
-def find_columns(
-    path: Path, head: list[str], columns: Iterable[str], optional: Iterable[str] = ()
-) -> dict[str, int]:
+def find_columns(path: Path, head: list[str], columns: Iterable[str], optional: Iterable[str] = ()) -> dict[str, int]:
     """The place of each column of a table, from 0, by its name in the first line, *head*.
 
     The table ends at the first empty cell of that line that follows a name: what stands to the right of it is a note.
