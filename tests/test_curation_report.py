@@ -296,8 +296,16 @@ def test_films_that_show_no_mass_are_counted():
     assert len(films) + len(reading.normals) == len(list(real("mini-mias").rglob("*.pgm")))
 
 
+def test_the_card_says_on_what_files_a_reader_was_tried(facts):
+    said = " ".join(datacard.describe(facts)["unknown"])
+    assert f"How far a is read rightly: it was tried on {DECLARATIONS['busi']['tried']}" in said
+
+
 def test_readers_that_may_be_cited_are_declared():
+    page = (ROOT / "docs/databases.md").read_text()
     for name in set(READERS) - {"rois", "table"}:
+        assert f"`{name}`" in page
+        assert " ".join(DECLARATIONS[name]["tried"].split()) in " ".join(page.split())
         first = DECLARATIONS[name]["citation"].split(" et al.")[0]
         assert first.split(". ")[-1] in READERS[name].__doc__, name
 

@@ -124,6 +124,7 @@ GAP = {
     "a legend that repeats a name": [[*HEAD, "", "image", "image"], *([*row, "", "a.png", "c"] for row in ROWS)],
     "empty rows and columns": [[*HEAD, "", ""], *([*row, "", ""] for row in ROWS), [""] * 5, [""] * 5],
     "empty rows above": [[""] * 3, [], HEAD, *ROWS],
+    "other capitals": [["Image", "PATHOLOGY", "patient", "Remark"], *([*row, "x"] for row in ROWS)],
     "an index without a name": [["", *HEAD], *([str(n), *row] for n, row in enumerate(ROWS))],
 }
 
@@ -134,7 +135,7 @@ def test_a_table_ends_at_its_first_column_without_a_name(tmp_path, rows, suffix)
     path = tmp_path / f"table{suffix}"
     (save_csv if suffix == ".csv" else save_excel)(rows, path)
     found = (read_csv if suffix == ".csv" else read_excel)(path, HEAD)
-    assert [dict(row.cells) for row in found] == CELLS
+    assert [{name: row[name] for name in HEAD} for row in found] == CELLS
     number = rows.index(next(row for row in rows if "b.png" in row[:2])) + 1
     assert found[1].number == number
 
@@ -150,6 +151,7 @@ def test_a_table_ends_at_its_first_column_without_a_name(tmp_path, rows, suffix)
         ([*HEAD, "", "age"], "has column age beyond column 4, which has no name"),
         (["image", "", "x"], "has no column pathology, patient: its first line must name image"),
         ([*HEAD, "image"], 'has two columns "image": keep one'),
+        ([*HEAD, "Age", "age"], 'has two columns "age": keep one'),
     ],
 )
 def test_a_column_that_is_read_does_not_hide_beyond_the_end_of_its_table(tmp_path, suffix, head, message):

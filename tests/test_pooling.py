@@ -1,6 +1,8 @@
 """Several databases in one modality: patients stay apart and whole, and official folds are kept or refused."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -180,6 +182,19 @@ def test_official_folds_that_split_near_duplicates_are_refused_until_one_is_excl
     lesions = official(bus_bra, exclusions=str(bus_bra / "exclusions.csv"))
     parts = assign_parts(lesions[lesions["excluded"] == ""], folds=5, fold=0, seed=0)
     assert len(parts) == 39
+
+
+def test_a_split_group_is_told_once_and_not_by_each_fold(bus_bra, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    (bus_bra / "Images/bus_0019-l.png").write_bytes((bus_bra / "Images/bus_0001-l.png").read_bytes())
+    source = settings("bus_bra", bus_bra, official_folds=5)
+    (folder / "study.yaml").write_text(yaml.safe_dump({"sources": {"bra": source}, "databases": ["bra"]}))
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder]
+    command += [*(f"results/ultrasound/fold{fold}/partition.csv" for fold in range(5)), "--cores", "1", "--keep-going"]
+    run = subprocess.run([*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    said = [log for log in (folder / "logs").rglob("*.log") if "in several official folds" in log.read_text()]
+    assert said == [folder / "logs/crop_rois/ultrasound.log"]
 
 
 def test_a_database_without_official_folds_is_not_pooled_with_them(bus_bra, two):

@@ -22,7 +22,7 @@ from mammosynth.imageset import CLASSES
 TABLE = "BrEaST-Lesions-USG-clinical-data"
 COLUMNS = ("CaseID", "Image_filename", "Mask_tumor_filename", "Classification")
 
-# As for BUSI, where it was measured: these images were not at hand.
+# As for BUSI, where it was measured.
 NEAR_DUPLICATES = 32
 
 _NAME = re.compile(r"case.*\.png$", re.IGNORECASE)

@@ -37,7 +37,7 @@ ELSEWHERE = f"BBOX of {TABLE} is elsewhere: the mask is used"
 
 log = logging.getLogger(__name__)
 
-# As for BUSI, where it was measured: BUS-BRA was not at hand.
+# As for BUSI, where it was measured.
 NEAR_DUPLICATES = 32
 
 _BBOX = re.compile(r"\[\s*" + r"[\s,]\s*".join([r"(-?\d{1,6}(?:\.\d+)?)"] * 4) + r"\s*\]", re.ASCII)

@@ -293,6 +293,7 @@ def _on_film(files: dict[str, list[File]], finding: Finding, rescaled: list[str]
             return place | {"mask": str(mask.path), "excluded": "mask and film differ in shape"}
         marked = np.asarray(Image.fromarray(marked).resize(size, Image.Resampling.NEAREST))
         rescaled.append(finding.lesion)
+        place["remark"] = "mask rescaled to the size of its film"
     box = dict(zip(("x0", "y0", "x1", "y1"), bounding_box(marked)))
     return place | {"mask": str(mask.path), **box}
 

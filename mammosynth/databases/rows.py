@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mammosynth.databases.files import find
+from mammosynth.databases.files import find, fold
 from mammosynth.errors import InputError, Problems
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -131,7 +131,8 @@ def read_excel(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
     except Exception as error:  # of a broken file openpyxl raises almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read as an Excel file ({reason}): get it again, or save it anew") from error
-    with_columns = [title for title, lines in sheets.items() if lines and set(columns) <= set(lines[0][1])]
+    wanted = set(map(fold, columns))
+    with_columns = [title for title, lines in sheets.items() if lines and wanted <= set(map(fold, lines[0][1]))]
     tables = []
     for title in with_columns or list(sheets)[:1] or [""]:
         (_, head), *lines = sheets.get(title) or [(1, [])]
@@ -148,14 +149,16 @@ def read_excel(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
 def find_columns(path: Path, head: list[str], columns: Iterable[str], optional: Iterable[str] = ()) -> dict[str, int]:
     """The place of each column of a table, from 0, by its name in the first line, *head*.
 
-    The table ends at the first empty cell of that line that follows a name: what stands to the right of it is a note.
+    Names that differ from those of *columns* and *optional* in capitals only are theirs. The table ends at the first
+    empty cell of that line that follows a name: what stands to the right of it is a note.
     Raises InputError if it lacks one of *columns*, names one twice, or has one of them or of *optional* beyond its end.
     """
     first = next((place for place, name in enumerate(head) if name), 0)
     end = next((place for place in range(first, len(head)) if not head[place]), len(head))
+    wanted = {fold(name): name for name in (*columns, *optional)}
+    head = [wanted.get(fold(name), name) for name in head]
     names, beyond = head[first:end], set(head[end:])
-    wanted = [*columns, *optional]
-    if cut_off := [name for name in wanted if name in beyond and name not in names]:
+    if cut_off := [name for name in wanted.values() if name in beyond and name not in names]:
         raise InputError(
             f"{path} has column {', '.join(cut_off)} beyond column {end + 1}, which has no name and so ends the table: "
             "name it, or delete it"
@@ -191,11 +194,12 @@ def _strip(lines: Iterable[tuple[int, list[str]]]) -> list[tuple[int, list[str]]
 def _refuse_delimiter(path: Path, text: str, columns: Iterable[str], delimiter: str) -> None:
     """Raise InputError if the first line would name all columns, were it separated otherwise."""
     head = next((line for line in text.splitlines() if line.strip()), "")
-    names = {mark: {cell.strip(" \"'") for cell in head.split(mark)} for mark in DELIMITERS}
-    if names[delimiter].issuperset(columns):
+    names = {mark: {fold(cell.strip(" \"'")) for cell in head.split(mark)} for mark in DELIMITERS}
+    wanted = set(map(fold, columns))
+    if wanted <= names[delimiter]:
         return
     for mark, name in DELIMITERS.items():
-        if names[mark].issuperset(columns):
+        if wanted <= names[mark]:
             raise InputError(
                 f"{path} separates its columns by {name}: save it anew as CSV in UTF-8, with {DELIMITERS[delimiter]}"
             )

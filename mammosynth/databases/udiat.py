@@ -25,7 +25,7 @@ TABLE = "DatasetB.xlsx"
 IMAGES, MASKS = "original", "GT"
 SUFFIX = ".png"
 
-# As for BUSI, where it was measured: UDIAT may not be passed on, and was not at hand.
+# As for BUSI, where it was measured: UDIAT may not be passed on.
 NEAR_DUPLICATES = 32
 
 

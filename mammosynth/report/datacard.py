@@ -99,6 +99,11 @@ def unknown(facts: Facts) -> list[str]:
         if len(without):
             some = f" for {len(without)} of {len(lesions)} ROIs" if len(without) < len(lesions) else ""
             sentences.append(f"{what}: not read{some} ({_names(without)})")
+    for name in study.sources_of(facts.config, facts.modality):
+        settings = facts.config["sources"][name]
+        if "phantoms" not in settings and settings["reader"] in facts.declarations:
+            tried = facts.declarations[settings["reader"]]["tried"]
+            sentences.append(f"How far {name} is read rightly: it was tried on {tried}")
     unsearched = [
         name
         for name in study.sources_of(facts.config, facts.modality)

@@ -33,7 +33,7 @@ rule download_database:
         declaration=lambda wildcards: {
             key: value
             for key, value in DATABASES[wildcards.database].items()
-            if key not in ("licence", "citation")
+            if key not in ("licence", "citation", "tried")
         },
     script:
         "../scripts/download_database.py"
@@ -77,7 +77,7 @@ rule read_lesions:
             config["sources"][source][setting]
             for source in sources_of(wildcards.modality)
             for setting in databases.LISTS
-            if setting in config["sources"][source]
+            if config["sources"][source].get(setting)
         ],
     output:
         lesions="results/{modality}/lesions.csv",
