@@ -28,7 +28,7 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, Expli
 
 from mammosynth import rois
 from mammosynth.databases import open_source, read_database
-from mammosynth.databases.lesion import DICOM_SUFFIXES
+from mammosynth.databases.pixels import DICOM_SUFFIXES
 
 SIZES = {"size": 128, "margin": 0.2, "min_side": 16}
 SOURCES = {

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mammosynth.databases import Lesion, Problems, Reading, near_duplicate_bits, open_source, read_database
-from mammosynth.databases.lesion import read_image
+from mammosynth.databases.pixels import read_image
 from mammosynth.imageset import ImageSet
 from mammosynth.progress import track
 from mammosynth.quality.novelty import alike

@@ -17,7 +17,8 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import label
 
-from mammosynth.databases.lesion import Box, Problems, read_image
+from mammosynth.databases.lesion import Problems
+from mammosynth.databases.pixels import Box, read_image
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mammosynth.curation import read_lesions
 from mammosynth.databases import busi, mini_mias, open_source, read_database
-from mammosynth.databases.lesion import read_image
+from mammosynth.databases.pixels import read_image
 from mammosynth.errors import InputError
 from mammosynth.fingerprint import fingerprint
 

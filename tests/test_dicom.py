@@ -22,7 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from mammosynth.databases.lesion import read_image, read_mask, read_size
+from mammosynth.databases.pixels import read_image, read_mask, read_size
 from mammosynth.errors import InputError
 
 

@@ -7,7 +7,7 @@ from databases_for_tests import phantom_lesions, real
 from PIL import Image
 from skimage import filters
 
-from mammosynth.databases.lesion import read_image
+from mammosynth.databases.pixels import read_image
 from mammosynth.errors import InputError
 from mammosynth.rois import apply_window, crop_image, crop_rois, cut, find_window, place_square, resize, threshold_li
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mammosynth.curation import read_lesions
 from mammosynth.databases import open_source, read_database
-from mammosynth.databases.lesion import read_size
+from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 from mammosynth.rois import crop_rois
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mammosynth.curation import load_lesions, read_lesions, save_lesions
 from mammosynth.databases import open_source, read_database
-from mammosynth.databases.lesion import bounding_box, read_image
+from mammosynth.databases.pixels import bounding_box, read_image
 from mammosynth.errors import InputError
 
 READERS = ["udiat", "bus_bra", "breast_lesions_usg"]

@@ -4,6 +4,7 @@ A new database is one new file with `read` and `NEAR_DUPLICATES`, and one line i
 """
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def read_database(source: Source) -> Reading:
     """
     source.read_lists()
     reading = READERS[source.settings["reader"]].read(source)
+    named = [part for lesion in reading.lesions for part in (lesion.image, *lesion.mask.split(";"))]
+    _refuse_undecoded([*named, *map(str, reading.normals), *map(str, reading.passed_over)])
     by_row = {"", *reading.patients.spellings}
     problems, patients = Problems(), []
     for lesion in reading.lesions:
@@ -85,6 +88,22 @@ def read_database(source: Source) -> Reading:
         )  # fmt: skip
     lesions = [replace(lesion, patient_id=patient) for lesion, patient in zip(reading.lesions, patients)]
     return replace(reading, lesions=join_listed(lesions, source.patients, reading.patients))
+
+
+def _refuse_undecoded(names: list[str]) -> None:
+    """Raise InputError if a name is not UTF-8, for then no table could hold it."""
+    broken = []
+    for name in dict.fromkeys(names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            broken.append(os.fsencode(name).decode(errors="backslashreplace"))
+    if broken:
+        raise InputError(
+            f"the name {min(broken)}"
+            + (f" and {len(broken) - 1} more are" if len(broken) > 1 else " is")
+            + " not UTF-8: rename, as with convmv"
+        )
 
 
 def near_duplicate_bits(settings: dict) -> int | None:

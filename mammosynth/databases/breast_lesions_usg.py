@@ -14,7 +14,8 @@ import re
 from pathlib import Path
 
 from mammosynth.databases.files import walk
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, masks_box, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.pixels import masks_box
 from mammosynth.databases.rows import Row, read_excel, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

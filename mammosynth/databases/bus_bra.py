@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, list_images, masks_box, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
 from mammosynth.databases.patients import Patients
+from mammosynth.databases.pixels import Box, masks_box
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

@@ -15,15 +15,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from mammosynth.databases.files import list_files
-from mammosynth.databases.lesion import (
-    Lesion,
-    Problems,
-    Reading,
-    Source,
-    masks_box,
-    read_sidecar,
-    refuse_other_images,
-)
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_sidecar, refuse_other_images
+from mammosynth.databases.pixels import masks_box
 from mammosynth.errors import InputError
 
 FOLDER = "Dataset_BUSI_with_GT"

@@ -34,17 +34,8 @@ import numpy as np
 from PIL import Image
 
 from mammosynth.databases.files import walk
-from mammosynth.databases.lesion import (
-    DICOM_SUFFIXES,
-    Lesion,
-    Problems,
-    Reading,
-    Source,
-    bounding_box,
-    read_header,
-    read_image,
-    read_size,
-)
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
+from mammosynth.databases.pixels import DICOM_SUFFIXES, bounding_box, read_header, read_image, read_marks, read_size
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.progress import track
@@ -286,7 +277,7 @@ def _on_film(files: dict[str, list[File]], finding: Finding, rescaled: list[str]
     place = {"image": str(film.path)}
     if mask is None:
         return place | {"excluded": "ROI mask not downloaded"}
-    marked = _read_mask(mask.path)
+    marked = read_marks(mask.path)
     size = width, height = read_size(film.path)
     if marked.shape != (height, width):
         if abs(marked.shape[1] / marked.shape[0] * height / width - 1) > SHAPE:
@@ -311,15 +302,6 @@ def _only(files: list[File], what: str) -> File | None:
     if len(files) > 1:
         raise InputError(f"{files[0].path} and {files[1].path} are both {what} of {files[0].patient_id}: keep one")
     return files[0] if files else None
-
-
-def _read_mask(path: Path) -> np.ndarray:
-    """A mask as bool [H, W]; brighter than half its brightest grey, as the border of a JPEG's is blurred."""
-    image = read_image(path)
-    marked = image > image.max() // 2
-    if not marked.any():
-        raise InputError(f"{path} marks no pixel: get it anew, or list its PatientID in its source's exclusions")
-    return marked
 
 
 def _is_black_and_white(path: Path) -> bool:

@@ -28,8 +28,9 @@ from collections import Counter
 from pathlib import Path
 
 from mammosynth.databases.files import list_files
-from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, read_size
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
 from mammosynth.databases.patients import says_nothing
+from mammosynth.databases.pixels import Box, read_size
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

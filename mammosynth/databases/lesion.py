@@ -1,36 +1,27 @@
-"""What every reader is given and gives: a source, its lesions, and how its image files are opened."""
+"""What every reader is given and gives: a source, its lesions, and which files are its images."""
 
 import os
 import re
-import struct
 import unicodedata
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-
-import numpy as np
-from PIL import Image
 
 from mammosynth.databases.files import fold, list_files, refuse_alike
 from mammosynth.databases.patients import Patients
+from mammosynth.databases.pixels import read_size
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.errors import Problems as Problems
 
 NO_COORDINATES = "no coordinates"
 
-Box = tuple[int, int, int, int]
-
 # By these names a file is taken for an image: where a reader does not read it, it is refused and not passed over.
 IMAGE_SUFFIXES = {
     ".png", ".apng", ".pgm", ".ppm", ".pbm", ".pnm", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".tif",
     ".tiff", ".gif", ".webp", ".dcm", ".dicom",
 }  # fmt: skip
-DICOM_SUFFIXES = {".dcm", ".dicom"}
 
 
 @dataclass(frozen=True)
@@ -222,98 +213,3 @@ def refuse_unnamed(folder: Path, images: Iterable[Path], named: Iterable[str], t
 def list_images(folder: Path) -> list[Path]:
     """The files of a folder that are named as images, in order. Raises InputError if there is no such folder."""
     return [path for path in list_files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Width and height from an image's header, without decoding it. Raises InputError if there is none."""
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        with _readable(path, Exception):
-            return _dicom().read_size(path)
-    with _readable(path), Image.open(path) as image:
-        return image.size
-
-
-def read_image(path: Path) -> np.ndarray:
-    """A grey image, uint8 or uint16 [H, W]; colour is turned to luma and an alpha channel ignored.
-
-    DICOM, told by its suffix, as `mammosynth.databases.dicom` says. Raises InputError if the file is not an image, or
-    is cut short.
-    """
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        with _readable(path, Exception):
-            return _dicom().read_image(path)
-    with _readable(path), Image.open(path) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"it holds {image.n_frames} images: save the one with the lesion as a file")
-        if image.mode == "F":
-            raise ValueError("its greys are no whole numbers")
-        if image.mode.startswith("I"):  # 16 bits, in Pillow's names, or 32
-            greys = np.asarray(image)
-            if greys.min() < 0 or greys.max() > np.iinfo(np.uint16).max:
-                raise ValueError("its greys do not fit into 16 bits")
-            return greys.astype(np.uint16)
-        if image.format == "PPM" and image.mode == "L" and image.tile[0].codec_name == "raw":
-            # a raw PGM lies in its file as an array; Pillow would copy it twice
-            width, height = image.size
-            greys = np.frombuffer(path.read_bytes(), np.uint8, width * height, image.tile[0].offset)
-            return greys.reshape(height, width)
-        return np.asarray(image if image.mode == "L" else image.convert("L"))
-
-
-def read_header(path: Path, names: Iterable[str]) -> list[str]:
-    """The text of some elements of a DICOM file, "" where it has none. Raises InputError if its header is broken."""
-    with _readable(path, Exception, "download it again, or take it out of the folder"):
-        return _dicom().read_header(path, names)
-
-
-def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A mask as bool [H, W].
-
-    Raises InputError if it is unreadable, is not of *size* (width, height), or marks no pixel.
-    """
-    mask = read_image(path) > 0
-    if mask.shape[::-1] != tuple(size):
-        width, height = mask.shape[::-1]
-        raise InputError(
-            f"{path} is {width}×{height} but its image {size[0]}×{size[1]}: "
-            "give it the image's size, or list the image in its source's exclusions"
-        )
-    if not mask.any():
-        raise InputError(f"{path} marks no pixel: redraw it, or list its image in its source's exclusions")
-    return mask
-
-
-def masks_box(image: Path, masks: Iterable[Path]) -> Box:
-    """Half-open box x0, y0, x1, y1 of the united masks of an image. Raises InputError for bad files."""
-    size = read_size(image)
-    return bounding_box(reduce(np.logical_or, (read_mask(path, size) for path in masks)))
-
-
-def bounding_box(mask: np.ndarray) -> Box:
-    """Half-open box x0, y0, x1, y1 of the true pixels of a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-# what Pillow's decoders raise for bad files
-_PILLOW = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-
-
-@contextmanager
-def _readable(
-    path: Path,
-    errors: type[Exception] | tuple[type[Exception], ...] = _PILLOW,
-    mend: str = "repair it, or list it in its source's exclusions",
-) -> Iterator[None]:
-    try:
-        yield
-    except errors as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read as an image ({reason}): {mend}") from error
-
-
-def _dicom() -> ModuleType:
-    # pydicom takes longer to import than all else here, and most databases have no DICOM
-    from mammosynth.databases import dicom
-
-    return dicom

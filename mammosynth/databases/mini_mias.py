@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammosynth.databases.files import list_files, refuse_alike
-from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source, read_size
+from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source
+from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 
 FOLDER = "all-mias"

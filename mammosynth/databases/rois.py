@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 
 from mammosynth.databases.files import is_leftover, list_files
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_size, refuse_other_images
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, refuse_other_images
+from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
 

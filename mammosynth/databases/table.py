@@ -3,23 +3,29 @@
 Layout: ``lesions.csv`` in the root, one row a lesion, in UTF-8 with commas. Columns: *image*; *mask*, or *x0*, *y0*,
 *x1*, *y1*; *pathology*; *patient*; and, if you like, *view*, *age* and *birads*. Others are not read. Images and masks
 are named by paths below the root, with slashes or backslashes. Images are PNG, PGM, TIFF, JPEG or DICOM of 8 or 16
-bits; masks the same but not JPEG, which smears them. A box is in pixels of the image, row 0 at the top, and x1 and y1
-are the first ones beyond it. Several masks of one lesion are joined by ``;``.
+bits; masks the same but not JPEG, which smears them. A mask has two values, of which the lesion is the lighter, or what
+is not transparent; what else it and an image may be, ``docs/images.md`` says. A box is in pixels of the image, row 0 at
+the top of the image as it is shown, and x1 and y1 are the first ones beyond it. Several masks of one lesion are joined
+by ``;``.
 Label rule: pathology, which is benign, malignant or normal; a normal image has one row, without mask or box.
 Patients: *patient* must be filled in, for patients are what is split. Where each image is of another patient, say so by
 repeating the image's name in that column.
 Licence and citation: those of the images' makers.
 """
 
+import logging
 from collections import Counter
 from pathlib import Path
 
 from mammosynth.databases.files import find
-from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, masks_box, read_size
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
 from mammosynth.databases.patients import Patients, spell
+from mammosynth.databases.pixels import Box, masks_box, read_orientation, read_size
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
+
+log = logging.getLogger(__name__)
 
 TABLE = "lesions.csv"
 COLUMNS = ("image", "pathology", "patient")
@@ -35,8 +41,8 @@ def read(source: Source) -> Reading:
     """The lesions of a table, and its normal images.
 
     Raises InputError, one for all rows and files at fault, if a row lacks an image, a label or a patient, names a file
-    beyond the root, gives no mask or box or both, contradicts or repeats another, or a mask is unreadable, empty or not
-    of its image's size.
+    beyond the root, gives no mask or box or both, contradicts or repeats another, or a mask is not of its image's size
+    or none that `mammosynth.databases.pixels` takes.
     """
     table = source.root / TABLE
     if not table.is_file():
@@ -85,6 +91,8 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
     _refuse_suffixes(row, [key], IMAGES)
     _refuse_suffixes(row, names, MASKS)
     _refuse_no_place(row, pathology)
+    if source.root / key in masks:
+        raise InputError(f"{row} names {key} as image and as mask: name the lesion's mask, which is white on black")
     image, box = source.root / key, (None,) * 4
     if not excluded:
         image = row.file(source.root, row["image"])
@@ -125,6 +133,8 @@ def _patient(row: Row, patients: Patients) -> str:
 def _box(row: Row, image: Path) -> Box:
     x0, y0, x1, y1 = (row.whole(edge) for edge in BOX)
     width, height = read_size(image)
+    if read_orientation(image) != 1:
+        log.warning("%s is turned by its orientation tag: its box in %s is taken for the image as shown", image, row)
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise InputError(
             f"{row}: the box {x0}, {y0}, {x1}, {y1} is empty or not inside its image of {width}×{height} pixels: "

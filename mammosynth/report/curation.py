@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mammosynth.databases.lesion import read_image
+from mammosynth.databases.pixels import read_image
 from mammosynth.imageset import CLASSES
 from mammosynth.partition import PARTS
 from mammosynth.report import figures

@@ -37,6 +37,7 @@ plt.rcParams.update(
         "figure.titlesize": 10.5,
         "figure.titleweight": "bold",
         "figure.constrained_layout.use": True,
+        "text.parse_math": False,  # names of people's files, and reasons that they write, may hold a $
         "figure.dpi": 110,
         "savefig.dpi": 150,
         "svg.hashsalt": "mammosynth",
