@@ -24,12 +24,13 @@ from PIL import Image
 from mammosynth.databases.lesion import Box, Problems, read_image
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.nuisances import share_of_marks
 from mammosynth.progress import track
 
 log = logging.getLogger(__name__)
 
 # columns of a table of lesions that cropping adds
-MEASURED = ("scale", "padded", "moved", "beyond", "window_low", "window_high")
+MEASURED = ("scale", "padded", "moved", "beyond", "marks", "window_low", "window_high")
 WINDOW = (0.5, 99.5)  # percentiles of the tissue
 CHUNK = 4  # images that a thread takes at once, as handing over each small one would be a tenth of its work
 SAMPLE = 2**16  # the pixels, evenly spread, that suffice for a window: its percentiles hold to 0.06 (two deviations)
@@ -45,7 +46,8 @@ def crop_rois(
     an ROI must have, else its lesion is excluded; so is that of which a greater share than max_padded is padded.
     The table has, besides the lesions' columns, *scale* (source pixels per ROI pixel), *padded* (share of the ROI
     beyond the image), *moved* (how far the ROI's centre lies from the box's, as a share of the ROI's side), *beyond*
-    (share of the box beyond the image), *window_low* and *window_high* (grey levels).
+    (share of the box beyond the image), *marks* (in ultrasound, `mammosynth.nuisances.share_of_marks`), *window_low*
+    and *window_high* (grey levels).
     Each image is opened once and no more than *threads* are held. Raises InputError, one for all files, for unreadable
     images, and if no lesion of a class is left.
     """
@@ -115,12 +117,13 @@ def crop_image(
         square = place_square(box, image.shape, 0 if ready_made else margin)
         side = square[2] - square[0]
         patch = cut(image, square)
+        marks = share_of_marks(patch, low, high) if modality == "ultrasound" else np.nan
         if not (windowed_already and side == size):
             # what lies beyond the window is clipped before resizing, lest it spread
             resized = resize(np.clip(patch, int(low), int(high)), size)
             patch = apply_window(resized, low, high).round().astype(np.uint8)
-        beyond = share_beyond(box, image.shape)
-        found.append((patch, (side / size, share_beyond(square, image.shape), moved(square, box), beyond, low, high)))
+        padded, beyond = share_beyond(square, image.shape), share_beyond(box, image.shape)
+        found.append((patch, (side / size, padded, moved(square, box), beyond, marks, low, high)))
     return found
 
 

@@ -157,7 +157,7 @@ def test_an_roi_is_its_windowed_patch_resized(tmp_path, dtype):
     image = np.clip(resize(coarse, 640), 0, top).astype(dtype)  # its darkest and brightest lie beyond the window
     Image.fromarray(image).save(tmp_path / "a.png")
     ((roi, (*measured, low, high)),) = crop_image(tmp_path / "a.png", "ultrasound", [(70, 50, 520, 500)], 128, 0)
-    assert measured == [450 / 128, 0, 0, 0]
+    assert measured == [450 / 128, 0, 0, 0, 0]
     patch = apply_window(image[50:500, 70:520], low, high)
     assert (patch == 0).any()
     assert (patch == 255).any()
@@ -234,7 +234,7 @@ def test_a_ready_made_roi_is_left_as_it_is(tmp_path, lesions):
     lesions.loc[0, ["image", "x0", "y0", "x1", "y1"]] = [str(tmp_path / "ready.png"), 0, 0, 128, 128]
     images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
     assert np.array_equal(images.images[0], pixels)
-    assert table.loc[0, [*MEASURED]].tolist() == [1, 0, 0, 0, 0, 255]
+    assert table.loc[0, [*MEASURED]].tolist() == [1, 0, 0, 0, 0, 0, 255]
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
