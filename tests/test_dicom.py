@@ -407,7 +407,7 @@ def test_planes_of_colour_and_single_bits(tmp_path):
     assert np.array_equal(read_image(write_dicom(tmp_path / "b.dcm", bits, 1, **packed)), bits)
 
 
-@pytest.mark.filterwarnings("ignore:The .* Photometric")
+@pytest.mark.filterwarnings("ignore:The .*Photometric")
 def test_halved_chroma_and_compressed_colour_are_luma(tmp_path):
     y, x = np.mgrid[:36, :40]
     colours = np.stack([3 * y + 2 * x, 180 - 2 * y, 60 + x], axis=-1).astype(np.uint8)
