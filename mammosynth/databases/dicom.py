@@ -89,7 +89,7 @@ def read_image(path: Path) -> np.ndarray:
 def to_grey(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     """The greys of stored values [H, W]. Raises ValueError if these need more bits than the header says."""
     lowest, highest = _limits(dataset)
-    if stored.min() < lowest or stored.max() > highest:
+    if dataset.BitsStored < 8 * stored.dtype.itemsize and (stored.min() < lowest or stored.max() > highest):
         raise ValueError(f"it holds values from {stored.min()} to {stored.max()}, but says {dataset.BitsStored} bits")
     unsigned = np.dtype(f"u{stored.dtype.itemsize}")
     values = np.arange(2 ** (8 * unsigned.itemsize)).astype(unsigned)
