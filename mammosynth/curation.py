@@ -22,6 +22,7 @@ from mammosynth.databases.pixels import read_image
 from mammosynth.imageset import ImageSet
 from mammosynth.progress import track
 from mammosynth.quality.novelty import alike
+from mammosynth.rois import MEASURED
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +83,7 @@ def save_lesions(lesions: pd.DataFrame, path: str | Path) -> None:
 def load_lesions(path: str | Path) -> pd.DataFrame:
     """Read a table of lesions: text as text (ids keep their zeros, nothing is taken for a missing value)."""
     lesions = pd.read_csv(path, dtype=str, keep_default_na=False)
-    measured = ["scale", "padded", "window_low", "window_high"]
-    for name in lesions.columns.intersection([*WHOLE, *measured]):
+    for name in lesions.columns.intersection([*WHOLE, *MEASURED]):
         lesions[name] = pd.to_numeric(lesions[name].replace("", None))
     return lesions.astype(dict.fromkeys(lesions.columns.intersection(WHOLE), "Int64"))
 

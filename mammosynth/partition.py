@@ -85,14 +85,29 @@ def keep_official_folds(lesions: pd.DataFrame, folds: int) -> np.ndarray:
             f"the official folds are {', '.join(str(fold) for fold in sorted(set(of_fold)))} of 0 to {folds - 1}: "
             "set partition: folds to official_folds"
         )
-    split = lesions.groupby("group")["official_fold"].transform("nunique") > 1
-    if split.any():
-        groups = [", ".join(ids) for _, ids in lesions[split].groupby("group")["lesion_id"]]
-        raise InputError(
-            f"{len(groups)} patients or near-duplicate groups lie in several official folds: {'; '.join(groups[:20])}; "
-            "exclude the images of all folds but one (exclusions of the source), or leave out official_folds"
-        )
+    refuse_split_groups(lesions)
     return of_fold.to_numpy(dtype=int)
+
+
+def refuse_split_groups(lesions: pd.DataFrame) -> None:
+    """Raise InputError if a group of usable lesions lies in several official folds, as it would be split.
+
+    lesions: with *group*, *image_id*, *official_fold* and *excluded*. It is asked once, when the groups are known, lest
+    each fold of a study fails by itself.
+    """
+    lesions = lesions[(lesions["excluded"] == "") & lesions["official_fold"].notna()]
+    split = lesions[lesions.groupby("group")["official_fold"].transform("nunique") > 1]
+    if len(split):
+        groups = [
+            ", ".join(f'"{image}" (fold {fold})' for image, fold in zip(group["image_id"], group["official_fold"]))
+            for _, group in split.groupby("group")
+        ]
+        raise InputError(
+            f"{', '.join(split['database'].unique())} has {len(groups)} patients or near-duplicate groups in several "
+            f"official folds: {'; '.join(groups[:20])}{f'; and {len(groups) - 20} more' if len(groups) > 20 else ''}; "
+            "list the images of all folds but one, by these names, in the source's exclusions, or leave out "
+            "official_folds"
+        )
 
 
 def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSet]:

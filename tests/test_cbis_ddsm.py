@@ -184,6 +184,7 @@ def test_a_mask_of_another_size_is_rescaled_and_the_log_says_so(small, caplog):
     assert boxes(lesions)[f"db/{lesion_id(first)}"] == (10, 20, 30, 45)
     assert "masks rescaled to the size of their films: Mass-Training_P_00001_LEFT_CC_1" in caplog.text
     assert [lesion.excluded for lesion in lesions] == ["", "", "mask and film differ in shape", "", ""]
+    assert [lesion.remark for lesion in lesions] == ["mask rescaled to the size of its film", *[""] * 4]
 
 
 def test_what_is_not_downloaded_is_excluded_with_that_reason(small):
@@ -288,6 +289,21 @@ def test_bad_kaggle_tables_are_refused(kaggle):
         read(kaggle)
 
 
+def test_the_copy_on_kaggle_without_its_table_of_headers_is_refused(kaggle):
+    table = kaggle / "csv/dicom_info.csv"
+    table.rename(kaggle / "dicom_info.csv")
+    assert len(read(kaggle)) == 5  # the tables may lie in the root, and so may this one
+    (kaggle / "dicom_info.csv").unlink()
+    with pytest.raises(InputError, match=r"holds the folder jpeg of the copy on Kaggle but not its csv/dicom_info"):
+        read(kaggle)
+
+
+def test_films_may_be_listed_as_one_patients(small, tmp_path):
+    rows = ["image,patient", f"{film_id(FINDINGS[0])},P_00001", f"{film_id(FINDINGS[3])},P_00001"]
+    (tmp_path / "patients.csv").write_text("\n".join(rows))
+    assert [x.patient_id for x in read(small, patients=str(tmp_path / "patients.csv"))] == ["P_00001"] * 4 + ["P_00016"]
+
+
 def change(root, name, old, new):
     text = (root / NAMES[name]).read_text()
     assert old in text
@@ -301,6 +317,14 @@ def no_table(root):
 def repeated(root):
     path = root / NAMES["Mass-Test"]
     path.write_text(path.read_text() + "\n".join(path.read_text().splitlines()[1:]))
+
+
+def semicolons(root):
+    path = root / NAMES["Mass-Test"]
+    with open(path, newline="") as file:
+        table = list(csv.reader(file))
+    with open(path, "w", newline="") as file:
+        csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL).writerows(table)
 
 
 def other_pathology(root):
@@ -359,6 +383,7 @@ def two_films(root):
 
 FAULTS = {
     no_table: r"holds no mass_case_description_test_set\.csv: put the tables",
+    semicolons: r"test_set\.csv separates its columns by semicolons: save it anew as CSV in UTF-8, with commas",
     repeated: r"test_set\.csv, line 5 repeats line 3",
     other_pathology: r'train_set\.csv, line 3: pathology is "MALIGN", not benign or',
     other_side: r'line 3: left or right breast is "LFT"',

@@ -1,5 +1,6 @@
 """What is said of curation: counts that add up, pictures that show what they should, a card that hides nothing."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -61,7 +62,8 @@ def rois(images):
     columns = ["lesion_id", "database", "image", "pathology", "excluded", "group", "view", "age", "birads"]
     table = pd.DataFrame(rows, columns=columns)
     table["image"] = images["image"].to_numpy()[table["image"]]
-    return table.assign(patient_id="", x0=10, y0=10, x1=50, y1=30, scale=56 / 128, padded=0.0)
+    measured = {"scale": 56 / 128, "padded": 0.0, "moved": 0.0, "beyond": 0.0, "marks": 0.001}
+    return table.assign(patient_id="", x0=10, y0=10, x1=50, y1=30, **measured, window_low=3, window_high=200)
 
 
 @pytest.fixture
@@ -273,6 +275,29 @@ def test_a_data_card_says_what_is_not_known(facts):
         assert part in said, part
 
 
+def test_a_data_card_says_what_tells_the_classes_apart_without_the_lesion(facts, tmp_path):
+    few = datacard.describe(facts)["nuisances"]
+    assert (few["rois"], few["patients"], few["all"]) == (4, 3, None)
+    assert ("padding", "share of ROIs that are padded", "0", "0", "–") in few["rows"]
+    rois = pd.concat(
+        [
+            facts.rois.assign(group=facts.rois["group"] + str(n), lesion_id=facts.rois["lesion_id"] + str(n))
+            for n in range(9)
+        ]
+    )
+    malignant = rois["pathology"] == "malignant"
+    many = dataclasses.replace(facts, rois=rois.assign(padded=np.where(malignant, 0.2, 0.0)))
+    found = datacard.describe(many)["nuisances"]
+    assert ("padding", "share of ROIs that are padded", "0", "1.00", "1.000") in found["rows"]
+    assert found["all"].startswith("1.000")
+    datacard.write(many, tmp_path / "card.html")
+    page = (tmp_path / "card.html").read_text()
+    assert "callipers, text or the like" in page
+    assert "36 ROIs of 27 patients or groups" in page
+    datacard.write(facts, tmp_path / "few.html")
+    assert "Too few patients" in (tmp_path / "few.html").read_text()
+
+
 def test_a_data_card_stands_alone(facts, tmp_path):
     facts.config["sources"]["a"] = {"reader": "busi", "modality": "ultrasound", "phantoms": {}}
     facts.rois.loc[4, "excluded"] = "exclusion list: <b>axilla</b>"
@@ -296,8 +321,16 @@ def test_films_that_show_no_mass_are_counted():
     assert len(films) + len(reading.normals) == len(list(real("mini-mias").rglob("*.pgm")))
 
 
+def test_the_card_says_on_what_files_a_reader_was_tried(facts):
+    said = " ".join(datacard.describe(facts)["unknown"])
+    assert f"How far a is read rightly: it was tried on {DECLARATIONS['busi']['tried']}" in said
+
+
 def test_readers_that_may_be_cited_are_declared():
+    page = (ROOT / "docs/databases.md").read_text()
     for name in set(READERS) - {"rois", "table"}:
+        assert f"`{name}`" in page
+        assert " ".join(DECLARATIONS[name]["tried"].split()) in " ".join(page.split())
         first = DECLARATIONS[name]["citation"].split(" et al.")[0]
         assert first.split(". ")[-1] in READERS[name].__doc__, name
 

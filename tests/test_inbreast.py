@@ -86,6 +86,31 @@ def test_masses_are_boxes_of_their_contours(small):
     assert {x.age for x in reading.lesions} == {""}
 
 
+@pytest.mark.parametrize(("number", "birads"), [("20586908", "2"), ("20586934", "4a"), ("22613650", "3")])
+@pytest.mark.parametrize("missing", ["file", "contours"])
+def test_a_finding_without_contours_is_not_normal_and_is_told(small, caplog, number, birads, missing):
+    """Only an image of BI-RADS 1 needs no contours."""
+    before = read(small)
+    path = small / f"AllXML/{number}.xml"
+    if missing == "file":
+        path.unlink()
+    else:
+        write_contours(path, [])
+    reading = read(small)
+    assert reading.normals == before.normals
+    assert number not in "".join(x.image for x in reading.lesions)
+    what = f"BI-RADS {birads} but no {'file in AllXML' if missing == 'file' else 'contours'}"
+    assert reading.passed_over[dicom(small, number)] == what
+    assert "1 images have findings that no contour shows, and are passed over; if AllXML is not complete" in caplog.text
+    assert f"{number} ({what})" in caplog.text
+
+
+def test_the_category_of_an_image_without_contours_is_checked_too(small):
+    change(small, "22613702;4;1", "22613702;4;none")
+    with pytest.raises(InputError, match=r'INbreast\.csv, line 6: Bi-Rads is "none", not 0 or 1'):
+        read(small)
+
+
 def test_the_folder_of_the_release_is_found(small, tmp_path_factory):
     above = tmp_path_factory.mktemp("above")
     small.rename(above / "INbreast Release 1.0")
@@ -205,7 +230,7 @@ def no_mass(root):
 FAULTS = {
     no_table: r"INbreast\.csv does not exist",
     excel: r"holds no INbreast\.csv: save INbreast\.xls as that, with semicolons",
-    commas: r"INbreast\.csv has no column File Name",
+    commas: r"INbreast\.csv separates its columns by commas: save it anew as CSV in UTF-8, with semicolons",
     no_column: r"INbreast\.csv has no column Bi-Rads",
     no_category: r'INbreast\.csv, line 3: Bi-Rads is "4d", not 0 or 1',
     twice: r'INbreast\.csv, line 4 repeats File Name "20586908" of line 2',

@@ -1,6 +1,8 @@
 """Several databases in one modality: patients stay apart and whole, and official folds are kept or refused."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -162,7 +164,7 @@ def test_official_folds_that_split_a_patient_are_refused(bus_bra):
     path = bus_bra / "5-fold-cv.csv"
     path.write_text(path.read_text().replace("bus_0003-r,malignant,1", "bus_0003-r,malignant,2"))
     with pytest.raises(
-        InputError, match=r"1 patients or .* lie in several official folds: bra/bus_0003-l, bra/bus_0003-r"
+        InputError, match=r'official folds: "Images/bus_0003-l\.png" \(fold 0\), "Images/bus_0003-r\.png" \(fold 1\)'
     ):
         assign_parts(official(bus_bra), folds=5, fold=0, seed=0)
 
@@ -173,13 +175,26 @@ def test_official_folds_that_split_near_duplicates_are_refused_until_one_is_excl
     lesions = official(bus_bra)
     assert (lesions["excluded"] == "").all()
     with pytest.raises(
-        InputError, match="bus_0001-l, bra/bus_0001-r, bra/bus_0019-l, bra/bus_0019-r; exclude the images"
+        InputError, match=r'"Images/bus_0019-r\.png" \(fold 4\); list the images .*, by these names, in the source'
     ):
         assign_parts(lesions, folds=5, fold=0, seed=0)
     save_csv([["image", "reason"], ["Images/bus_0019-l.png", "as bus_0001-l"]], bus_bra / "exclusions.csv")
     lesions = official(bus_bra, exclusions=str(bus_bra / "exclusions.csv"))
     parts = assign_parts(lesions[lesions["excluded"] == ""], folds=5, fold=0, seed=0)
     assert len(parts) == 39
+
+
+def test_a_split_group_is_told_once_and_not_by_each_fold(bus_bra, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    (bus_bra / "Images/bus_0019-l.png").write_bytes((bus_bra / "Images/bus_0001-l.png").read_bytes())
+    source = settings("bus_bra", bus_bra, official_folds=5)
+    (folder / "study.yaml").write_text(yaml.safe_dump({"sources": {"bra": source}, "databases": ["bra"]}))
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder]
+    command += [*(f"results/ultrasound/fold{fold}/partition.csv" for fold in range(5)), "--cores", "1", "--keep-going"]
+    run = subprocess.run([*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    said = [log for log in (folder / "logs").rglob("*.log") if "in several official folds" in log.read_text()]
+    assert said == [folder / "logs/crop_rois/ultrasound.log"]
 
 
 def test_a_database_without_official_folds_is_not_pooled_with_them(bus_bra, two):

@@ -3,12 +3,25 @@
 import numpy as np
 import pandas as pd
 import pytest
-from databases_for_tests import phantom_lesions
+from databases_for_tests import phantom_lesions, real
 from PIL import Image
 from skimage import filters
 
+from mammosynth.databases.pixels import read_image
 from mammosynth.errors import InputError
-from mammosynth.rois import apply_window, crop_image, crop_rois, cut, find_window, place_square, resize, threshold_li
+from mammosynth.rois import (
+    MEASURED,
+    apply_window,
+    crop_image,
+    crop_rois,
+    cut,
+    find_window,
+    moved,
+    place_square,
+    resize,
+    share_beyond,
+    threshold_li,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +33,7 @@ from mammosynth.rois import apply_window, crop_image, crop_rois, cut, find_windo
         ((190, 85, 200, 100), 0.2, (179, 79, 200, 100)),
         ((60, 10, 160, 90), 0.2, (40, -20, 180, 120)),  # higher than the image: the image in its middle
         ((-10, 40, 11, 61), 0.2, (0, 36, 29, 65)),  # a circle across the border
-        ((0, 0, 200, 100), 0.2, (0, -50, 200, 150)),  # ready-made: no margin
+        ((0, 0, 200, 100), 0.0, (0, -50, 200, 150)),
     ],
 )
 def test_squares(box, margin, square):
@@ -38,18 +51,42 @@ def test_a_square_holds_its_box_wherever_it_fits():
         assert c - a == d - b
 
 
-def test_padding_is_measured():
+def test_beyond_the_image_is_black_and_nothing_twice():
     image = np.arange(1, 51, dtype=np.float32).reshape(5, 10)
-    patch, padded = cut(image, (0, -2, 10, 8), "constant")
+    patch = cut(image, (0, -2, 10, 8))
     assert patch.shape == (10, 10)
-    assert padded == pytest.approx(0.5)
+    assert np.array_equal(patch[2:7], image)
     assert not patch[:2].any()
     assert not patch[7:].any()
-    mirrored, padded = cut(image, (0, -2, 10, 8), "reflect")
-    assert padded == pytest.approx(0.5)
-    assert np.array_equal(mirrored[1], image[1])
-    assert np.array_equal(mirrored[0], image[2])
-    assert cut(image, (2, 1, 5, 4), "constant")[1] == 0
+    assert np.array_equal(cut(image, (2, 1, 5, 4)), image[1:4, 2:5])
+
+
+def test_an_roi_shows_each_place_of_its_image_once(tmp_path):
+    """A wide scan with bright text at its upper border; the lesion's square is higher than the scan."""
+    image = np.random.default_rng(0).integers(60, 100, (200, 300), dtype=np.uint8)
+    image[:10] = 250
+    Image.fromarray(image).save(tmp_path / "a.png")
+    ((roi, values),) = crop_image(tmp_path / "a.png", "ultrasound", [(20, 0, 240, 190)], 128, 0.2)
+    assert dict(zip(MEASURED, values))["padded"] == pytest.approx(1 - 200 * 300 / 308**2)
+    beyond = 54 * 128 / 308  # rows of the ROI above the scan, and below it
+    assert not roi[: int(beyond) - 2].any()
+    assert not roi[int(128 - beyond) + 3 :].any()
+    assert (roi > 240).any(axis=1).sum() == pytest.approx(10 * 128 / 308, abs=2)
+
+
+def test_a_move_is_measured():
+    assert moved((36, 21, 64, 49), (40, 30, 60, 40)) == 0
+    assert moved((36, 21, 64, 49), (40, 30, 60, 41)) == 0  # half a pixel
+    assert moved((0, 0, 28, 28), (0, 0, 20, 20)) == pytest.approx(4 / 28)
+    assert moved((0, 36, 29, 65), (-10, 40, 11, 61)) == pytest.approx(14 / 29)
+
+
+def test_a_circle_that_crosses_the_border_counts():
+    assert share_beyond((0, 0, 20, 20), (100, 200)) == 0
+    assert share_beyond((-10, 40, 10, 60), (100, 200)) == pytest.approx(0.5)
+    assert share_beyond((190, 90, 210, 110), (100, 200)) == pytest.approx(0.75)
+    assert share_beyond((200, 100, 210, 110), (100, 200)) == 1
+    assert share_beyond((-10, 0, 210, 100), (100, 200)) == pytest.approx(1 / 11)
 
 
 def test_a_window_is_that_of_the_tissue():
@@ -65,6 +102,39 @@ def test_a_window_is_that_of_the_tissue():
     assert low == pytest.approx(20, abs=1)
     assert high == pytest.approx(199, abs=1)
     assert apply_window(np.array([0, 20, 110, 200, 250]), 20, 200) == pytest.approx([0, 0, 127.5, 255, 255])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("white", ["border", "strip", "label"])
+def test_what_is_white_about_a_breast_does_not_set_the_window(dtype, white):
+    """A border on all sides that the breast touches, a strip beside it that is lit unevenly, a label in the air."""
+    top = np.iinfo(dtype).max
+    rng = np.random.default_rng(0)
+    film = np.full((400, 300), 0.02)
+    film[60:340, :180] = rng.uniform(0.3, 0.6, (280, 180))
+    if white == "border":
+        film[:12] = film[-12:] = 1
+        film[:, :12] = film[:, -12:] = 1
+    elif white == "strip":
+        film[:, 250:] = np.linspace(0.9, 1, 50)
+    else:
+        film[20:50, 220:280] = 0.97
+    film = (film * top).astype(dtype)
+    low, high = find_window(film, "mammography")
+    assert low / top == pytest.approx(0.3, abs=0.01)
+    assert high / top == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_film_that_is_all_white_has_a_window_too():
+    assert find_window(np.full((50, 50), 255, dtype=np.uint8), "mammography") == (0, 255)
+
+
+@pytest.mark.parametrize(("film", "tissue"), [("mdb132", 225), ("mdb274", 195), ("mdb252", 185)])
+def test_real_films_with_white_borders_and_labels_are_windowed_by_their_tissue(film, tissue):
+    """A strip of a sixth of the film, a frame that is broken in places, a label."""
+    low, high = find_window(read_image(real("mini-mias") / f"all-mias/{film}.pgm"), "mammography")
+    assert low < 60
+    assert high < tissue
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -120,10 +190,8 @@ def test_an_roi_is_its_windowed_patch_resized(tmp_path, dtype):
     coarse = np.random.default_rng(0).uniform(0, top, (40, 40)).astype(np.float32)
     image = np.clip(resize(coarse, 640), 0, top).astype(dtype)  # its darkest and brightest lie beyond the window
     Image.fromarray(image).save(tmp_path / "a.png")
-    (roi, (scale, padded, low, high)), *_ = crop_image(
-        tmp_path / "a.png", "ultrasound", [(70, 50, 520, 500)], 128, 0, 1
-    )
-    assert (scale, padded) == (450 / 128, 0)
+    ((roi, (*measured, low, high)),) = crop_image(tmp_path / "a.png", "ultrasound", [(70, 50, 520, 500)], 128, 0)
+    assert measured == [450 / 128, 0, 0, 0, 0]
     patch = apply_window(image[50:500, 70:520], low, high)
     assert (patch == 0).any()
     assert (patch == 255).any()
@@ -163,7 +231,19 @@ def test_rois_and_what_is_recorded(lesions):
     assert table["scale"][1] == pytest.approx(140 / 128)
     assert table["padded"][3] == pytest.approx(1 - 200 * 300 / 308**2)
     assert table["padded"][:2].tolist() == [0, 0]
-    assert table.loc[[2, 4], ["scale", "padded", "window_low", "window_high"]].isna().all(axis=None)
+    assert table["moved"][0] == table["beyond"][0] == 0
+    assert table["moved"][1] == pytest.approx(35 / 140)  # rows from −35
+    assert table.loc[[2, 4], [*MEASURED]].isna().all(axis=None)
+
+
+def test_what_is_padded_beyond_the_limit_is_excluded(lesions):
+    lesions.loc[2, ["x0", "y0", "x1", "y1"]] = [0, 60, 20, 80]
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16, max_padded=0.3)
+    assert list(images.ids) == ["x/a", "x/b", "x/c"]
+    assert table["excluded"][3] == "ROI padded to more than 0.3"
+    assert table.loc[3, [*MEASURED]].isna().all()
+    images, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16, max_padded=0.4)
+    assert "x/d" in images.ids
 
 
 def test_the_box_lands_where_it_should(lesions):
@@ -188,7 +268,30 @@ def test_a_ready_made_roi_is_left_as_it_is(tmp_path, lesions):
     lesions.loc[0, ["image", "x0", "y0", "x1", "y1"]] = [str(tmp_path / "ready.png"), 0, 0, 128, 128]
     images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
     assert np.array_equal(images.images[0], pixels)
-    assert table.loc[0, ["scale", "padded", "window_low", "window_high"]].tolist() == [1, 0, 0, 255]
+    assert table.loc[0, [*MEASURED]].tolist() == [1, 0, 0, 0, 0, 0, 255]
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_image_with_smaller_boxes_is_not_ready_made(tmp_path, order, dtype):
+    """Whichever lesion is named first, both get their margin and the window of the image's tissue."""
+    pixels = np.random.default_rng(0).integers(90, 140, (128, 128)).astype(dtype)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    boxes = [(0, 0, 128, 128), (40, 40, 80, 80)]
+    found = crop_image(tmp_path / "a.png", "ultrasound", [boxes[i] for i in order], 128, 0.2)
+    (_, whole), (_, part) = (found[i] for i in order)
+    whole, part = (dict(zip(MEASURED, values)) for values in (whole, part))
+    assert (whole["scale"], part["scale"]) == (179 / 128, 56 / 128)
+    assert whole["padded"] == pytest.approx(1 - (128 / 179) ** 2)
+    for measured in (whole, part):
+        assert (measured["window_low"], measured["window_high"]) == (90, 139)
+
+
+def test_a_ready_made_roi_of_several_lesions_is_one(tmp_path):
+    pixels = np.random.default_rng(0).integers(90, 140, (128, 128), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = crop_image(tmp_path / "a.png", "ultrasound", [(0, 0, 128, 128)] * 2, 128, 0.2)
+    assert all(np.array_equal(roi, pixels) for roi, _ in found)
 
 
 def test_sixteen_bits_are_windowed(tmp_path, lesions):

@@ -116,7 +116,7 @@ def test_whole_numbers_may_have_a_point(folder):
     ("row", "message"),
     [
         (",m.png,,,,,benign,P,", "line 3 has no image: fill it in"),
-        ("a.png,m.png,,,,,,P,", 'line 3: pathology is "", not benign or malignant or normal'),
+        ("a.png,m.png,,,,,,P,", "line 3 has no pathology: fill it in, or remove the row"),
         ("a.png,m.png,,,,,cancer,P,", 'line 3: pathology is "cancer", not benign'),
         ("a.png,m.png,,,,,benign,,", "line 3 has no patient: .* write the image's name there"),
         ("a.png,,,,,,benign,P,", "line 3 has neither mask nor box: give a mask, or x0, y0, x1 and y1"),
@@ -156,7 +156,9 @@ def test_each_mistake_is_named_by_its_line(folder, row, message):
     [
         ("image,mask,pathology", "has no column patient: its first line must name image, pathology, patient"),
         ("picture,mask,pathology,patient", 'has no column image: .* and is "picture,mask,pathology,patient"'),
-        ("image;mask;pathology;patient", "has no column image, pathology, patient: .* separated by ','"),
+        ("image;mask;pathology;patient", "separates its columns by semicolons: save it anew as CSV in UTF-8, with"),
+        ('"image";"mask";"pathology";"patient"', "separates its columns by semicolons"),
+        ("image\tmask\tpathology\tpatient", "separates its columns by tabs: save it anew"),
         ("image,pathology,patient", "has no column mask, nor x0, y0, x1, y1"),
         ("image,mask,pathology,patient,mask", 'has two columns "mask"'),
     ],

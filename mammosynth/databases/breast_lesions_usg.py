@@ -13,6 +13,7 @@ analysis", Scientific Data 11:148 (2024), doi 10.7937/9WKK-Q141.
 import re
 from pathlib import Path
 
+from mammosynth.databases.files import walk
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
 from mammosynth.databases.pixels import masks_box
 from mammosynth.databases.rows import Row, read_excel, unique
@@ -22,10 +23,11 @@ from mammosynth.imageset import CLASSES
 TABLE = "BrEaST-Lesions-USG-clinical-data"
 COLUMNS = ("CaseID", "Image_filename", "Mask_tumor_filename", "Classification")
 
-# As for BUSI, where it was measured: these images were not at hand.
+# As for BUSI, where it was measured.
 NEAR_DUPLICATES = 32
 
-_OTHER = re.compile(r"_other\d*$")
+_NAME = re.compile(r"case.*\.png$", re.IGNORECASE)
+_OTHER = re.compile(r"_other\d*$", re.IGNORECASE)
 
 
 def read(source: Source) -> Reading:
@@ -37,10 +39,10 @@ def read(source: Source) -> Reading:
     table = _find_table(source)
     folder = _find_folder(source)
     problems = Problems()
-    rows = unique(unique(read_excel(table, COLUMNS), "CaseID", problems), "Image_filename", problems)
+    rows = unique(unique(read_excel(table, COLUMNS, ("Age", "BIRADS")), "CaseID", problems), "Image_filename", problems)
     named = {name for row in rows for column in COLUMNS[1:3] for name in _names(row, column)}
     with problems.gathered():
-        source.refuse_unknown(source.exclusions, {row["Image_filename"] for row in rows}, "the exclusion list")
+        source.check_lists(row["Image_filename"] for row in rows)
     with problems.gathered():
         images = [path for path in list_images(folder) if not _OTHER.search(path.stem)]
         refuse_unnamed(folder, images, named, table.name)
@@ -64,7 +66,7 @@ def _find_table(source: Source) -> Path:
 
 
 def _find_folder(source: Source) -> Path:
-    folders = sorted({path.parent for path in source.root.rglob("case*.png")})
+    folders = sorted({path.parent for path in walk(source.root) if _NAME.match(path.name)})
     if len(folders) != 1:
         found = ", ".join(map(str, folders)) or "no folder"
         raise InputError(
@@ -77,7 +79,7 @@ def _find_folder(source: Source) -> Path:
 def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
     """Add a row's lesion, or its image if that is normal."""
     name = row["Image_filename"]
-    excluded = source.exclusions.get(name, "")
+    excluded = source.excluded(name)
     image = folder / row.place(folder, name)
     pathology = row.choice("Classification", (*CLASSES, "normal"))
     masks = [folder / row.place(folder, mask) for mask in _names(row, "Mask_tumor_filename")]
@@ -97,6 +99,7 @@ def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
             database=source.name,
             modality=source.modality,
             image=str(image),
+            image_id=name,
             mask=";".join(map(str, masks)),
             **dict(zip(("x0", "y0", "x1", "y1"), (None,) * 4 if excluded else masks_box(image, masks))),
             pathology=pathology,

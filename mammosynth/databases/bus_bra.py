@@ -3,20 +3,27 @@
 Layout: ``bus_data.csv``, ``Images/bus_0001-l.png`` with its mask ``Masks/mask_0001-l.png``, and so on, and the official
 folds in ``5-fold-cv.csv`` and ``10-fold-cv.csv``. The root is the folder that holds these, or the folder that holds it
 as ``BUSBRA``.
-Label rule: Pathology of the image's row in bus_data.csv (1,268 benign, 607 malignant; all biopsied). A row's BBOX
-([x, y, width, height], in the manner of MATLAB) must be the box of its mask within 2 pixels, else the lesion is
-excluded: row and mask do not belong together. View: Side, as the database says it.
-BI-RADS: BIRADS (2 to 5).
-Patients: Case (1,064). Folds: with ``official_folds: 5`` (or 10) in the source's settings each lesion carries the fold,
-from 0 up, that kFold of the database's own file gives it, and `mammosynth.partition` keeps to it.
+Label rule: Pathology of the image's row in bus_data.csv (1,268 benign, 607 malignant; all biopsied). View: Side, as the
+database says it. BI-RADS: BIRADS (2 to 5).
+Boxes are those of the masks. BBOX of the row, [x, y, width, height], is the same a pixel further up and left; where it
+is more than 2 pixels off, as in bus_0845-s, where the mask is right, the lesion has that remark and the log says so. If
+such a mask lies where BBOX of another such row is, the two files are swapped, and the lesions are excluded.
+Patients: Case (1,064). Cases 341 and 356 show one lesion, the latter with callipers, and lie in different official
+folds: ``resources/exclusions/bus_bra.csv`` leaves out 356.
+Folds: with ``official_folds: 5`` (or 10) in the source's settings each lesion carries the fold, from 0 up, that kFold
+of the database's own file gives it, and `mammosynth.partition` keeps to it.
 Licence: CC BY 4.0, to be cited: W. Gómez-Flores, M. J. Gregorio-Calas and W. C. de Albuquerque Pereira, "BUS-BRA: A
 breast ultrasound dataset for assessing computer-aided diagnosis systems", Medical Physics 51(4):3110-3123 (2024).
 """
 
+import logging
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.patients import Patients
 from mammosynth.databases.pixels import Box, masks_box
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
@@ -26,9 +33,12 @@ FOLDER = "BUSBRA"
 TABLE = "bus_data.csv"
 IMAGES, MASKS = "Images", "Masks"
 SUFFIX = ".png"
-TOLERANCE = 2  # pixels: whether the makers count from 0 or 1, and whether a box ends on or after its last pixel
+TOLERANCE = 2  # pixels, of each edge
+ELSEWHERE = f"BBOX of {TABLE} is elsewhere: the mask is used"
 
-# As for BUSI, where it was measured: BUS-BRA was not at hand.
+log = logging.getLogger(__name__)
+
+# As for BUSI, where it was measured.
 NEAR_DUPLICATES = 32
 
 _BBOX = re.compile(r"\[\s*" + r"[\s,]\s*".join([r"(-?\d{1,6}(?:\.\d+)?)"] * 4) + r"\s*\]", re.ASCII)
@@ -47,10 +57,10 @@ def read(source: Source) -> Reading:
             f"{folder} holds no {TABLE}: point root of {source.name} at the folder that holds it, {IMAGES} and {MASKS}"
         )
     problems = Problems()
-    rows = unique(read_csv(folder / TABLE, ("ID", "Case", "Pathology", "Side", "BBOX")), "ID", problems)
+    rows = unique(read_csv(folder / TABLE, ("ID", "Case", "Pathology", "Side", "BBOX"), ["BIRADS"]), "ID", problems)
     keys = {name for row in rows for name in (_image(row), _mask(row))}
     with problems.gathered():
-        source.refuse_unknown(source.exclusions, {_image(row) for row in rows}, "the exclusion list")
+        source.check_lists(map(_image, rows))
     for images in (IMAGES, MASKS):
         with problems.gathered():
             refuse_unnamed(folder, list_images(folder / images), keys, TABLE)
@@ -58,28 +68,53 @@ def read(source: Source) -> Reading:
     with problems.gathered():
         folds = _read_folds(folder, rows, source)
     reading = Reading([])
+    declared: dict[str, Box] = {}
     for row in rows:
         with problems.gathered():
-            reading.lesions.append(_lesion(row, folder, source, folds))
+            reading.lesions.append(_lesion(row, folder, source, folds, reading.patients))
+            declared[reading.lesions[-1].lesion_id] = _bbox(row)
     problems.refuse()
+    reading.lesions = compare_boxes(reading.lesions, declared)
     return reading
 
 
-def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int]) -> Lesion:
-    excluded = source.exclusions.get(_image(row), "")
+def compare_boxes(lesions: list[Lesion], declared: dict[str, Box]) -> list[Lesion]:
+    """Lesions, with a remark on those whose masks are not where BBOX is; those whose masks are swapped are excluded.
+
+    declared: the boxes of BBOX by lesion_id.
+    """
+    apart = {
+        lesion.lesion_id: _box(lesion)
+        for lesion in lesions
+        if not lesion.excluded and not _agree(_box(lesion), declared[lesion.lesion_id])
+    }
+    checked = []
+    for lesion in lesions:
+        box = apart.get(lesion.lesion_id)
+        if box and (others := [other for other in apart if _agree(box, declared[other])]):
+            lesion = replace(lesion, excluded=f"its mask is where BBOX of {others[0]} is")
+        elif box:
+            log.warning("%s: its mask is at %s, and %s", lesion.lesion_id, box, ELSEWHERE)
+            lesion = replace(lesion, remark=ELSEWHERE)
+        checked.append(lesion)
+    return checked
+
+
+def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int], patients: Patients) -> Lesion:
+    excluded = source.excluded(_image(row))
     image, mask = (folder / row.place(folder, name) for name in (_image(row), _mask(row)))
-    pathology, patient, declared = row.choice("Pathology", CLASSES), row.text("Case"), _bbox(row)
+    pathology, patient = row.choice("Pathology", CLASSES), patients.name(row.text("Case"), row)
     box = (None,) * 4
     if not excluded:
-        box = masks_box(row.file(folder, _image(row)), [row.file(folder, _mask(row))])
-        if any(abs(a - b) > TOLERANCE for a, b in zip(box, declared)):
-            excluded = f"its mask is not where BBOX of {TABLE} is"
+        image, mask = row.file(folder, _image(row)), row.file(folder, _mask(row))
+        box = masks_box(image, [mask])
     return Lesion(
         lesion_id=f"{source.name}/{row['ID']}",
         patient_id=patient,
         database=source.name,
         modality=source.modality,
         image=str(image),
+        image_id=_image(row),
         mask=str(mask),
         **dict(zip(("x0", "y0", "x1", "y1"), box)),
         pathology=pathology,
@@ -88,6 +123,14 @@ def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int]) -> Le
         official_fold=folds.get(row["ID"]),
         excluded=excluded,
     )
+
+
+def _box(lesion: Lesion) -> Box:
+    return lesion.x0, lesion.y0, lesion.x1, lesion.y1
+
+
+def _agree(box: Sequence[int], other: Sequence[int]) -> bool:
+    return all(abs(a - b) <= TOLERANCE for a, b in zip(box, other))
 
 
 def _image(row: Row) -> str:

@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from mammosynth.databases.files import list_files
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_sidecar, refuse_other_images
 from mammosynth.databases.pixels import masks_box
 from mammosynth.errors import InputError
@@ -46,7 +47,7 @@ def read(source: Source) -> Reading:
             f"point root of {source.name} at the folder that holds {', '.join(LABELS)} or {FOLDER}"
         )
     keys = {path.relative_to(folder).as_posix() for path in images}
-    source.refuse_unknown(source.exclusions, keys, "the exclusion list")
+    source.check_lists(keys)
     patients = _read_patients(source, keys)
     problems = Problems()
     reading = Reading([])
@@ -55,7 +56,7 @@ def read(source: Source) -> Reading:
             raise InputError(f"{masks[stem][0]} is a mask for no image: add {stem.name}{SUFFIX}, or remove the mask")
     for image in images:
         key = image.relative_to(folder).as_posix()
-        excluded = source.exclusions.get(key, "")
+        excluded = source.excluded(key)
         if image.parent.name == "normal":
             if not excluded:
                 reading.normals.append(image)
@@ -70,6 +71,7 @@ def read(source: Source) -> Reading:
                     database=source.name,
                     modality=source.modality,
                     image=str(image),
+                    image_id=key,
                     mask=";".join(map(str, of_image)),
                     **dict(zip(("x0", "y0", "x1", "y1"), box)),
                     pathology=image.parent.name,
@@ -85,7 +87,7 @@ def _list_files(folder: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
     images, masks = {}, defaultdict(list)
     problems = Problems()
     for label in LABELS:
-        paths = sorted((folder / label).glob("*"))
+        paths = list_files(folder / label) if (folder / label).is_dir() else []
         with problems.gathered():
             refuse_other_images(paths, [SUFFIX])
         for path in paths:
@@ -114,7 +116,7 @@ def _read_patients(source: Source, keys: set[str]) -> dict[str, str]:
     path = source.root / PATIENTS
     if not path.is_file():
         return {}
-    patients = read_sidecar(path, ("image", "patient_id"))
+    patients = {image: row["patient_id"] for image, row in read_sidecar(path, ("image", "patient_id")).items()}
     source.refuse_unknown(patients, keys, str(path))
     if missing := sorted(key for key in keys if not patients.get(key)):
         raise InputError(

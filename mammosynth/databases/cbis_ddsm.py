@@ -17,7 +17,7 @@ A film or mask that is not there, as in a download that has not ended, excludes 
 film of the chosen abnormalities is there at all, the crops are taken as ready-made ROIs.
 
 Patients: patient_id, across all tables. The official parts are not used: 18 patients of calc-train are in mass-test,
-and 13 of calc-test in mass-train. Exclusion lists name films or lesions by their PatientID.
+and 13 of calc-test in mass-train. Exclusion lists name films or lesions by their PatientID, lists of patients films.
 Checked on the four tables and five of the crops; films, masks and the Kaggle copy were not at hand.
 Licence: CC BY 3.0; cite R. S. Lee et al., "A curated mammography data set for use in computer-aided detection and
 diagnosis research", Scientific Data 4:170177 (2017), and doi:10.7937/K9/TCIA.2016.7O02S9CY.
@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mammosynth.databases.files import walk
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
 from mammosynth.databases.pixels import DICOM_SUFFIXES, bounding_box, read_header, read_image, read_marks, read_size
 from mammosynth.databases.rows import Row, read_csv
@@ -54,7 +55,7 @@ COLUMNS = (
     *LESION_PATHS,
 )  # fmt: skip
 PATHOLOGY = {"benign": "benign", "benign_without_callback": "benign", "malignant": "malignant"}
-KAGGLE = "csv/dicom_info.csv"
+KAGGLE, JPEGS = "csv/dicom_info.csv", "jpeg"
 HEADER = ("PatientID", "SeriesInstanceUID", "SeriesDescription")
 CROP, MASK = "cropped images", "ROI mask images"  # what SeriesDescription says
 SHAPE = 0.02  # by which the ratios of width to height of a film and its mask may differ
@@ -106,13 +107,9 @@ def read(source: Source) -> Reading:
     """
     kinds = source.settings.get("abnormalities", ["mass"])
     findings = [finding for kind in kinds for finding in _read_findings(source, kind)]
-    source.refuse_unknown(
-        source.exclusions,
-        {name for finding in findings for name in (finding.film, finding.lesion)},
-        "the exclusion list",
-    )
+    source.check_lists((finding.film for finding in findings), (finding.lesion for finding in findings))
     words = tuple(TABLES[kind][0] for kind in kinds)
-    listed = _list_jpegs(source.root) if (source.root / KAGGLE).is_file() else _list_dicoms(source.root)
+    listed = _list_files(source.root)
     files, mistaken = _join(listed, findings, words)
     if not files:
         raise InputError(
@@ -124,7 +121,7 @@ def read(source: Source) -> Reading:
     reading = Reading([])
     rescaled: list[str] = []
     for finding in findings:
-        excluded = source.exclusions.get(finding.lesion) or source.exclusions.get(finding.film, "")
+        excluded = source.excluded(finding.lesion) or source.excluded(finding.film)
         if not excluded and {finding.film, finding.lesion} & mistaken:
             excluded = "PatientID and SeriesInstanceUID name different lesions"
         with problems.gathered():
@@ -148,6 +145,7 @@ def _lesion(source: Source, finding: Finding, place: dict) -> Lesion:
         patient_id=finding.row["patient_id"],
         database=source.name,
         modality=source.modality,
+        image_id=finding.film,
         **{"image": finding.film, "mask": "", "x0": None, "y0": None, "x1": None, "y1": None} | place,
         pathology=finding.pathology,
         view=finding.view,
@@ -182,6 +180,20 @@ def _read_table(source: Source, name: str) -> list[Row]:
     return read_csv(path, COLUMNS)
 
 
+def _list_files(root: Path) -> list[File]:
+    """The images that are there: those of the copy on Kaggle, by its table, or else DICOM files, by their headers."""
+    headers = next((path for path in (root / KAGGLE, root / Path(KAGGLE).name) if path.is_file()), None)
+    if headers is not None:
+        return _list_jpegs(root, headers)
+    found = _list_dicoms(root)
+    if not found and (root / JPEGS).is_dir():
+        raise InputError(
+            f"{root} holds the folder {JPEGS} of the copy on Kaggle but not its {KAGGLE}, which says what each image "
+            "is: add that table"
+        )
+    return found
+
+
 def _parse(row: Row, prefix: str) -> Finding:
     side = row.choice("left or right breast", ("left", "right")).upper()
     view = row.choice("image view", ("cc", "mlo")).upper()
@@ -198,7 +210,7 @@ def _list_dicoms(root: Path) -> list[File]:
     """Every DICOM file below the root, by its header."""
     problems = Problems()
     files = []
-    for path in track(sorted(root.rglob("*")), "read headers"):
+    for path in track(list(walk(root)), "read headers"):
         if path.suffix.lower() in DICOM_SUFFIXES:
             with problems.gathered():
                 files.append(File(path, *read_header(path, HEADER)))
@@ -206,13 +218,13 @@ def _list_dicoms(root: Path) -> list[File]:
     return files
 
 
-def _list_jpegs(root: Path) -> list[File]:
+def _list_jpegs(root: Path, headers: Path) -> list[File]:
     """The images of the copy on Kaggle that are there, by the headers that its table keeps."""
     problems = Problems()
     files = {}
-    for row in read_csv(root / KAGGLE, ("image_path", *HEADER)):
+    for row in read_csv(headers, ("image_path", *HEADER)):
         with problems.gathered():
-            name = row.place(root, "/".join(["jpeg", *row.text("image_path").split("/")[-2:]]))
+            name = row.place(root, "/".join([JPEGS, *row.text("image_path").split("/")[-2:]]))
             if name in files:
                 raise InputError(f"{row} names {name} a second time: keep one of the rows")
             files[name] = File(root / name, *(row[column] for column in HEADER))
@@ -272,6 +284,7 @@ def _on_film(files: dict[str, list[File]], finding: Finding, rescaled: list[str]
             return place | {"mask": str(mask.path), "excluded": "mask and film differ in shape"}
         marked = np.asarray(Image.fromarray(marked).resize(size, Image.Resampling.NEAREST))
         rescaled.append(finding.lesion)
+        place["remark"] = "mask rescaled to the size of its film"
     box = dict(zip(("x0", "y0", "x1", "y1"), bounding_box(marked)))
     return place | {"mask": str(mask.path), **box}
 

@@ -9,8 +9,9 @@ Label rule: the BI-RADS category of the image (Bi-Rads), as biopsies are not pub
 benign and 4 to 6 as malignant; *birads* in the source's settings says it otherwise, and a category that is in neither
 of its lists is excluded (``{benign: [2], malignant: [4b, 4c, 5, 6]}`` leaves out the doubtful 3, 4 and 4a). Read are
 the contours named Mass; the log counts the others (calcifications, spiculated regions, distortions, asymmetries). The
-box is that of the contour. An image without any contour shows no lesion; one with others alone is
-passed over.
+box is that of the contour. An image of category 1 without any contour shows no lesion; one of another category without
+contours, or without its file of them, shows a finding that is not said where, and is passed over as one with other
+contours alone is; the log names such images.
 Patients: the second part of the DICOM file's name, the same in all images of a patient.
 Licence: on request, for research; cite I. C. Moreira et al., "INbreast: toward a full-field digital mammographic
 database", Academic Radiology 19(2):236-248 (2012).
@@ -26,7 +27,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from mammosynth.databases.files import list_files
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
+from mammosynth.databases.patients import says_nothing
 from mammosynth.databases.pixels import Box, read_size
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
@@ -38,6 +41,7 @@ FOLDER = "INbreast Release 1.0"
 TABLE, IMAGES, CONTOURS = "INbreast.csv", "AllDICOMs", "AllXML"
 CATEGORIES = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
 BIRADS = {"benign": ["1", "2", "3"], "malignant": ["4", "4a", "4b", "4c", "5", "6"]}
+NORMAL = "1"  # the category of an image without any finding
 MASS = "mass"
 
 # Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass.
@@ -67,31 +71,41 @@ def read(source: Source) -> Reading:
     problems = Problems()
     images = _list_images(folder, problems)
     rows = {row["File Name"]: row for row in unique(_read_table(folder), "File Name", problems)}
-    source.refuse_unknown(
-        source.exclusions, {path.relative_to(folder).as_posix() for path in images.values()}, "the exclusion list"
-    )
-    files = {path.stem: path for path in sorted((folder / CONTOURS).glob("*")) if path.suffix.lower() == ".xml"}
+    source.check_lists(path.relative_to(folder).as_posix() for path in images.values())
+    of_contours = list_files(folder / CONTOURS) if (folder / CONTOURS).is_dir() else []
+    files = {path.stem: path for path in of_contours if path.suffix.lower() == ".xml"}
     for number in sorted(set(images) | set(rows) | set(files)):
         with problems.gathered():
             _refuse_gap(number, images, rows, files)
     problems.refuse()
     reading = Reading([])
     names: Counter[str] = Counter()
+    unmarked: list[str] = []
     for number, path in images.items():
         with problems.gathered():
             contours = read_contours(files[number]) if number in files else []
             names.update(name for name, _ in contours)
             masses = [points for name, points in contours if name.strip().lower() == MASS]
-            if not masses and path.relative_to(folder).as_posix() not in source.exclusions:
+            if not masses and not source.excluded(path.relative_to(folder).as_posix()):
+                category = rows[number].choice("Bi-Rads", CATEGORIES)
                 if contours:
                     reading.passed_over[path] = f"no mass but {', '.join(sorted({name for name, _ in contours}))}"
-                else:
+                elif category == NORMAL:
                     reading.normals.append(path)
+                else:
+                    missing = "no contours" if number in files else f"no file in {CONTOURS}"
+                    reading.passed_over[path] = f"BI-RADS {category} but {missing}"
+                    unmarked.append(f"{number} ({reading.passed_over[path]})")
             for count, points in enumerate(masses, start=1):
                 reading.lesions.append(_lesion(source, folder, path, count, points, rows[number], pathologies))
     problems.refuse()
     if not reading.lesions:
         raise InputError(f"{folder / CONTOURS} holds no contour named Mass: unpack it beside {IMAGES}")
+    if unmarked:
+        log.warning(
+            "%s: %d images have findings that no contour shows, and are passed over; if %s is not complete, unpack it "
+            "again: %s", source.name, len(unmarked), CONTOURS, ", ".join(unmarked),
+        )  # fmt: skip
     log.info("%s: contours by name: %s", source.name, ", ".join(f"{name} {n}" for name, n in names.most_common()))
     return reading
 
@@ -131,7 +145,8 @@ def _lesion(
 ) -> Lesion:
     name = _NAME.fullmatch(path.name)
     category = row.choice("Bi-Rads", CATEGORIES)
-    excluded = source.exclusions.get(path.relative_to(folder).as_posix(), "")
+    image_id = path.relative_to(folder).as_posix()
+    excluded = source.excluded(image_id)
     box = None
     if not excluded:
         if category not in pathologies:
@@ -146,12 +161,13 @@ def _lesion(
         database=source.name,
         modality=source.modality,
         image=str(path),
+        image_id=image_id,
         mask="",
         **dict(zip(("x0", "y0", "x1", "y1"), box or (None,) * 4)),
         pathology=pathologies.get(category, ""),
         view=f"{name['side']} {_VIEWS.get(name['view'], name['view'])}",
         excluded=excluded,
-        age=row["Patient age"] if row["Patient age"].isdecimal() else "",
+        age="" if says_nothing(row["Patient age"]) else row["Patient age"],  # "removed" in the published table
         birads=category,
     )
 
@@ -175,12 +191,10 @@ def _read_mapping(source: Source) -> dict[str, str]:
 def _list_images(folder: Path, problems: Problems) -> dict[str, Path]:
     """The DICOM files by their number."""
     images: dict[str, Path] = {}
-    for path in sorted((folder / IMAGES).iterdir()):
+    for path in list_files(folder / IMAGES):
         name = _NAME.fullmatch(path.name)
         with problems.gathered():
             if name is None:
-                if path.name.startswith("."):  # such as .DS_Store, which the archive was made with
-                    continue
                 raise InputError(
                     f"{path} is not named as INbreast names its files, such as "
                     "20586908_6c613a14b80a8591_MG_R_CC_ANON.dcm: give it its name again, or take it out of the folder"
@@ -194,7 +208,7 @@ def _list_images(folder: Path, problems: Problems) -> dict[str, Path]:
 def _read_table(folder: Path) -> list[Row]:
     if not (folder / TABLE).is_file() and (others := sorted(folder.glob("INbreast.xls*"))):
         raise InputError(f"{folder} holds no {TABLE}: save {others[0].name} as that, with semicolons and in UTF-8")
-    return read_csv(folder / TABLE, ("File Name", "Bi-Rads"), delimiter=";")
+    return read_csv(folder / TABLE, ("File Name", "Bi-Rads"), ("Patient age",), delimiter=";")
 
 
 def _refuse_gap(number: str, images: dict[str, Path], rows: dict[str, Row], files: dict[str, Path]) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from mammosynth.databases.files import fold, list_files, refuse_alike
+from mammosynth.databases.patients import Patients
 from mammosynth.databases.pixels import read_size
-from mammosynth.databases.rows import read_csv
+from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.errors import Problems as Problems
 
@@ -28,9 +30,10 @@ class Lesion:
 
     The box is in pixels of the image, half-open, row 0 at the top; it may cross the image's border (mini-MIAS circles
     do), and is None where the database gives none. *mask* holds the paths of the lesion's masks, joined by ``;``.
-    *excluded* is the reason why the lesion cannot be used, or empty. *age* (years) and *birads* are the database's
-    words. *official_fold*, from 0 up, is the fold that the database's makers put its patient into, where the source
-    asks for theirs.
+    *image_id* is what lists of exclusions and of patients call its image. *excluded* is the reason why the lesion
+    cannot be used, or empty; *remark* is what a person should know of one that can. *age* (years) and *birads* are the
+    database's words. *official_fold*, from 0 up, is the fold that the database's makers put its patient into, where the
+    source asks for theirs.
     """
 
     lesion_id: str
@@ -38,6 +41,7 @@ class Lesion:
     database: str
     modality: str
     image: str
+    image_id: str
     mask: str
     x0: int | None
     y0: int | None
@@ -49,6 +53,7 @@ class Lesion:
     age: str = ""
     birads: str = ""
     official_fold: int | None = None
+    remark: str = ""
 
 
 @dataclass
@@ -56,11 +61,13 @@ class Reading:
     """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both).
 
     *passed_over* has the images that show something else, with what that is: they are counted and not opened.
+    *patients* names them: by row, where a reader asks it, and by image for all others.
     """
 
     lesions: list[Lesion]
     normals: list[Path] = field(default_factory=list)
     passed_over: dict[Path, str] = field(default_factory=dict)
+    patients: Patients = field(default_factory=Patients)
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,51 @@ class Source:
 
     @cached_property
     def exclusions(self) -> dict[str, str]:
-        """Why an image is not to be used, by its path below the database's folder; such an image is never opened."""
-        if not self.settings.get("exclusions"):
-            return {}
-        path = expand(self.settings["exclusions"], f"sources: {self.name}: exclusions")
+        """Why an image is not to be used, by its image_id; such an image is never opened."""
         return {
-            image: f"exclusion list: {reason or 'no reason given'}"
-            for image, reason in read_sidecar(path, ("image", "reason")).items()
+            image: f"exclusion list: {row['reason'] or 'no reason given'}"
+            for image, row in self._read_list("exclusions", "reason").items()
         }
 
+    @cached_property
+    def patients(self) -> dict[str, Row]:
+        """The rows, with their column *patient*, of the source's list of patients, by image_id."""
+        return self._read_list("patients", "patient")
+
+    def _read_list(self, setting: str, column: str) -> dict[str, Row]:
+        if not self.settings.get(setting):
+            return {}
+        path = expand(self.settings[setting], f"sources: {self.name}: {setting}")
+        return read_sidecar(path, ("image", column))
+
+    def read_lists(self) -> None:
+        """Read the lists of exclusions and of patients, which are kept. Raises InputError, one for both."""
+        problems = Problems()
+        with problems.gathered():
+            self.exclusions  # noqa: B018
+        with problems.gathered():
+            self.patients  # noqa: B018
+        problems.refuse()
+
+    def excluded(self, image_id: str) -> str:
+        """Why an image is not to be used; "" if it may be."""
+        return self.exclusions.get(compose(image_id), "")
+
+    def check_lists(self, images: Iterable[str], lesions: Iterable[str] = ()) -> None:
+        """Raise InputError if the lists of exclusions and patients name what the database lacks.
+
+        images: all its image_ids; lesions: other names that exclusions may use.
+        """
+        images, problems = set(images), Problems()
+        with problems.gathered():
+            self.refuse_unknown(self.exclusions, images.union(lesions), "the exclusion list")
+        with problems.gathered():
+            self.refuse_unknown(self.patients, images, "the list of patients")
+        problems.refuse()
+
     def refuse_unknown(self, listed: dict[str, str], known: set[str], what: str) -> None:
-        """Raise InputError if *listed*, an exclusion list or sidecar, names an image that the database lacks."""
-        if unknown := sorted(set(listed) - known):
+        """Raise InputError if *listed*, a list or sidecar, names an image that the database lacks."""
+        if unknown := sorted(set(listed) - set(map(compose, known))):
             example = f', such as "{min(known)}"' if known else ""
             raise InputError(
                 f'{what} of {self.name} names "{unknown[0]}"'
@@ -111,18 +151,27 @@ def expand(path: str, key: str) -> Path:
     return Path(os.path.expandvars(path)).expanduser()
 
 
-def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, str]:
-    """A two-column CSV, such as ``image,patient_id``, as a dictionary.
+def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, Row]:
+    """The rows of a CSV by their first column, such as image, with its accents composed.
 
-    Raises InputError as `read_csv` does, and if an image is named twice.
+    Raises InputError as `read_csv` does, and, one for all rows, if an image is named twice.
     """
-    key, value = columns
-    found: dict[str, str] = {}
+    key = columns[0]
+    found: dict[str, Row] = {}
+    problems = Problems()
     for row in read_csv(path, columns):
-        if row.text(key) in found:
-            raise InputError(f'{path} names "{row[key]}" twice (line {row.number}): keep one of the rows')
-        found[row[key]] = row[value]
+        with problems.gathered():
+            name = compose(row.text(key))
+            if name in found:
+                raise InputError(f'{path} names "{name}" twice (line {row.number}): keep one of the rows')
+            found[name] = row
+    problems.refuse()
     return found
+
+
+def compose(name: str) -> str:
+    """A name with its accents composed: as lists and files may write it in either way."""
+    return unicodedata.normalize("NFC", name)
 
 
 def refuse_other_images(paths: Iterable[Path], read: Iterable[str]) -> None:
@@ -146,14 +195,13 @@ def _holds_image(path: Path) -> bool:
 
 
 def refuse_unnamed(folder: Path, images: Iterable[Path], named: Iterable[str], table: str) -> None:
-    """Raise InputError if some of *images*, files below *folder*, are not *named* by their table.
+    """Raise InputError if some of *images*, files below *folder*, are not *named* by their table, or two share a name.
 
-    named: paths below *folder*, with slashes.
+    named: paths below *folder*, with slashes, in any spelling.
     """
-    known = {unicodedata.normalize("NFC", name) for name in named}
-    unknown = [
-        path for path in images if unicodedata.normalize("NFC", path.relative_to(folder).as_posix()) not in known
-    ]
+    images, known = list(images), set(map(fold, named))
+    refuse_alike(images)
+    unknown = [path for path in images if fold(path.relative_to(folder).as_posix()) not in known]
     if unknown:
         raise InputError(
             f"{min(unknown)}"
@@ -164,6 +212,4 @@ def refuse_unnamed(folder: Path, images: Iterable[Path], named: Iterable[str], t
 
 def list_images(folder: Path) -> list[Path]:
     """The files of a folder that are named as images, in order. Raises InputError if there is no such folder."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} does not exist: add the folder, or mend root in the config")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return [path for path in list_files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]

@@ -18,12 +18,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from mammosynth.databases.files import list_files, refuse_alike
 from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source
 from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 
 FOLDER = "all-mias"
 INFO = "Info.txt"
+SUFFIX = ".pgm"
 SIDE = 1024
 MASSES = ("CIRC", "SPIC", "MISC")
 OTHERS = {"CALC": "calcification", "ARCH": "architectural distortion", "ASYM": "asymmetry"}
@@ -62,7 +64,9 @@ def read(source: Source) -> Reading:
     if not (folder / INFO).is_file():
         raise InputError(f"{folder} holds no {INFO}: point root of {source.name} at the folder of {INFO} and mdb*.pgm")
     rows = parse_info(folder / INFO)
-    films = {path.name: path for path in sorted(folder.glob("*.pgm"))}
+    found = [path for path in list_files(folder) if path.suffix.lower() == SUFFIX]
+    refuse_alike(found)
+    films = {path.name.lower(): path for path in found}
     if not films:
         raise InputError(f"{folder} holds no film such as mdb001.pgm: unpack the films beside {INFO}")
     problems = Problems()
@@ -70,7 +74,7 @@ def read(source: Source) -> Reading:
         with problems.gathered():
             raise InputError(f"{films[name]} has no row in {INFO}: add one, or take the film out of the folder")
     with problems.gathered():
-        source.refuse_unknown(source.exclusions, {f"{row.film}.pgm" for row in rows}, "the exclusion list")
+        source.check_lists(f"{row.film}.pgm" for row in rows)
     reading = Reading([], [films[f"{row.film}.pgm"] for row in rows if not row.kind and f"{row.film}.pgm" in films])
     with_mass = {row.film for row in rows if row.kind in MASSES}
     reading.passed_over = {
@@ -83,8 +87,8 @@ def read(source: Source) -> Reading:
         if row.kind not in MASSES:
             continue
         count[row.film] += 1
-        path = folder / f"{row.film}.pgm"
-        excluded = source.exclusions.get(path.name, "")
+        path = films.get(f"{row.film}.pgm", folder / f"{row.film}.pgm")
+        excluded = source.excluded(f"{row.film}.pgm")
         with problems.gathered():
             if not excluded:
                 _check_film(path)
@@ -95,6 +99,7 @@ def read(source: Source) -> Reading:
                     database=source.name,
                     modality=source.modality,
                     image=str(path),
+                    image_id=f"{row.film}.pgm",
                     mask="",
                     **dict(zip(("x0", "y0", "x1", "y1"), circle_box(*row.circle) if row.circle else (None,) * 4)),
                     pathology=PATHOLOGY[row.severity],

@@ -11,6 +11,7 @@ Licence and citation: those of the images' makers.
 import re
 from pathlib import Path
 
+from mammosynth.databases.files import is_leftover, list_files
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, refuse_other_images
 from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
@@ -39,12 +40,12 @@ def read(source: Source) -> Reading:
         )
     paths = [path for label in CLASSES for path in files[label]]
     keys = {path.relative_to(source.root).as_posix() for path in paths}
-    source.refuse_unknown(source.exclusions, keys, "the exclusion list")
+    source.check_lists(keys)
     problems = Problems()
     lesions: dict[str, Lesion] = {}
     for path in paths:
         key = path.relative_to(source.root)
-        excluded = source.exclusions.get(key.as_posix(), "")
+        excluded = source.excluded(key.as_posix())
         with problems.gathered():
             lesion_id = f"{source.name}/{key.with_suffix('').as_posix()}"
             if lesion_id in lesions:
@@ -56,6 +57,7 @@ def read(source: Source) -> Reading:
                 database=source.name,
                 modality=source.modality,
                 image=str(path),
+                image_id=key.as_posix(),
                 mask="",
                 x0=None if excluded else 0,
                 y0=None if excluded else 0,
@@ -72,7 +74,8 @@ def _find(source: Source, label: str) -> dict[Path, None]:
     """The images of a class in order; a dictionary, for it is asked for membership."""
     pattern = source.settings[label]
     folders = [folder for folder in sorted(source.root.glob(pattern)) if folder.is_dir()]
-    paths = [path for folder in folders for path in sorted(folder.iterdir())]
+    folders = [folder for folder in folders if not any(map(is_leftover, _parts(folder, source.root)))]
+    paths = [path for folder in folders for path in list_files(folder)]
     refuse_other_images(paths, SUFFIXES)
     found = {path: None for path in paths if path.suffix.lower() in SUFFIXES}
     if not found:
@@ -80,6 +83,11 @@ def _find(source: Source, label: str) -> dict[Path, None]:
             f'{source.root} holds no {label} image in a folder like "{pattern}": mend root or {label} of {source.name}'
         )
     return found
+
+
+def _parts(folder: Path, root: Path) -> list[Path]:
+    """A folder and those above it, up to the root."""
+    return [folder, *folder.parents][: len(folder.parts) - len(root.parts)]
 
 
 def _compile(source: Source) -> re.Pattern | None:

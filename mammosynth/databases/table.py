@@ -17,7 +17,9 @@ import logging
 from collections import Counter
 from pathlib import Path
 
+from mammosynth.databases.files import find
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
+from mammosynth.databases.patients import Patients, spell
 from mammosynth.databases.pixels import Box, masks_box, read_orientation, read_size
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
@@ -48,7 +50,7 @@ def read(source: Source) -> Reading:
             f"{source.root} holds no {TABLE}: write one with columns {', '.join(COLUMNS)} and mask, "
             f"or point root of {source.name} at the folder that holds it"
         )
-    rows = read_csv(table, COLUMNS)
+    rows = read_csv(table, COLUMNS, ("mask", *BOX, "view", "age", "birads"))
     if not rows:
         raise InputError(f"{table} has no row but the first: add one a lesion")
     if not any(column in rows[0].cells for column in ("mask", "x0")):
@@ -56,9 +58,9 @@ def read(source: Source) -> Reading:
     problems, placed = Problems(), []
     for row in rows:
         with problems.gathered():
-            placed.append((row.place(source.root, row.text("image")), row))
+            placed.append((_key(row, source.root), row))
     with problems.gathered():
-        source.refuse_unknown(source.exclusions, {key for key, _ in placed}, "the exclusion list")
+        source.check_lists(key for key, _ in placed)
     first: dict[str, Row] = {}
     seen: dict[tuple, Row] = {}
     count: Counter = Counter()
@@ -73,10 +75,17 @@ def read(source: Source) -> Reading:
     return reading
 
 
+def _key(row: Row, root: Path) -> str:
+    """Where a row's image lies below the root, in the spelling of the file if it is there, so that one file is one."""
+    place = row.place(root, row.text("image"))
+    found = find(root, place)
+    return found.relative_to(root).as_posix() if found else place
+
+
 def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -> None:
     """Add a row's lesion, or its image if that is normal."""
-    excluded = source.exclusions.get(key, "")
-    pathology, patient = row.choice("pathology", (*CLASSES, "normal")), _patient(row)
+    excluded = source.excluded(key)
+    pathology, patient = row.choice("pathology", (*CLASSES, "normal")), _patient(row, reading.patients)
     names = [name for part in row["mask"].split(";") if (name := part.strip())]
     masks = [source.root / row.place(source.root, name) for name in names]
     _refuse_suffixes(row, [key], IMAGES)
@@ -100,6 +109,7 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
             database=source.name,
             modality=source.modality,
             image=str(image),
+            image_id=key,
             mask=";".join(map(str, masks)),
             **dict(zip(BOX, box)),
             pathology=pathology,
@@ -111,13 +121,13 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
     )
 
 
-def _patient(row: Row) -> str:
+def _patient(row: Row, patients: Patients) -> str:
     if not row["patient"]:
         raise InputError(
             f"{row} has no patient: fill it in, for patients are what is split; where each image is of another "
             "patient, write the image's name there"
         )
-    return row["patient"]
+    return patients.name(row["patient"], row)
 
 
 def _box(row: Row, image: Path) -> Box:
@@ -154,7 +164,7 @@ def _refuse_suffixes(row: Row, names: list[str], suffixes: tuple[str, ...]) -> N
 
 def _refuse_contradictions(row: Row, first: Row) -> None:
     """Raise InputError if a row and the first one of its image give different patients, or one says normal."""
-    if row["patient"] != first["patient"]:
+    if spell(row["patient"]) != spell(first["patient"]):
         raise InputError(
             f'{row} gives patient "{row["patient"]}" to an image that line {first.number} gives to '
             f'"{first["patient"]}": mend one of them'

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from mammosynth import __version__, study
+from mammosynth import __version__, nuisances, study
 from mammosynth.curation import near_duplicate_bits
 from mammosynth.report import conclusions
 from mammosynth.report.curation import find_groups, in_conflict
 from mammosynth.report.names import NAMES_OF_PARTS
 from mammosynth.report.page import environment
+from mammosynth.report.tables import NONE, decimals, number, with_interval
 
 OWN = "not known here: that of the images' makers"
 PHANTOM = {"title": "phantoms", "licence": "made by mammosynth, free of terms", "citation": "none: no clinical data"}
@@ -54,6 +55,7 @@ def describe(facts: Facts) -> dict[str, Any]:
         "folds": facts.config["partition"]["folds"],
         "fold": facts.fold,
         "characteristics": facts.characteristics.rename(columns=NAMES_OF_PARTS),
+        "nuisances": _nuisances(facts.rois[facts.rois["excluded"] == ""]),
         "unknown": unknown(facts),
     }
 
@@ -84,6 +86,27 @@ def _exclusions(rois: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"database": database, "reason": reason, "lesions": int(n)} for (database, reason), n in counts.items()]
 
 
+def _nuisances(rois: pd.DataFrame) -> dict[str, Any]:
+    """What tells the classes of the ROIs used apart without the lesion: class by class, and as AUROC."""
+    judged = {
+        row.nuisance: with_interval(*(decimals(value) for value in (row.auroc, row.low, row.high)))
+        for row in nuisances.judge(rois).itertuples()
+    }
+    compared = nuisances.compare(rois)
+    first = ~compared["nuisance"].duplicated()
+    return {
+        "rois": len(rois),
+        "patients": rois["group"].nunique(),
+        "rows": [
+            (row.nuisance, row.what, number(row.benign), number(row.malignant), judged.get(row.nuisance, NONE))
+            if named
+            else ("", row.what, number(row.benign), number(row.malignant), "")
+            for row, named in zip(compared.itertuples(), first)
+        ],
+        "all": judged.get(nuisances.ALL),
+    }
+
+
 def unknown(facts: Facts) -> list[str]:
     """What the databases do not tell, and what was not looked for: sentences."""
     lesions = facts.rois[facts.rois["excluded"] == ""]
@@ -99,6 +122,11 @@ def unknown(facts: Facts) -> list[str]:
         if len(without):
             some = f" for {len(without)} of {len(lesions)} ROIs" if len(without) < len(lesions) else ""
             sentences.append(f"{what}: not read{some} ({_names(without)})")
+    for name in study.sources_of(facts.config, facts.modality):
+        settings = facts.config["sources"][name]
+        if "phantoms" not in settings and settings["reader"] in facts.declarations:
+            tried = facts.declarations[settings["reader"]]["tried"]
+            sentences.append(f"How far {name} is read rightly: it was tried on {tried}")
     unsearched = [
         name
         for name in study.sources_of(facts.config, facts.modality)

@@ -63,7 +63,8 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{min(decimals, 6)}f}".replace("-", "−")
 
 
-def _with_interval(value: str, low: str, high: str) -> str:
+def with_interval(value: str, low: str, high: str) -> str:
+    """``value [low, high]`` of texts; the value alone where it has no interval."""
     return value if NONE in (low, high) else f"{value} [{low}, {high}]"
 
 
@@ -71,7 +72,7 @@ def quality_cell(row: pd.Series) -> str:
     """``value [low, high]`` of one run, ``value ± sd`` of several."""
     if row["runs"] > 1 and not pd.isna(row["sd"]):
         return f"{number(row['value'])} ± {number(row['sd'], 2)}"
-    return _with_interval(*(number(row[column]) for column in ("value", "low", "high")))
+    return with_interval(*(number(row[column]) for column in ("value", "low", "high")))
 
 
 def _sizes(cells: pd.DataFrame) -> str:
@@ -158,7 +159,7 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
         def cell(measure: str, show, prefix: str = "", of=of, **options) -> str:
             columns = (prefix or "value", f"{prefix}_low".strip("_"), f"{prefix}_high".strip("_"))
-            return _with_interval(*(show(of.loc[measure, column], **options) for column in columns))
+            return with_interval(*(show(of.loc[measure, column], **options) for column in columns))
 
         auroc = of.loc["AUROC"]
         row = {"modality": modality, "database": database, "mix": name_of_mix(mix)}

@@ -1,6 +1,5 @@
 """Names and helper functions that the rules share."""
 
-import os
 from pathlib import Path
 
 import yaml
@@ -15,14 +14,12 @@ try:
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
     DOWNLOADS = databases.expand(config["downloads"], "downloads")
+    for source in config["databases"]:
+        config["sources"][source] |= databases.find_lists(
+            source, config["sources"][source], workflow.basedir
+        )
 except InputError as error:
     raise WorkflowError(str(error))
-
-# A list of exclusions lies in the working directory, or is one of those that come with the workflow.
-for source in config["sources"].values():
-    if "exclusions" in source and not Path(os.path.expandvars(source["exclusions"])).exists():
-        if (shipped := Path(workflow.basedir, source["exclusions"])).exists():
-            source["exclusions"] = str(shipped)
 
 MODALITIES = study.modalities(config)
 GANS, MIXES = config["gans"], config["mixes"]

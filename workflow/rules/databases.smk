@@ -33,7 +33,7 @@ rule download_database:
         declaration=lambda wildcards: {
             key: value
             for key, value in DATABASES[wildcards.database].items()
-            if key not in ("licence", "citation")
+            if key not in ("licence", "citation", "tried")
         },
     script:
         "../scripts/download_database.py"
@@ -73,10 +73,11 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "phantoms" in config["sources"][source]
         ],
-        exclusions=lambda wildcards: [
-            os.path.expandvars(config["sources"][source]["exclusions"])
+        lists=lambda wildcards: [
+            config["sources"][source][setting]
             for source in sources_of(wildcards.modality)
-            if "exclusions" in config["sources"][source]
+            for setting in databases.LISTS
+            if config["sources"][source].get(setting)
         ],
     output:
         lesions="results/{modality}/lesions.csv",

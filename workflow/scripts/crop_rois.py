@@ -2,6 +2,7 @@
 
 from mammosynth.curation import join_alike, load_lesions, save_lesions
 from mammosynth.job import started
+from mammosynth.partition import refuse_split_groups
 from mammosynth.rois import crop_rois
 
 if __name__ == "__main__":
@@ -9,5 +10,6 @@ if __name__ == "__main__":
         lesions = load_lesions(snakemake.input[0])
         images, table = crop_rois(lesions, **snakemake.params.rois, threads=snakemake.threads)
         images, table = join_alike(images, table, snakemake.params.searched)
+        refuse_split_groups(table)
         images.save(snakemake.output.images)
         save_lesions(table, snakemake.output.table)
