@@ -46,7 +46,8 @@ def crop_rois(
 
     lesions: as `mammosynth.curation.read_lesions` gives them. margin: context on each side, as a share of the box's
     longer side; a box that is the whole image (a ready-made ROI) gets none. min_side: source pixels that the side of
-    an ROI must have, else its lesion is excluded; so is that of which a greater share than max_padded is padded.
+    an ROI must have, else its lesion is excluded; so is that of which a greater share than max_padded is padded, and
+    that whose box has no pixel of the image.
     The table has, besides the lesions' columns, *scale* (source pixels per ROI pixel), *padded* (share of the ROI
     beyond the image), *moved* (how far the ROI's centre lies from the box's, as a share of the ROI's side), *beyond*
     (share of the box beyond the image), *marks* (in ultrasound, `mammosynth.nuisances.share_of_marks`), *window_low*
@@ -70,10 +71,12 @@ def crop_rois(
         with problems.gathered():
             found = crop_image(Path(image), modality, [boxes[row] for row in rows], size, margin)
             for row, cropped in zip(rows, found):
-                scale, padded, *_ = cropped[1]
-                if round(scale * size) < min_side:
+                of_roi = dict(zip(MEASURED, cropped[1]))
+                if of_roi["beyond"] == 1:
+                    excluded[row] = "lesion lies beyond its image"
+                elif round(of_roi["scale"] * size) < min_side:
                     excluded[row] = f"ROI side below {min_side} source pixels"
-                elif padded > max_padded:
+                elif of_roi["padded"] > max_padded:
                     excluded[row] = f"ROI padded to more than {max_padded:g}"
                 else:
                     rois[row], measured[row] = cropped

@@ -246,6 +246,15 @@ def test_what_is_padded_beyond_the_limit_is_excluded(lesions):
     assert "x/d" in images.ids
 
 
+def test_a_lesion_beyond_its_image_is_excluded(lesions):
+    """Moved inside, its square would show another place."""
+    for row, box in ((2, [300, 50, 340, 90]), (3, [-50, -50, 0, 0])):
+        lesions.loc[row, ["x0", "y0", "x1", "y1"]] = box
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert list(images.ids) == ["x/a", "x/b"]
+    assert list(table["excluded"][2:4]) == ["lesion lies beyond its image"] * 2
+
+
 def test_the_box_lands_where_it_should(lesions):
     images, _ = crop_rois(lesions, size=128, margin=0.2, min_side=16)
     bright = images.images[0] > 200
