@@ -73,9 +73,11 @@ def rank_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation of each pair of measures over the generators of a modality.
 
     ranks: what :func:`rank_generators` returns. A Fréchet distance and floor over it put generators in one order by
-    construction, which is no agreement: the distance is left out where the ratio is ranked. Returns a row a modality and pair of measures with ranks: rho (NaN
-    where a measure has all generators tied), p (two-sided, of all permutations of the generators, not adjusted for the
-    number of pairs) and the number of generators. No rows for fewer than ``FEWEST`` generators.
+    construction, which is no agreement: the distance is left out where the ratio is ranked.
+
+    Returns a row a modality and pair of measures with ranks: rho (NaN where a measure has all generators tied), p
+    (two-sided, of all permutations of the generators, not adjusted for the number of pairs) and the number of
+    generators. No rows for fewer than ``FEWEST`` generators.
     """
     rows = []
     for modality, of_modality in ranks.dropna(subset="rank").groupby("modality", sort=False):
