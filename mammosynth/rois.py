@@ -38,7 +38,8 @@ def crop_rois(
 
     lesions: as `mammosynth.curation.read_lesions` gives them. margin: context on each side, as a share of the box's
     longer side; a box that is the whole image (a ready-made ROI) gets none. min_side: source pixels that the side of
-    an ROI must have, else its lesion is excluded. The table has, besides the lesions' columns, *scale* (source pixels
+    an ROI must have, else its lesion is excluded; so is that of an ROI of a single grey, of which nothing can be
+    learned or measured. The table has, besides the lesions' columns, *scale* (source pixels
     per ROI pixel), *padded* (share of the ROI beyond the image), *window_low* and *window_high* (grey levels).
     Each image is opened once and no more than *threads* are held. Raises InputError, one for all files, for unreadable
     images, and if no lesion of a class is left.
@@ -61,6 +62,8 @@ def crop_rois(
             for row, cropped in zip(rows, found):
                 if cropped is None:
                     excluded[row] = f"ROI side below {min_side} source pixels"
+                elif cropped[0].min() == cropped[0].max():
+                    excluded[row] = "ROI of a single grey"
                 else:
                     rois[row], measured[row] = cropped
 

@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 from mammosynth.imageset import ImageSet
+from mammosynth.quality import fidelity, reference
 from mammosynth.quality.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
 from mammosynth.quality.fidelity import draw_sides, estimate, make_reference, units_of
-from mammosynth.quality import fidelity
 from mammosynth.quality.features import EXTRACTORS, Extractor
-from mammosynth.quality.reference import Reference
 
 DIMENSIONS, HALF = 12, 40  # features; ROIs of half of the training part
 SCALES = np.arange(1, DIMENSIONS + 1) ** -0.5
 FAR, NEAR = (1.2, 1.2), (0.0, 1.0)  # how far off a generator's mean is, and how its spread compares
-HALVINGS = 15
+HALVINGS, STUDIES = 15, 200
 MEASURES = ("FD", "KD", "precision", "recall", "density", "coverage", "floor/FD")
 
 
@@ -49,22 +48,48 @@ def truth(generator):
     return means | {"floor/FD": floor / means["FD"]}
 
 
-def labelled(count, of=None):
-    """Image sets without pixels: a benign ROI or image in every place, and beside them what malignant ones need."""
-    names = np.arange(count + 8).astype(str)
-    labels = np.repeat([0, 1], [count, 8])
-    return ImageSet(np.empty((count + 8, 0, 0)), labels, names, of)
-
-
-def study(seed, dose, generator, monkeypatch):
+def study(seed, dose, generator):
     """What a generator of *dose* · HALF images is said to be worth: by measure, value, low, high."""
     rng = np.random.default_rng([seed, int(dose * 8)])
-    train = labelled(2 * HALF, np.repeat(np.arange(HALF + 4).astype(str), 2))
-    synthetic = labelled(int(dose * HALF))
-    found = np.concatenate([patients(HALF, rng), np.zeros((8, DIMENSIONS))])
-    monkeypatch.setattr(fidelity, "features", lambda *_: found)
-    monkeypatch.setattr(fidelity, "CLASSES", ("benign", "malignant"))
-    _, reference = make_reference(train, ["toy"], {"toy": ""}, rng, "cpu", HALVINGS)
-    made = np.concatenate([synthesised(int(dose * HALF), generator, rng), np.zeros((8, DIMENSIONS))])
+    real, made = patients(HALF, rng), synthesised(int(dose * HALF), generator, rng)
+    train = image_set(len(real), np.repeat(np.arange(HALF).astype(str), 2))
+    synthetic = image_set(len(made))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity, "features", lambda *_: real)
+        _, reference = make_reference(train, ["toy"], {"toy": ""}, rng, "cpu", HALVINGS)
     sides = draw_sides("gan", synthetic, units_of("gan", synthetic, train), train, reference, rng)
     return estimate("toy", "benign", made, reference, sides)
+
+
+def image_set(count, of=None):
+    """An image set of benign ROIs without pixels."""
+    return ImageSet(np.empty((count, 0, 0)), np.zeros(count), [f"image {i}" for i in range(count)], of)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_class():
+    """Benign ROIs alone, and no FD∞: its five distances a halving would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXTRACTORS, "toy", Extractor("toy", DIMENSIONS, None))
+        patch.setattr(fidelity, "EXTRAPOLATED", 0)
+        for module in (fidelity, reference):
+            patch.setattr(module, "CLASSES", ("benign",))
+        yield
+
+
+def coverage(studies, generator, measure):
+    low, high = np.array([found[measure][1:] for found in studies]).T
+    return np.mean((low < truth(generator)[measure]) & (truth(generator)[measure] < high))
+
+
+@pytest.mark.parametrize("dose", [1, 2, 8])
+def test_intervals_hold_the_truth_as_often_as_they_say_whatever_the_dose(dose):
+    studies = [study(seed, dose, FAR) for seed in range(STUDIES)]
+    found = {measure: coverage(studies, FAR, measure) for measure in MEASURES}
+    assert all(0.92 <= share <= 0.98 for share in found.values()), found  # ± 0.015 by the number of studies
+    assert 0.93 <= np.mean([*found.values()]) <= 0.97
+    for measure in MEASURES:
+        values, low, high = np.array([one[measure] for one in studies]).T
+        assert np.mean(values) == pytest.approx(truth(FAR)[measure], abs=0.3 * np.std(values)), (
+            "of one number of images"
+        )

@@ -18,7 +18,7 @@ from mammosynth import __version__
 from mammosynth.errors import InputError
 from mammosynth.gans import gan_class
 from mammosynth.gans.checkpoint import Checkpoint, fingerprint, replacing, write
-from mammosynth.gans.choice import Best, Judge, networks_of
+from mammosynth.gans.choice import LATENTS, Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
 from mammosynth.gans.transfer import Origin, read_generator
@@ -289,7 +289,7 @@ class _Run:
             )
 
     def _synthesised(self) -> torch.Tensor:
-        return torch.from_numpy(self.gan.synthesise(SNAPSHOT_IMAGES, self.images, seed=0).images)
+        return torch.from_numpy(self.gan.synthesise(SNAPSHOT_IMAGES, self.images, LATENTS).images)
 
     def _picture(self) -> None:
         self.pictures[self.step] = self._synthesised()

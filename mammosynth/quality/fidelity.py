@@ -11,7 +11,8 @@ patients and other images of its: the chance of which patients the training part
 synthesised. It does not cover the chance of training; another training is another generator. Two halves that share
 no patient and no image give values that are independent of each other, and half their difference varies about as much
 as the mean of both does over new samples (half-sampling: McCarthy 1969, Rev. Int. Stat. Inst. 37:239). So the standard
-error is the root of the mean of its squares over the halvings, and the interval is the value ± Student's t of these.
+error is the root of the mean of its squares over the halvings, and the interval is the value ± Student's t of these
+(of a Fréchet distance, times and divided by, as its logarithm is more nearly normal).
 Half-sampling repeats no image, unlike a bootstrap, which a distance would take for want of variety.
 
 A generator may have been asked for any number of images. However many there are, those of two halves are looked at, no
@@ -21,8 +22,8 @@ leaving out one quarter of them or another (a delete-d jackknife; Shao and Wu 19
 synthesises enough.
 
 Simulated (tests/test_fidelity_intervals.py), intervals hold the truth 93 to 97 times of 100. Where a generator is as
-near as other patients, values vary little by any single image, and intervals are too wide rather than too narrow, by up
-to half. The floor has no images that it does not use, so its interval is the range over the halvings, 2.5 to 97.5 %:
+near as other patients, no single image moves a value much, and intervals are too wide rather than too narrow: by half
+for Fréchet and kernel distances and double for floor/FD. The floor has no images that it does not use, so its interval is the range over the halvings, 2.5 to 97.5 %:
 where one half of these patients lies from another, and wider than an interval of their mean. floor/FD is the ratio of
 the means, 1 being as near as other patients; its interval joins the relative errors of both, the floor's by quarters.
 
@@ -55,7 +56,7 @@ from mammosynth.quality.reference import HALVINGS, Reference, halves
 
 ALL = "all"
 EXTRAPOLATED = 10  # halvings that a generator's FD∞ is taken of, twice as many for the floor; each costs 5 distances
-BOUNDS = {"FD": (0, np.inf), "precision": (0, 1), "recall": (0, 1), "density": (0, np.inf), "coverage": (0, 1)}
+BOUNDS = {"precision": (0, 1), "recall": (0, 1), "density": (0, np.inf), "coverage": (0, 1)}
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
 Draws = dict[str, Sequence[np.ndarray]]  # by class, for each halving the positions of the images drawn
@@ -66,8 +67,8 @@ Values = dict[str, np.ndarray]  # by measure, one a halving, NaN where it was no
 class Sides:
     """What is drawn of a generator against the two halves.
 
-    first, second: against the one and the other; fewer: if a class has not enough for both, two sets for the first half
-    that each leave out a quarter of its images, and how many of these quarters' differences are one standard error.
+    first, second: against the one and the other; fewer: if a class has not enough for both, two sets for either that
+    each leave out a quarter of its images, and how many differences between the two are one standard error.
     """
 
     first: Draws
@@ -144,9 +145,10 @@ def _floor_error(pathology: str, real: np.ndarray, quarters: list[list[Draws]] |
     """
     if quarters is None:
         return np.nan
-    pair = [_each(frechet_distance, pathology, (real, one), (real, other)) for one, other in quarters]
-    error = _half_difference(*pair) / np.mean(pair)
-    return float(np.hypot(error, floor.std(ddof=1) / floor.mean() / np.sqrt(len(floor))))
+    pair = np.array([_each(frechet_distance, pathology, (real, one), (real, other)) for one, other in quarters])
+    # What the mean of both pairs varies by from halving to halving is not of the patients, who are all in it.
+    variance = np.maximum(_half_difference(*pair) ** 2 - pair.mean(0).var(ddof=1), 0) / pair.mean() ** 2
+    return float(np.sqrt(variance + floor.var(ddof=1) / len(floor) / floor.mean() ** 2))
 
 
 def measure_fidelity(
@@ -281,11 +283,10 @@ def estimate(
     errors = {measure: _half_difference(pair[0][measure], pair[1][measure]) for measure in pair[0]}
     if sides.fewer:
         *fewer, factor = sides.fewer
-        left = [_fidelity(pathology, one, (found, draws), EXTRAPOLATED) for draws in fewer]
+        left = [[_fidelity(pathology, half, (found, draws), EXTRAPOLATED) for half in (one, other)] for draws in fewer]
         for measure in errors:
-            errors[measure] = np.hypot(
-                errors[measure], 2 * factor * _half_difference(left[0][measure], left[1][measure])
-            )
+            means = [(by_one[measure] + by_other[measure]) / 2 for by_one, by_other in left]
+            errors[measure] = np.hypot(errors[measure], 2 * factor * _half_difference(*means))
     values = {measure: _mean(np.concatenate([one[measure] for one in pair])) for measure in errors}
     degrees = {measure: np.isfinite(pair[0][measure]).sum() for measure in errors}
     result = {}
@@ -293,13 +294,12 @@ def estimate(
         reach = _reach(errors[measure], degrees[measure])
         least, most = BOUNDS.get(measure, (-np.inf, np.inf))
         result[measure] = value, max(value - reach, least), min(value + reach, most)
-    floor = _floor(extractor, pathology, reference, sides)
-    ratio, error = (
-        floor / values["FD"],
-        np.hypot(errors["FD"] / values["FD"], reference.floor_errors[extractor, pathology]),
-    )
-    reach = np.exp(_reach(error, degrees["FD"]))
-    result["floor/FD"] = ratio, ratio / reach, ratio * reach
+    distance, floor = values["FD"], _floor(extractor, pathology, reference, sides)
+    error = errors["FD"] / distance if distance > 0 else np.nan
+    errors = {"FD": error, "floor/FD": np.hypot(error, reference.floor_errors[extractor, pathology])}
+    for measure, value in (("FD", distance), ("floor/FD", floor / distance)):
+        factor = np.exp(_reach(errors[measure], degrees["FD"]))
+        result[measure] = value, value / factor, value * factor
     return result
 
 

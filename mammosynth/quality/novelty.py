@@ -282,7 +282,7 @@ def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
     return (nearest.correlation > limit.correlation) | (agreed & (nearest.relative_distance < limit.relative_distance))
 
 
-def judge(copies: np.ndarray, real_copies: np.ndarray, trainings: int) -> Verdict:
+def judge(copies: np.ndarray, real_copies: np.ndarray, trainings: int = 1) -> Verdict:
     """The verdict on one training by which of its images [N], and of held-out reals [M], are near copies.
 
     trainings: how many GAN trainings the study has, each of which is judged so.

@@ -12,7 +12,7 @@ from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import Limits
 
 HALVINGS = 30  # each gives two values, one against each half
-ATTEMPTS = 20  # at each of them
+ATTEMPTS = 300  # at one of them
 LARGEST = 2500  # images of a half: a larger database costs no more
 
 
@@ -88,9 +88,8 @@ def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) 
     """
     names, patient = np.unique(train.patients, return_inverse=True)
     counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
-    split, tries = [], ATTEMPTS * halvings
-    while len(split) < halvings and tries:
-        tries -= 1
+    split, failures = [], 0
+    while len(split) < halvings and failures < ATTEMPTS:
         side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
         for p in rng.permutation(len(names)):
             uneven = [np.abs(excess + counts[p]).sum(), np.abs(excess - counts[p]).sum()]
@@ -99,6 +98,7 @@ def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) 
         of_sides = np.stack([counts[side == k].sum(0) for k in (0, 1)])
         if of_sides.min() >= 2:
             split.append(side[patient])
+        failures = 0 if of_sides.min() >= 2 else failures + 1
     if len(split) < halvings:
         label = of_sides.min(0).argmin()
         raise InputError(

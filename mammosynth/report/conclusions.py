@@ -255,7 +255,8 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
         sentences.append(
             f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of "
             "test patients; how far runs differ, training included, is the standard deviation over them, at most "
-            f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']})."
+            f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']}). No interval "
+            "and no p here takes that into account, so that a difference may be called one and be luck of training."
         )
     for modality, rows in auroc.groupby("modality", sort=False):
         if (duplicated := rows[rows["mix"] == "real@2"]).shape[0]:

@@ -112,5 +112,6 @@ rule count_parts:
         runtime=10,
     params:
         study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
+        looks=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:
         "../scripts/count_parts.py"

@@ -1,9 +1,9 @@
-"""Count ROIs and patients of each part of the whole study."""
+"""Count ROIs and patients of each part of the whole study, if all that is trained on them can be judged."""
 
 import pandas as pd
 
 from mammosynth.job import started
-from mammosynth.partition import count_parts
+from mammosynth.partition import count_parts, refuse_unjudgeable
 
 if __name__ == "__main__":
     with started(snakemake):
@@ -11,4 +11,6 @@ if __name__ == "__main__":
             pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
             for file, (modality, fold) in zip(snakemake.input.partitions, snakemake.params.study)
         ]
-        count_parts(pd.concat(tables)).to_csv(snakemake.output[0], index=False)
+        partitions = pd.concat(tables)
+        refuse_unjudgeable(partitions, snakemake.params.looks)
+        count_parts(partitions).to_csv(snakemake.output[0], index=False)
