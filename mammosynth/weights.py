@@ -19,6 +19,6 @@ def read_weights(path: str | Path, what: str, mend: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"{path}, {what}, does not exist: {mend}") from error
+        raise InputError(f"{path} does not exist, and {what} is needed: {mend}") from error
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise InputError(f"{path} is no whole file of {what}: {mend}") from error
+        raise InputError(f"{path} is not {what}, or not whole: {mend}") from error

@@ -1,5 +1,6 @@
 """Assessment as a whole: complete rows, fair halves, real images near the floor, everything else above it."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -390,6 +391,36 @@ def test_the_reference_survives_its_file(train, others, real, judged, tmp_path):
     real[1].save(tmp_path / "reference.npz")
     loaded = Reference.load(tmp_path / "reference.npz")
     pd.testing.assert_frame_equal(judge(others, train, loaded), judged)
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
+def test_a_reference_that_is_not_whole_is_named(real, share, tmp_path):
+    real[1].save(tmp_path / "reference.npz")
+    content = (tmp_path / "reference.npz").read_bytes()
+    (tmp_path / "reference.npz").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"reference\.npz is no whole reference of a fold .*: delete it and run again"):
+        Reference.load(tmp_path / "reference.npz")
+
+
+def test_a_reference_without_what_a_later_version_needs_is_refused(real, tmp_path):
+    older = replace(real[1], floor_errors={})
+    older.save(tmp_path / "reference.npz")
+    with pytest.raises(InputError, match="of another version of mammosynth"):
+        Reference.load(tmp_path / "reference.npz")
+
+
+@pytest.mark.parametrize("dose", [0.5, 1, 1.5, 2, 8])
+def test_the_number_of_images_that_are_compared_does_not_depend_on_how_many_there_are(train, real, dose):
+    many = image_set(round(22 * dose), max(10, round(10 * dose)), seed=8)
+    if dose < 1:
+        with pytest.raises(InputError, match="gan has 11 benign images, and fidelity needs 22"):
+            judge(many, train, real[1])
+        return
+    rows = judge(many, train, real[1])
+    assert (value(rows, "FD (toy)", "benign", column="n"), value(rows, "FD (toy)", column="n")) == (22, 32)
+    distance = rows[rows["measure"] == "FD (toy)"]
+    assert (distance["low"] < distance["value"]).all()
+    assert (distance["value"] < distance["high"]).all()
 
 
 def test_blocks_change_nothing(train, others, real, judged, monkeypatch):

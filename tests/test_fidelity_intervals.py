@@ -11,14 +11,14 @@ import pytest
 
 from mammosynth.imageset import ImageSet
 from mammosynth.quality import fidelity, reference
-from mammosynth.quality.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
-from mammosynth.quality.fidelity import draw_sides, estimate, make_reference, units_of
+from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.quality.features import EXTRACTORS, Extractor
+from mammosynth.quality.fidelity import draw_sides, estimate, make_reference, units_of
 
-DIMENSIONS, HALF = 12, 40  # features; ROIs of half of the training part
+DIMENSIONS, HALF = 12, 60  # features; ROIs of half of the training part
 SCALES = np.arange(1, DIMENSIONS + 1) ** -0.5
 FAR, NEAR = (1.2, 1.2), (0.0, 1.0)  # how far off a generator's mean is, and how its spread compares
-HALVINGS, STUDIES = 15, 200
+HALVINGS, STUDIES = 15, 120
 MEASURES = ("FD", "KD", "precision", "recall", "density", "coverage", "floor/FD")
 
 
@@ -86,10 +86,10 @@ def coverage(studies, generator, measure):
 def test_intervals_hold_the_truth_as_often_as_they_say_whatever_the_dose(dose):
     studies = [study(seed, dose, FAR) for seed in range(STUDIES)]
     found = {measure: coverage(studies, FAR, measure) for measure in MEASURES}
-    assert all(0.92 <= share <= 0.98 for share in found.values()), found  # ± 0.015 by the number of studies
+    assert all(0.91 <= share <= 0.99 for share in found.values()), found  # ± 0.02 by the number of studies
     assert 0.93 <= np.mean([*found.values()]) <= 0.97
     for measure in MEASURES:
-        values, low, high = np.array([one[measure] for one in studies]).T
+        values = [one[measure][0] for one in studies]
         assert np.mean(values) == pytest.approx(truth(FAR)[measure], abs=0.3 * np.std(values)), (
             "of one number of images"
         )

@@ -102,7 +102,7 @@ def build_network(architecture: str, weights: str | Path | None = None) -> nn.Mo
             raise InputError(
                 f"classifier.weights: {weights} does not exist; name a file, or null to train from scratch"
             )
-        state = read_weights(weights, "ImageNet weights (classifier.weights)", "download it again, or name another")
+        state = read_weights(weights, "a file of weights (classifier.weights)", "download it again, or name another")
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         if "conv1.weight" in state:
             state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)
@@ -243,7 +243,7 @@ def train(
 
 def read_saved(file: str | Path) -> dict[str, Any]:
     """What :func:`train` returned, from the file of it.  Raises InputError if that is damaged, or of something else."""
-    saved = read_weights(file, "a trained classifier", "delete it and run again")
+    saved = read_weights(file, "a classifier of mammosynth", "delete it and run again")
     if not isinstance(saved, dict) or not {"architecture", "state", "mean", "sd", "mix", "seed"} <= saved.keys():
         raise InputError(f"{file} is not a classifier of mammosynth: delete it and run again")
     return saved

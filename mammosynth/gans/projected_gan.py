@@ -70,7 +70,7 @@ def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> B
     from mammosynth.quality.features import folded
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(read_weights(weights, "EfficientNet-Lite0's weights", "delete it and run again"))
+    network.load_state_dict(read_weights(weights, "a file of EfficientNet-Lite0's weights", "delete it and run again"))
     network = folded(network.eval()).requires_grad_(False)
     network.to(device, dtype, memory_format=torch.channels_last)
     for module in network.modules():

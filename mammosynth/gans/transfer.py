@@ -12,7 +12,7 @@ from mammosynth.weights import read_weights
 
 def read_generator(path: Path) -> dict[str, Any]:
     """The content of a generator's file.  Raises InputError if it is none."""
-    content = read_weights(path, "a trained generator", "delete it and run again")
+    content = read_weights(path, "a generator of mammosynth", "delete it and run again")
     needed = {"settings", "fingerprint", "ids", "weights", "critics"}
     if not isinstance(content, dict) or not needed <= content.keys():
         raise InputError(f"{path} is not a generator of mammosynth: delete it and run again, or name another")

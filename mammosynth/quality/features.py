@@ -85,7 +85,7 @@ def _loaded(extractor: str, weights: Path, device: torch.device) -> Network:
         raise
     except (*DAMAGED, RuntimeError) as error:
         raise InputError(
-            f"{weights} is no whole file of {EXTRACTORS[extractor].title}'s weights: delete it and run again"
+            f"{weights} is not a file of {EXTRACTORS[extractor].title}'s weights, or not whole: delete it and run again"
         ) from error
 
 
@@ -101,7 +101,7 @@ def _efficientnet_lite0(weights: Path, device: torch.device) -> Network:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(read_weights(weights, TITLES["efficientnet_lite0"], "delete it and run again"))
+    network.load_state_dict(read_weights(weights, "a file of EfficientNet-Lite0's weights", "delete it and run again"))
     network = _without_copies(folded(network.eval())).to(device, memory_format=torch.channels_last)
     return lambda images: network.extract_features((_enlarged(images) - 127) / 128).mean((2, 3))
 
@@ -159,7 +159,7 @@ def _dinov2(weights: Path, device: torch.device) -> Network:
     import timm
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-    state = read_weights(weights, TITLES["dinov2"], "delete it and run again")
+    state = read_weights(weights, "a file of DINOv2's weights", "delete it and run again")
     del state["mask_token"]  # which only its training needs
     state["pos_embed"] = _dinov2_positions(state["pos_embed"])
     network = timm.create_model("vit_small_patch14_dinov2", img_size=SIDE, num_classes=0)
