@@ -47,7 +47,7 @@ from mammosynth.quality.squeezenet import squeezenet
 
 GENERATORS = 6
 PYIQA_BATCH = 16  # its quickest here
-HALVINGS = 2  # of the 40 that the pipeline takes, where sizes grow
+HALVINGS = 2  # of the 30 that the pipeline takes, where sizes grow
 RESAMPLES = 1000
 FEW = 1000  # real images, where their number does not grow
 Sets = dict[tuple[str, str], np.ndarray]  # uint8 [n, 128, 128] by generator, or "real", and class
@@ -259,6 +259,7 @@ def judged_by_features(dimension: int, n: int, real: ImageSet) -> tuple[np.ndarr
     reference = Reference(features={name: rng.standard_normal((len(real), dimension), np.float32)})
     reference.halves = halves(real, rng, HALVINGS)
     reference.floors = {(name, pathology): np.ones(HALVINGS) for pathology in (*CLASSES, ALL)}
+    reference.floor_errors = dict.fromkeys(reference.floors, 0.1)
     return rng.standard_normal((n, dimension), np.float32), reference
 
 

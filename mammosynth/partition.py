@@ -3,10 +3,30 @@
 import numpy as np
 import pandas as pd
 
-from mammosynth.errors import InputError
+from mammosynth.errors import InputError, Problems
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality.novelty import LEAST
+from mammosynth.quality.reference import halves
 
 PARTS = ("train", "val", "test")
+
+
+def usable(lesions: pd.DataFrame) -> pd.DataFrame:
+    """The lesions of a modality that are not excluded.
+
+    Raises InputError, with the reasons, if none of a class is left: cropping and the search for lesions that are shown
+    twice may exclude the last ones.
+    """
+    kept = lesions[lesions["excluded"] == ""]
+    for pathology in CLASSES:
+        of_class = lesions[lesions["pathology"] == pathology]
+        if pathology not in set(kept["pathology"]):
+            reasons = ", ".join(f"{reason} ({n})" for reason, n in of_class["excluded"].value_counts().items())
+            raise InputError(
+                f"{', '.join(lesions['modality'].unique())}: all {len(of_class)} {pathology} lesions are excluded "
+                f"({reasons or 'there are none'}): mend these (see excluded in rois.csv), or add a database"
+            )
+    return kept
 
 
 def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.DataFrame:
@@ -115,6 +135,40 @@ def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSe
     part = dict(zip(partition["lesion_id"], partition["part"]))
     parts = np.array([part[lesion] for lesion in images.ids])
     return {name: images[parts == name] for name in PARTS}
+
+
+def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
+    """Refuse a study whose GANs could be trained and then not be judged.
+
+    partitions: as for `count_parts`; looks: whether a GAN of the study chooses its step by the validation part.
+
+    Raises InputError that names every fold with a training part that has too few ROIs to tell near copies by or cannot
+    be halved by patients, or a validation part that is too small to choose a step by.
+    """
+    problems = Problems()
+    for (modality, fold), rows in partitions.groupby(["modality", "fold"], sort=False):
+        where, train = f"{modality}, fold {fold}", rows[rows["part"] == "train"]
+        with problems.gathered():
+            if len(train) < LEAST:
+                raise InputError(
+                    f"{where}: the training part has {len(train)} ROIs, and {LEAST} are needed to tell near copies by: "
+                    "add more patients to the study"
+                )
+            labels = (train["pathology"] == "malignant").to_numpy(int)
+            bare = ImageSet(np.empty((len(train), 0, 0)), labels, train["lesion_id"], train["patient_id"])
+            try:
+                halves(bare, np.random.default_rng(0))
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+        for pathology in CLASSES if looks else ():
+            with problems.gathered():
+                found = rows[(rows["part"] == "val") & (rows["pathology"] == pathology)]
+                if len(found) < 2:
+                    raise InputError(
+                        f"{where}: the validation part has {len(found)} {pathology} ROIs, too few to choose a step by: "
+                        "lower partition: folds, add more patients, or set evaluate_every of the GANs to 0"
+                    )
+    problems.refuse()
 
 
 def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:

@@ -46,8 +46,8 @@ def crop_rois(
 
     lesions: as `mammosynth.curation.read_lesions` gives them. margin: context on each side, as a share of the box's
     longer side; a box that is the whole image (a ready-made ROI) gets none. min_side: source pixels that the side of
-    an ROI must have, else its lesion is excluded; so is that of which a greater share than max_padded is padded, and
-    that whose box has no pixel of the image.
+    an ROI must have, else its lesion is excluded; so is that of which a greater share than max_padded is padded, that
+    whose box has no pixel of the image, and that of an ROI of a single grey, of which nothing can be learned.
     The table has, besides the lesions' columns, *scale* (source pixels per ROI pixel), *padded* (share of the ROI
     beyond the image), *moved* (how far the ROI's centre lies from the box's, as a share of the ROI's side), *beyond*
     (share of the box beyond the image), *marks* (in ultrasound, `mammosynth.nuisances.share_of_marks`), *window_low*
@@ -78,6 +78,8 @@ def crop_rois(
                     excluded[row] = f"ROI side below {min_side} source pixels"
                 elif of_roi["padded"] > max_padded:
                     excluded[row] = f"ROI padded to more than {max_padded:g}"
+                elif cropped[0].min() == cropped[0].max():
+                    excluded[row] = "ROI of a single grey"
                 else:
                     rois[row], measured[row] = cropped
 

@@ -3,18 +3,22 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from gans_for_tests import TOY, few_reals, judged, paths, same, settings, started
 from quality_for_tests import image_set
 
 from mammosynth.errors import InputError
-from mammosynth.gans import choice
-from mammosynth.gans.choice import Best, Judge
+from mammosynth.gans import choice, gan_class
+from mammosynth.gans.choice import LATENTS, Best, Judge
 from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import CLASSES
 from mammosynth.quality import features
 from mammosynth.quality.distances import kernel_distance
+
+SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +133,7 @@ def outside(gan, reals, validation) -> dict[str, float]:
     def means(images):
         return images.reshape(-1, 8, 16, 8, 16).mean((2, 4)).reshape(-1, 64) / 255
 
-    made = gan.synthesise(6, reals, seed=0)
+    made = gan.synthesise(6, reals, LATENTS)
     real, synthetic = means(validation.images), means(made.images)
     return {
         name: kernel_distance(real[validation.labels == label], synthetic[made.labels == label])
@@ -151,11 +155,39 @@ def test_the_distance_in_the_history_is_that_of_the_kept_generator(method, tmp_p
 def test_classes_of_one_network_count_equally_however_many_rois_they_have():
     gan, reals, validation = started(settings("cgan")), few_reals(), image_set(8, 2, seed=1)
     found = Judge(validation, "toy", Path("of no use"), gan.device).distances(gan, reals)
-    made = gan.synthesise(8, reals, seed=0)  # as many as the larger class has
+    made = gan.synthesise(8, reals, LATENTS)  # as many as the larger class has
     synthetic = features.features(made.images, "toy", Path("of no use"))
     real = features.features(validation.images, "toy", Path("of no use"))
     each = [kernel_distance(real[validation.labels == label], synthetic[made.labels == label]) for label in (0, 1)]
     assert found == {"all": pytest.approx(sum(each) / 2)}
+
+
+@pytest.mark.parametrize("method", ["sngan", "cgan", "cyclegan"])
+def test_no_image_that_a_step_is_chosen_by_is_synthesised_later(method, tmp_path, monkeypatch):
+    seen, synthesise = [], gan_class(method).synthesise
+
+    def spy(self, per_class, reals, seed):
+        seen.append(synthesise(self, per_class, reals, seed))
+        return seen[-1]
+
+    monkeypatch.setattr(gan_class(method), "synthesise", spy)
+    reals, most = few_reals(), SCHEMA["$defs"]["seed"]["maximum"]
+    # The whole 32 bits that torch's generator takes of a seed are another's than any of a study.
+    assert most < LATENTS < 2**32
+    train(reals, settings(method, steps=1, evaluate_every=1), 0, **paths(tmp_path), **judged(method))
+    gan, looks = load_generator(tmp_path / "g.pt"), list(seen)
+    for seed in (0, 1, most):
+        made = synthesise(gan, 6, reals, seed)
+        for look in looks[-2:]:  # of the weights that are kept
+            for label in range(len(CLASSES)):
+                firsts = (found.images[found.labels == label][0] for found in (made, look))
+                if method != "cyclegan":  # which has no latents: all its images are of the same few sources
+                    assert not np.array_equal(*firsts)
+    assert same_images(synthesise(gan, 6, reals, LATENTS), synthesise(gan, 6, reals, LATENTS))
+
+
+def same_images(one, other) -> bool:
+    return np.array_equal(one.images, other.images)
 
 
 @pytest.mark.parametrize("method", ["cgan", "cyclegan"])

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.classifiers.prediction import COLUMNS, predict_all
-from mammosynth.classifiers.training import Settings, _Run, augment, balanced_batches, build_network, load, train
+from mammosynth.classifiers.training import Settings, _Run, augment, balanced_batches, build_network, load, read, train
 from mammosynth.errors import CutOff, InputError
 from mammosynth.imageset import ImageSet
 
@@ -181,6 +182,24 @@ def test_weights_of_older_torchvision_lack_counts_of_batches(tmp_path):
     assert torch.equal(network.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
 
 
+def test_a_classifier_that_is_cut_or_of_something_else_is_one_sentence(trained, tmp_path):
+    torch.save(trained[0], tmp_path / "whole.pt")
+    content = (tmp_path / "whole.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(content[: len(content) // 2])
+    torch.save({"state": {}}, tmp_path / "other.pt")
+    torch.save({"network": Path()}, tmp_path / "foreign.pt")  # what torch would advise to load with weights_only=False
+    parts = {"val": image_set(seed=1), "test": image_set(seed=2)}
+    for name in ("cut", "other", "foreign", "missing"):
+        file = tmp_path / f"{name}.pt"
+        for use in (lambda file=file: read(file, CPU), lambda file=file: predict_all([file], parts, {}, CPU)):
+            with pytest.raises(
+                InputError, match=rf"{name}\.pt .*classifier of mammosynth.*: delete it and run again$"
+            ) as error:
+                use()
+            assert "weights_only" not in str(error.value)
+            assert "\n" not in str(error.value)
+
+
 def test_weights_that_cannot_be_read_are_refused(tmp_path):
     from mammosynth.vision import torchvision
 
@@ -188,7 +207,7 @@ def test_weights_that_cannot_be_read_are_refused(tmp_path):
     content = (tmp_path / "whole.pth").read_bytes()
     for name, damaged in (("cut", content[: len(content) // 2]), ("empty", b""), ("page", b"<html>404</html>")):
         (tmp_path / name).write_bytes(damaged)
-        with pytest.raises(InputError, match=rf"classifier.weights: .*{name} is no whole file of weights; download"):
+        with pytest.raises(InputError, match=rf"{name} is not a file of weights .*, or not whole: download"):
             build_network("resnet18", tmp_path / name)
     torch.save({"state_dict": {}, "epoch": 3}, tmp_path / "wrapped.pth")
     with pytest.raises(InputError, match="holds no torchvision resnet18"):

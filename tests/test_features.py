@@ -7,6 +7,7 @@ import pytest
 import torch
 from quality_for_tests import parameter_file, real_rois, textures
 
+from mammosynth.errors import InputError
 from mammosynth.quality import features as module
 from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.quality.features import EXTRACTORS, features
@@ -24,6 +25,17 @@ def test_order_and_batch_do_not_matter(extractor):
     assert found.dtype == np.float32
     order = np.random.default_rng(0).permutation(len(images))[:5]
     assert features(images[order], extractor, weights) == pytest.approx(found[order], abs=1e-4)
+
+
+@pytest.mark.parametrize("extractor", [*SHIPPED, "dinov2", "inception"])
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_weights_that_are_cut_are_one_sentence(extractor, share, tmp_path):
+    content = parameter_file("squeezenet" if extractor == "squeezenet" else "efficientnet_lite0").read_bytes()
+    file = tmp_path / extractor
+    file.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=rf"{extractor} is not a file of .* weights, or not whole: delete it") as error:
+        features(textures(1), extractor, file)
+    assert "weights_only" not in str(error.value)
 
 
 @pytest.mark.parametrize("images", [textures, real_rois])
@@ -160,8 +172,9 @@ class _Trap:
 
 def test_a_pickle_that_holds_more_than_arrays_is_refused(tmp_path, capsys):
     (tmp_path / "weights").write_bytes(pickle.dumps({"conv1": [_Trap()]}))
-    with pytest.raises(pickle.UnpicklingError, match="no part of a numpy array"):
+    with pytest.raises(InputError, match="is not a file of SqueezeNet") as error:
         features(textures(1), "squeezenet", tmp_path / "weights")
+    assert "no part of a numpy array" in str(error.value.__cause__)
     assert capsys.readouterr().out == ""
 
 

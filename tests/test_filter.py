@@ -9,6 +9,7 @@ from mammosynth.imageset import ImageSet
 from mammosynth.quality import AS_INTENDED, HELD_OUT, NEAR_COPY
 from mammosynth.quality import NIQE_REFITTED as REFITTED
 from mammosynth.quality.filter import filter_images, refuse_memorising
+from mammosynth.report.page import verdicts
 
 OFF = {"copies": False, "labels": False, "naturalness": None}
 NAMES = [f"image {i}" for i in range(8)]
@@ -69,5 +70,20 @@ def test_a_class_of_which_nothing_passes(synthetic, judged, real):
 def test_a_copier_ends_the_run(real):
     many = pd.DataFrame({NEAR_COPY: np.arange(200) % 5 == 0})
     with pytest.raises(InputError, match=r"gan gives back ROIs that it was trained on.*40 of 200"):
-        refuse_memorising("gan", many, real)
-    refuse_memorising("gan", pd.DataFrame({NEAR_COPY: np.zeros(200)}), real)
+        refuse_memorising("gan", many, real, 75)
+    refuse_memorising("gan", pd.DataFrame({NEAR_COPY: np.zeros(200)}), real, 1)
+
+
+@pytest.mark.parametrize("trainings", [1, 15, 75])
+def test_the_run_ends_at_what_the_report_marks_and_at_nothing_else(real, trainings):
+    for copies in range(25):
+        one = pd.DataFrame({NEAR_COPY: np.arange(200) < copies}).astype(float)
+        placed = {"modality": "ultrasound", "fold": 0}
+        images, held_out = one.assign(**placed, generator="gan", seed=0), real.assign(**placed)
+        marked = verdicts(images, held_out, trainings)["ultrasound"]["gan"].memorising
+        try:
+            refuse_memorising("gan", one, real, trainings)
+        except InputError:
+            assert marked
+        else:
+            assert not marked

@@ -1,6 +1,7 @@
 """NIQE, BRISQUE and PIQE: published values, and images that have none."""
 
 import importlib.metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import mammosynth.vision  # noqa: F401  isort: skip  (before pyiqa)
 from pyiqa.archs.niqe_arch import niqe as pyiqas_niqe
 from pyiqa.utils.color_util import to_y_channel
 
+from mammosynth.errors import InputError
 from mammosynth.quality.naturalness import (
     BATCH,
     MEASURES,
@@ -90,8 +92,18 @@ def test_the_refitted_model_leaves_degenerate_images_out_and_counts_them(refitte
     assert (refitted.failures, model.failures) == (0, len(bad))
     assert model.mean == pytest.approx(refitted.mean)
     assert model.covariance == pytest.approx(refitted.covariance)
-    with pytest.raises(ValueError, match="too few blocks with features"):
+    with pytest.raises(InputError, match=r"training ROIs have too few blocks with features .*: add more lesions"):
         fit_niqe(bad)
+
+
+@pytest.mark.parametrize(("name", "model"), [("niqe", "NIQE's model"), ("brisque", "BRISQUE's regression")])
+@pytest.mark.parametrize("share", [0, 0.3, 0.999])
+def test_a_damaged_parameter_file_is_one_sentence(name, model, share, tmp_path):
+    whole = Path(parameter_file(name)).read_bytes()
+    files = {other: parameter_file(other) for other in ("niqe", "brisque")} | {name: tmp_path / name}
+    (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=rf"{name} is no whole file of {model}: delete it and run again$"):
+        naturalness(textures(1), files)
 
 
 def test_the_refitted_model_is_stored_as_arrays(refitted, tmp_path):

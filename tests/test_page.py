@@ -170,14 +170,22 @@ def test_one_training_that_memorised_marks_its_gan():
     (hidden,) = verdicts(*novelty_tables(0, 0, 20, 0, 0, 0))["ultrasound"].values()
     assert hidden.memorising
     assert (hidden.share, hidden.n) == (20 / 1200, 1200)
-    assert "not certainly more than 2.0 %" in hidden.reason
-    assert hidden.reason.endswith("Memorising, each judged by itself: fold 2, seed 3 (10.0 % of 200).")
-    (even,) = verdicts(*novelty_tables(7, 7, 7, 7, 7, 7))["ultrasound"].values()
+    assert hidden.reason == (
+        "1.7 % of the 1200 synthetic images of 6 trainings and 0.0 % of the 240 held-out real ROIs are near copies of "
+        "training ROIs. Memorising, each training judged by itself: fold 2, seed 3 (10.0 % of 200)."
+    )
+    (even,) = verdicts(*novelty_tables(12, 12, 12, 12, 12, 12))["ultrasound"].values()
     assert even.memorising
-    assert "by itself" not in even.reason
-    for trainings in ((0,), (2, 2, 3, 2)):
+    assert even.reason.count("6.0 % of 200") == 6
+    for trainings in ((0,), (2, 2, 3, 2), (0, 0, 9, 0, 0, 0)):
         (clean,) = verdicts(*novelty_tables(*trainings))["ultrasound"].values()
         assert not clean.memorising
+    assert "by itself: none. A share of less than" in clean.reason
+    (ninth,) = verdicts(*novelty_tables(9))["ultrasound"].values()
+    assert ninth.memorising
+    (among,) = verdicts(*novelty_tables(9), trainings=6)["ultrasound"].values()
+    assert not among.memorising, "one of six trainings of the study, though the others are not shown here"
+    assert "judged as one of 6 trainings" in among.reason
     (alone,) = verdicts(*novelty_tables(20))["ultrasound"].values()
     assert alone.memorising
     assert "by itself" not in alone.reason
@@ -205,13 +213,51 @@ def test_an_interval_that_holds_zero_cannot_tell():
 
 def test_a_plain_gain_and_a_plain_loss_are_named_with_their_numbers():
     scores = scores_of(real=1.0, hybrid=4.0, alone=-1.0)
-    assert "helped in this one run (1 of 1 mixes; most with real + SNGAN, +0." in conclusions.headline(
-        "ultrasound", scores
-    )
-    assert "harmed in this one run" in conclusions.headline("ultrasound", scores_of(real=1.0, hybrid=-1.0))
+    assert "1 of 1 (most with real + SNGAN, +0." in conclusions.headline("ultrasound", scores)
+    assert ") were better on these 30 patients" in conclusions.headline("ultrasound", scores)
+    harmed = conclusions.headline("ultrasound", scores_of(real=1.0, hybrid=-1.0))
+    assert ") were worse on these 30 patients" in harmed
     hybrid, alone = conclusions.answer("ultrasound", scores)[1:]
+    assert "ranked better by those of real + SNGAN (+0." in hybrid
+    assert "ranked worse by those of SNGAN (−0." in alone
+    several = pd.concat([scores.assign(runs=2), scores_of(real=1.0)[:0]])
+    hybrid, alone = conclusions.answer("ultrasound", several)[1:]
     assert "raised the AUROC with real + SNGAN (+0." in hybrid
     assert "lowered the AUROC with SNGAN (−0." in alone
+
+
+def mixes(differences, runs):
+    """Scores of hybrid mixes that differ plainly from real ROIs alone by so much, or not at all by 0."""
+    names = [f"real+sngan@{k}" for k in range(1, len(differences) + 1)]
+    scores = pd.DataFrame({"mix": ["real", *names], "difference": [np.nan, *differences], "runs": runs})
+    scores = scores.assign(modality="ultrasound", measure="AUROC", database="all", n_patients=30, n=40, value=0.8)
+    scores["p_holm"] = np.where(scores["difference"] == 0, 1, 0.01)
+    return scores.assign(
+        difference_low=scores["difference"] - 0.01, difference_high=scores["difference"] + 0.01, low=0.7, high=0.9
+    )
+
+
+def test_the_headline_names_harm_beside_help():
+    one_of_four = conclusions.headline("ultrasound", mixes([0.03, -0.02, -0.05, -0.04], runs=6))
+    assert "helped in 1 of 4 (most with real + SNGAN ×1, +0.030 " in one_of_four
+    assert "harmed in 3 of 4 (most with real + SNGAN ×3, −0.050 " in one_of_four
+    harm_alone = conclusions.headline("ultrasound", mixes([0.0, -0.02], runs=6))
+    assert "harmed in 1 of 2" in harm_alone
+    assert harm_alone.endswith("; for none is it shown that they help.")
+    assert "harm" not in conclusions.headline("ultrasound", mixes([0.03, 0.0], runs=6))
+
+
+@pytest.mark.parametrize("differences", [[0.03, -0.02, -0.05, -0.04], [0.03, 0.04], [-0.03, 0.0]])
+def test_one_run_is_of_networks_and_patients_and_never_of_a_method(differences):
+    scores = mixes(differences, runs=1)
+    headline, sentences = conclusions.headline("ultrasound", scores), conclusions.answer("ultrasound", scores)
+    assert "networks" in headline
+    assert "on these 30 patients" in headline
+    assert "one training of each cannot tell" in headline
+    assert not re.search("helped|harmed|raised|lowered", " ".join([headline, *sentences]))
+    better, worse = (sum(sign * d > 0 for d in differences) for sign in (1, -1))
+    assert (f"{better} of {len(differences)} (most" in headline) == bool(better)
+    assert (f"{worse} of {len(differences)} (most" in headline) == bool(worse)
 
 
 def test_a_perfect_score_is_not_sold_as_certain():

@@ -8,7 +8,9 @@ from databases_for_tests import phantom_lesions, real_busi
 from mammosynth import partition
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
-from mammosynth.partition import assign_parts, count_parts, split_images
+from mammosynth.partition import assign_parts, count_parts, refuse_unjudgeable, split_images
+from mammosynth.partition import usable as usable_lesions
+from mammosynth.quality.reference import halves
 
 
 def lesions(benign=60, malignant=30, per_group=2, database="d", seed=0):
@@ -163,3 +165,71 @@ def test_parts_of_pooled_databases_are_counted_by_database_too():
     pd.testing.assert_frame_equal(numbers.loc["all"], numbers.loc["a_small_one"] + numbers.loc["large"])
     assert numbers.loc["all"].sum().tolist() == [40, 30, 45]
     assert "database" not in count_parts(tables[1])
+
+
+def partition_of(train, val=(3, 3), fold=0):
+    """A partition table: of each part so many ROIs of each class, each of another patient but as *train* names them."""
+    rows = [("train", pathology, patient) for pathology, patients in train.items() for patient in patients]
+    rows += [
+        (part, pathology, f"{part} {pathology} {i}")
+        for part in ("val", "test")
+        for pathology, n in zip(("benign", "malignant"), val)
+        for i in range(n)
+    ]
+    table = pd.DataFrame(rows, columns=["part", "pathology", "patient_id"])
+    names = [str(i) for i in range(len(table))]
+    return table.assign(lesion_id=names, modality="ultrasound", database="d", fold=fold)
+
+
+ENOUGH = {"benign": list("abcdefgh"), "malignant": list("klmnop")}
+
+
+@pytest.mark.parametrize(
+    ("malignant", "message"),
+    [
+        (list("kkkkkk"), r"malignant ROIs \(6 of 1 patients\) are too few to halve by patients"),
+        (list("klm"), r"malignant ROIs \(3 of 3 patients\) are too few to halve by patients"),
+        (list("kkkkkl"), r"malignant ROIs \(6 of 2 patients\) are too few to halve by patients"),
+    ],
+)
+def test_a_training_part_that_cannot_be_halved_is_refused_before_training(malignant, message):
+    good, bad = partition_of(ENOUGH, fold=0), partition_of(ENOUGH | {"malignant": malignant}, fold=3)
+    refuse_unjudgeable(good, looks=True)
+    with pytest.raises(InputError, match=rf"^ultrasound, fold 3: the training part's {message}"):
+        refuse_unjudgeable(pd.concat([good, bad]), looks=True)
+
+
+def test_what_is_refused_before_training_is_what_could_not_be_judged_after():
+    """However patients are named and whatever the seed: the assessment's own halves."""
+    for malignant in (list("kkll"), list("kkklmm"), ["k"] * 9 + ["l", "m"]):
+        table = partition_of(ENOUGH | {"malignant": malignant})
+        refuse_unjudgeable(table, looks=False)
+        train = table[table["part"] == "train"]
+        labels = (train["pathology"] == "malignant").to_numpy(int)
+        images = ImageSet(np.zeros((len(train), 1, 1)), labels, train["lesion_id"], train["patient_id"])
+        for seed in range(20):
+            assert halves(images, np.random.default_rng(seed))["malignant"].shape[2] >= 2
+
+
+def test_too_few_rois_to_tell_copies_by_and_a_validation_part_too_small_to_look_at_are_told_at_once():
+    tiny = partition_of({"benign": list("abc"), "malignant": list("klmn")}, fold=1)
+    small = partition_of(ENOUGH, val=(3, 1), fold=2)
+    with pytest.raises(InputError) as error:
+        refuse_unjudgeable(pd.concat([tiny, small]), looks=True)
+    first, second = str(error.value).splitlines()
+    assert first.startswith("ultrasound, fold 1: the training part has 7 ROIs, and 8 are needed")
+    assert second.startswith("ultrasound, fold 2: the validation part has 1 malignant ROIs, too few to choose a step")
+    refuse_unjudgeable(small, looks=False)
+
+
+@pytest.mark.parametrize("reason", ["the same lesion with different labels", "ROI of a single grey"])
+def test_a_class_that_is_all_excluded_is_told_by_modality_and_reason(reason):
+    table = lesions().assign(excluded="")
+    table.loc[table["pathology"] == "malignant", "excluded"] = reason
+    table.loc[table.index[table["pathology"] == "malignant"][0], "excluded"] = "too small"
+    message = rf"^ultrasound: all 30 malignant lesions are excluded \({reason} \(29\), too small \(1\)\): mend these"
+    with pytest.raises(InputError, match=message):
+        usable_lesions(table)
+    kept = usable_lesions(table.assign(excluded=["", "so"] * 45))
+    assert (kept["excluded"] == "").all()
+    assert len(kept) == 45

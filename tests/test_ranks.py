@@ -59,6 +59,33 @@ def test_without_a_direction_the_nearest_to_the_real_set_is_first():
     assert criteria["SSIM, source"] == "left out: neither way is better"
 
 
+@pytest.mark.parametrize("measure", ["BRISQUE", "NIQE", "NIQE refitted", "PIQE", "AuthPct", "density (SqueezeNet 1.1)"])
+def test_better_than_real_is_not_better(measure):
+    """The smoothest, the most crowded and the farthest from all real ROIs come last, as far off as they are."""
+    rows = quality({measure: [10, 40, 29, 80, 32]}, real={measure: 30})
+    mark = {"AuthPct": "held_out", "density (SqueezeNet 1.1)": "floor"}.get(measure, "real")
+    rows.loc[rows["generator"].isin(["real", "held_out", "floor"]), "value"] = 99.0
+    rows.loc[rows["generator"] == mark, "value"] = 30.0
+    ranks = rank_generators(rows)
+    assert order(ranks, measure) == [4, 3, 1, 5, 2]
+    named = {"real": "the real set", "held_out": "held-out real ROIs", "floor": "real ROIs of other patients"}
+    assert ranks["criterion"].unique().tolist() == [f"nearest to {named[mark]}"]
+    assert table_ranks(ranks)["measure"].tolist() == [measure], "no arrow says that one way is better"
+
+
+@pytest.mark.parametrize("network", ["FID", "FD (SqueezeNet 1.1)", "FD (EfficientNet-Lite0)"])
+def test_a_distance_and_its_ratio_to_the_floor_are_no_two_witnesses(network):
+    values = np.array([5.0, 1, 3, 2, 9])
+    ranks = rank_generators(quality({network: values, f"floor/{network}": 1 / values, "KID": values[::-1]}))
+    assert order(ranks, network) == order(ranks, f"floor/{network}")
+    found = rank_correlations(ranks)
+    assert found[["measure", "other"]].values.tolist() == [[f"floor/{network}", "KID"]]
+    figure = plot_ranks("ultrasound", ranks, found)
+    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["2", "3"], "numbers of the rows beside"
+    alone = rank_correlations(rank_generators(quality({network: values, "KID": values[::-1]})))
+    assert alone[["measure", "other"]].values.tolist() == [[network, "KID"]]
+
+
 def test_runs_are_averaged_and_classes_left_out():
     one = rank_generators(quality({"FID": [5, 1, 3, 2, 9]}))
     both = rank_generators(quality({"FID": [5, 1, 3, 2, 9]}, seeds=(0, 2)))
@@ -78,17 +105,19 @@ def test_nobody_is_ranked_on_features_that_one_was_trained_against():
 
 
 def test_a_measure_that_lacks_a_value_ranks_nobody():
-    ranks = rank_generators(quality({"NIQE": [1, 2, np.nan, 3, 4], "FID": range(5)}))
+    ranks = rank_generators(quality({"NIQE": [1, 2, np.nan, 3, 4], "FID": range(5)}, real={"NIQE": 0}))
     assert np.isnan(order(ranks, "NIQE")).all()
     table = table_ranks(ranks).set_index("measure")
-    assert table.loc["NIQE ↓", ["WGAN-GP", "CGAN"]].tolist() == [NONE, NONE]
-    assert table.loc["NIQE ↓", "best"] == "left out: no value for 1 of 5 generators"
+    assert table.loc["NIQE", ["WGAN-GP", "CGAN"]].tolist() == [NONE, NONE]
+    assert table.loc["NIQE", "best"] == "left out: no value for 1 of 5 generators"
     assert table.loc["FID ↓", ["WGAN-GP", "CGAN", "Projected GAN"]].tolist() == ["1", "3", "5"]
 
 
 def test_spearman_of_known_orders_with_exact_permutation_p():
     measures = {"FID": [1, 2, 3, 4, 5], "KID": [5, 4, 3, 2, 1], "NIQE": [1, 2, 3, 5, 4], "PIQE": [1, 1, 1, 1, 1]}
-    found = rank_correlations(rank_generators(quality(measures))).set_index(["measure", "other"])
+    found = rank_correlations(rank_generators(quality(measures, {"NIQE": 0, "PIQE": 0}))).set_index(
+        ["measure", "other"]
+    )
     assert found.loc[("FID", "KID"), "rho"] == pytest.approx(-1)
     assert found.loc[("FID", "KID"), "p"] == pytest.approx(2 / 120)  # of 5! orders, this one and its reverse
     # 1 − 6 Σd² / (n (n² − 1)) with Σd² = 2, which 4 swaps of neighbours have; equal orders are 1 more.
@@ -101,7 +130,7 @@ def test_spearman_of_known_orders_with_exact_permutation_p():
 
 def test_disagreement_is_named_with_how_little_it_is_worth():
     measures = {"FID": [1, 2, 3, 4, 5], "KID": [5, 4, 3, 1, 2], "NIQE": [1, 2, 3, 5, 4], "recall": [5, 4, 3, 2, 1]}
-    found = rank_correlations(rank_generators(quality(measures)))
+    found = rank_correlations(rank_generators(quality(measures, {"NIQE": 0})))
     first, *rest = disagreements(found)
     assert first == "KID and NIQE: ρ −1.00, p 0.017 (n = 5 generators)"
     assert rest[0] == "FID and KID: ρ −0.90, p 0.083 (n = 5 generators)"
@@ -126,8 +155,9 @@ def test_few_generators_show_nothing(kept, text):
 
 @pytest.mark.parametrize("generators", [1, 5])
 def test_the_figure_shows_every_rank_and_says_who_is_not_ranked(tmp_path, generators):
-    rows = quality({"FID": range(5), "KID": [2, 1, 3, 4, 0], "NIQE": [1, 1, 1, 1, 1], "SSIM, source": range(5)})
-    ranks = rank_generators(rows[rows["generator"].isin(GANS[:generators])])
+    values = {"FID": range(5), "KID": [2, 1, 3, 4, 0], "NIQE": [1, 1, 1, 1, 1], "SSIM, source": range(5)}
+    rows = quality(values, {"NIQE": 0})
+    ranks = rank_generators(rows[rows["generator"].isin([*GANS[:generators], "real"])])
     figure = plot_ranks("ultrasound", ranks, rank_correlations(ranks))
     axes = figure.axes
     assert len(axes) == (2 if generators > 1 else 1)

@@ -303,6 +303,15 @@ def test_a_ready_made_roi_of_several_lesions_is_one(tmp_path):
     assert all(np.array_equal(roi, pixels) for roi, _ in found)
 
 
+@pytest.mark.parametrize("grey", [0, 90, 255])
+def test_an_roi_of_a_single_grey_is_excluded_with_its_reason(tmp_path, lesions, grey):
+    Image.fromarray(np.full((200, 300), grey, np.uint8)).save(tmp_path / "grey.png")
+    lesions.loc[0, "image"] = str(tmp_path / "grey.png")
+    images, table = crop_rois(lesions, size=128, margin=0.2, min_side=16)
+    assert table.loc[0, "excluded"] == "ROI of a single grey"
+    assert table.loc[0, "lesion_id"] not in images.ids
+
+
 def test_sixteen_bits_are_windowed(tmp_path, lesions):
     pixels = np.random.default_rng(0).integers(1000, 3000, (200, 300)).astype(np.uint16)
     Image.fromarray(pixels).save(tmp_path / "a.png")

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from mammosynth.classifiers.statistics import youden_threshold
-from mammosynth.classifiers.training import Classifier, load
+from mammosynth.classifiers.training import Classifier, load, read_saved
 from mammosynth.imageset import CLASSES, ImageSet
 
 COLUMNS = ["mix", "seed", "part", "lesion_id", "patient_id", "database", "pathology", "probability", "threshold"]
@@ -48,6 +48,6 @@ def predict_all(
     """Predictions of every classifier file of a fold, one below the other."""
     frames = []
     for file in files:
-        saved = torch.load(file, map_location="cpu", weights_only=True)
+        saved = read_saved(file)
         frames.append(predict(load(saved, device), saved["mix"], saved["seed"], parts, databases))
     return pd.concat(frames, ignore_index=True)

@@ -33,6 +33,7 @@ from mammosynth.files import replacing
 from mammosynth.gpu import has_bfloat16
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.vision import torchvision
+from mammosynth.weights import read_weights
 
 log = logging.getLogger("mammosynth")
 
@@ -104,12 +105,7 @@ def build_network(architecture: str, weights: str | Path | None = None) -> nn.Mo
             raise InputError(
                 f"classifier.weights: {weights} does not exist; name a file, or null to train from scratch"
             )
-        try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise InputError(
-                f"classifier.weights: {weights} is no whole file of weights; download it again, or name another"
-            ) from error
+        state = read_weights(weights, "a file of weights (classifier.weights)", "download it again, or name another")
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         if "conv1.weight" in state:
             state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)
@@ -337,6 +333,14 @@ class _Run:
             self.best = {"worth": worth, "step": self.step, "weights": weights}
 
 
+def read_saved(file: str | Path) -> dict[str, Any]:
+    """What :func:`train` returned, from the file of it.  Raises InputError if that is damaged, or of something else."""
+    saved = read_weights(file, "a classifier of mammosynth", "delete it and run again")
+    if not isinstance(saved, dict) or not {"architecture", "state", "mean", "sd", "mix", "seed"} <= saved.keys():
+        raise InputError(f"{file} is not a classifier of mammosynth: delete it and run again")
+    return saved
+
+
 def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
     """The classifier that :func:`train` returned."""
     network = build_network(saved["architecture"])
@@ -345,8 +349,8 @@ def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
 
 
 def read(file: str | Path, device: torch.device) -> Classifier:
-    """The classifier of a file that a training left."""
-    return load(torch.load(file, map_location="cpu", weights_only=True), device)
+    """The classifier of a file that a training left.  Raises InputError if it is damaged."""
+    return load(read_saved(file), device)
 
 
 def describe(device: torch.device) -> str:

@@ -5,7 +5,8 @@ look the averaged generators synthesise the same latents; their images' squared 
 validation part (Bińkowski et al. 2018; KID, where the features are Inception's) is unbiased in the number of images,
 so that few will do. Each class is compared with its own, and classes made by one pair of networks count equally.
 
-The features are those of an extractor that no GAN of the study is trained against.
+The features are those of an extractor that no GAN of the study is trained against. The latents are none that a study
+synthesises with: images that the step was chosen by would be better than the generator's others.
 """
 
 import logging
@@ -21,6 +22,7 @@ from mammosynth.quality.features import features
 
 log = logging.getLogger("mammosynth")
 
+LATENTS = 2**31  # the seed of what is looked at while training: beyond all seeds of a study, which end below it
 IMAGES = 50  # of a class at least; as many as the validation part has, if it has more
 
 
@@ -36,7 +38,7 @@ class Judge:
 
     def distances(self, gan: Gan, reals: ImageSet) -> dict[str, float]:
         """Kernel distance of what the averaged generators make, by the names that ``gan.names()`` gives."""
-        made = gan.synthesise(self.images, reals, seed=0)
+        made = gan.synthesise(self.images, reals, LATENTS)
         found = features(made.images, self.extractor, self.weights, self.device)
         of_class = [
             kernel_distance(reference, found[made.labels == label]) for label, reference in enumerate(self.reference)

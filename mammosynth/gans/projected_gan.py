@@ -31,6 +31,7 @@ from mammosynth.gans.gan import Losses, Reals, frozen
 from mammosynth.gans.networks import CLASS_COUNT
 from mammosynth.gans.noise import NoiseGan
 from mammosynth.gans.objectives import hinge_critic, linear_generator
+from mammosynth.weights import read_weights
 
 # EfficientNet-Lite0's blocks whose results are used, their channels, and the channels after mixing.
 BLOCKS = (2, 4, 10, 15)
@@ -69,7 +70,7 @@ def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> B
     from mammosynth.quality.features import folded
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(weights, weights_only=True))
+    network.load_state_dict(read_weights(weights, "a file of EfficientNet-Lite0's weights", "delete it and run again"))
     network = folded(network.eval()).requires_grad_(False)
     network.to(device, dtype, memory_format=torch.channels_last)
     for module in network.modules():

@@ -20,7 +20,7 @@ from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
 from mammosynth.files import replacing
 from mammosynth.gans import METHODS, gan_class
-from mammosynth.gans.choice import Best, Judge, networks_of
+from mammosynth.gans.choice import LATENTS, Best, Judge, networks_of
 from mammosynth.gans.gan import Gan, Losses, Reals
 from mammosynth.gans.settings import Settings
 from mammosynth.gans.transfer import Origin, read_generator
@@ -293,7 +293,7 @@ class _Run:
             )
 
     def _synthesised(self) -> torch.Tensor:
-        return torch.from_numpy(self.gan.synthesise(SNAPSHOT_IMAGES, self.images, seed=0).images)
+        return torch.from_numpy(self.gan.synthesise(SNAPSHOT_IMAGES, self.images, LATENTS).images)
 
     def _picture(self) -> None:
         self.pictures[self.step] = self._synthesised()

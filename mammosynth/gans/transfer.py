@@ -5,20 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mammosynth.errors import InputError
 from mammosynth.gans.gan import Gan
+from mammosynth.weights import read_weights
 
 
 def read_generator(path: Path) -> dict[str, Any]:
     """The content of a generator's file.  Raises InputError if it is none."""
-    try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        for key in ("settings", "fingerprint", "ids", "weights", "critics"):
-            content[key]
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise InputError(f"{path} is not a generator of mammosynth ({error}): delete it and run again") from error
+    content = read_weights(path, "a generator of mammosynth", "delete it and run again")
+    needed = {"settings", "fingerprint", "ids", "weights", "critics"}
+    if not isinstance(content, dict) or not needed <= content.keys():
+        raise InputError(f"{path} is not a generator of mammosynth: delete it and run again, or name another")
     return content
 
 

@@ -8,6 +8,7 @@ EfficientNet-Lite0's last layer has 4×4 positions instead of 7×7 and features 
 between two halves of one set of mammography masses (n = 262, CBIS-DDSM) is 52 at 128 px and 11.0 at 224.
 """
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,12 +19,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from mammosynth.errors import InputError
 from mammosynth.progress import track
 from mammosynth.quality import TITLES
 from mammosynth.quality.squeezenet import squeezenet
+from mammosynth.weights import read_weights
 
 BATCH = 8  # the quickest on CPUs
 SIDE = 224
+DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, pickle.UnpicklingError)  # of a file
 
 Network = Callable[[torch.Tensor], torch.Tensor]  # uint8 [B, 3, H, W] -> float32 [B, d]
 
@@ -75,7 +79,14 @@ def features(images: np.ndarray, extractor: str, weights: str | Path, device: to
 @cache
 def _loaded(extractor: str, weights: Path, device: torch.device) -> Network:
     """A training that looks at its images again and again loads the network once."""
-    return EXTRACTORS[extractor].load(weights, device)
+    try:
+        return EXTRACTORS[extractor].load(weights, device)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except (*DAMAGED, RuntimeError) as error:
+        raise InputError(
+            f"{weights} is not a file of {EXTRACTORS[extractor].title}'s weights, or not whole: delete it and run again"
+        ) from error
 
 
 def _enlarged(images: torch.Tensor) -> torch.Tensor:
@@ -90,7 +101,7 @@ def _efficientnet_lite0(weights: Path, device: torch.device) -> Network:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(weights, weights_only=True))
+    network.load_state_dict(read_weights(weights, "a file of EfficientNet-Lite0's weights", "delete it and run again"))
     network = _without_copies(folded(network.eval())).to(device, memory_format=torch.channels_last)
     return lambda images: network.extract_features((_enlarged(images) - 127) / 128).mean((2, 3))
 
@@ -148,7 +159,7 @@ def _dinov2(weights: Path, device: torch.device) -> Network:
     import timm
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-    state = torch.load(weights, weights_only=True)
+    state = read_weights(weights, "a file of DINOv2's weights", "delete it and run again")
     del state["mask_token"]  # which only its training needs
     state["pos_embed"] = _dinov2_positions(state["pos_embed"])
     network = timm.create_model("vit_small_patch14_dinov2", img_size=SIDE, num_classes=0)

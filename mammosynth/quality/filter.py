@@ -12,13 +12,15 @@ from mammosynth.quality import AS_INTENDED, HELD_OUT, NEAR_COPY, NIQE_REFITTED
 from mammosynth.quality.novelty import judge
 
 
-def refuse_memorising(generator: str, judged: pd.DataFrame, real: pd.DataFrame) -> None:
-    """Stop at a generator that gives back its training ROIs; arguments as for `filter_images`.
+def refuse_memorising(generator: str, judged: pd.DataFrame, real: pd.DataFrame, trainings: int) -> None:
+    """Stop at a training that gives back its training ROIs, by the rule that marks it in the report.
+
+    trainings: how many the study has, see `mammosynth.quality.novelty.judge`; the others as for `filter_images`.
 
     Raises InputError with the reason.
     """
     held_out = real.loc[real["generator"] == HELD_OUT, NEAR_COPY]
-    verdict = judge(judged[NEAR_COPY].to_numpy() > 0, held_out.to_numpy() > 0)
+    verdict = judge(judged[NEAR_COPY].to_numpy() > 0, held_out.to_numpy() > 0, trainings)
     if verdict.memorising:
         raise InputError(
             f"{generator} gives back ROIs that it was trained on, and quality.on_memorising is stop: {verdict.reason} "

@@ -11,6 +11,8 @@ BRISQUE and PIQE are pyiqa's.
 import contextlib
 import io
 import logging
+import zipfile
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma
 
+from mammosynth.errors import InputError
 from mammosynth.quality import NIQE_REFITTED
 
 BATCH = 16
@@ -73,13 +76,16 @@ def fit_niqe(images: np.ndarray) -> NiqeModel:
     here: a smooth block is tissue, and leaving it out would make real images unlike their own model. Blocks without
     features, such as those in a black background, are left out here as in the scores.
 
-    Raises ValueError if *images* is anything else, or if no more than 36 of their blocks have features.
+    Raises ValueError if *images* is anything else, and InputError if no more than 36 of their blocks have features.
     """
     _check(images)
     batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     blocks = [_with_features(image) for batch in batches for image in niqe_features(batch, REFITTED_BLOCK)]
     if sum(map(len, blocks)) <= 36:  # the covariance of 36 features would be singular
-        raise ValueError(f"{len(images)} images have too few blocks with features to fit NIQE's model to")
+        raise InputError(
+            f"the {len(images)} training ROIs have too few blocks with features ({sum(map(len, blocks))}, and 37 are "
+            "needed) to fit NIQE's model to: add more lesions, or look at the ROIs in contact_sheet.png"
+        )
     found = np.concatenate(blocks)
     return NiqeModel(found.mean(0), np.cov(found, rowvar=False), sum(len(image) == 0 for image in blocks))
 
@@ -205,8 +211,12 @@ def _scores(images: np.ndarray, measure: Measure) -> np.ndarray:
 
 
 def _niqe(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
-    with np.load(parameters["niqe"]) as file:
-        model = NiqeModel(file["mu_pris_param"].ravel(), file["cov_pris_param"])
+    path = parameters["niqe"]
+    try:
+        with np.load(path) as file:
+            model = NiqeModel(file["mu_pris_param"].ravel(), file["cov_pris_param"])
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is no whole file of NIQE's model: delete it and run again") from error
     return lambda images: niqe(images, model, BLOCK)
 
 
@@ -220,13 +230,21 @@ def support_vectors(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Coefficients [S] and vectors [S, 36] of BRISQUE's regression, of LIVE's libsvm model.
 
     After a header that has one line ``coefficient 1:value 2:value …`` for each support vector.
+
+    Raises InputError if it is anything else, or has fewer lines than its header says.
     """
-    _, _, lines = Path(path).read_text().partition("\nSV\n")
-    rows = [line.replace(":", " ").split() for line in lines.splitlines()]
-    vectors = np.zeros((len(rows), 36), np.float32)
-    for vector, row in zip(vectors, rows):
-        vector[np.array(row[1::2], int) - 1] = np.array(row[2::2], float)
-    return torch.tensor([float(row[0]) for row in rows]), torch.from_numpy(vectors)
+    try:
+        head, _, lines = Path(path).read_text(encoding="ascii").partition("\nSV\n")
+        rows = [line.replace(":", " ").split() for line in lines.splitlines()]
+        vectors = np.zeros((len(rows), 36), np.float32)
+        for vector, row in zip(vectors, rows):
+            vector[np.array(row[1::2], int) - 1] = np.array(row[2::2], float)
+        coefficients = torch.tensor([float(row[0]) for row in rows])
+        if f"total_sv {len(rows)}" not in head.splitlines() or not lines.endswith("\n"):
+            raise ValueError
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(f"{path} is no whole file of BRISQUE's regression: delete it and run again") from error
+    return coefficients, torch.from_numpy(vectors)
 
 
 def _piqe(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:

@@ -53,6 +53,7 @@ GREY_LEVEL = 0.5  # fainter structure than this is noise
 OUTER, INNER = 3.0, 1.5  # interquartile ranges beyond the quartile: "far out" and "outside" (Tukey 1977)
 LEAST = 8  # real images that limits can be set by
 TOLERANCE = 0.02  # share of near copies that independent images may reach
+LEVEL = 0.025  # chance of a study that any of its generators is marked whose share is the tolerance
 BATCH = 1000  # images at a time, and training ROIs: memory stays flat
 
 
@@ -83,8 +84,9 @@ class Limits:
 class Verdict:
     """Whether a generator memorised its training ROIs, and why.
 
-    share: of near copies among its images, with its 95 % interval (Wilson), NaN if there are none; real_share: of near
-    copies among held-out reals; unseen: the share of copies up to which a generator may go unmarked, see `judge`.
+    share: of near copies among its images, with its 95 % interval (Clopper and Pearson), NaN if there are none;
+    real_share: of near copies among held-out reals; unseen: the share of copies up to which a generator may go
+    unmarked, see `judge`.
     """
 
     memorising: bool
@@ -280,22 +282,26 @@ def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
     return (nearest.correlation > limit.correlation) | (agreed & (nearest.relative_distance < limit.relative_distance))
 
 
-def judge(copies: np.ndarray, real_copies: np.ndarray) -> Verdict:
-    """The verdict on a generator by which of its images [N], and of held-out reals [M], are near copies.
+def judge(copies: np.ndarray, real_copies: np.ndarray, trainings: int = 1) -> Verdict:
+    """The verdict on one training by which of its images [N], and of held-out reals [M], are near copies.
 
-    It is memorising if the 95 % interval of its share of near copies (Wilson 1927) lies above 2 %, more than images of
-    other patients reach, and above the least share that held-out reals have by their own interval: a few of few do not
-    excuse copying, many do, as then these images cannot be told apart, or training and validation part share lesions.
+    trainings: how many GAN trainings the study has, each of which is judged so.
 
-    Few images hide a few copies: a generator of which the share *unseen* are copies is marked 19 times of 20.
+    It is memorising if it has more near copies than chance gives, by a one-sided exact test, to a generator whose share
+    is 2 %, more than images of other patients reach; or the least share that held-out reals have by their own interval,
+    if that is higher: a few of few do not excuse copying, many do, as then these images cannot be told apart, or
+    training and validation part share lesions. The more trainings are judged, the likelier is one with many copies by
+    chance: so each is tested at ``LEVEL`` over their number (Bonferroni), and of honest studies, of any size, at most
+    one in forty marks a generator. For one training, that is where its 95 % interval lies above the bar.
+
+    Few images hide a few copies: a training of which the share *unseen* are copies is marked 19 times of 20.
     """
-    from scipy.stats import beta, norm
+    from scipy.stats import beta, binom
 
     share, low, high = _share(copies)
     real_share, real_low, _ = _share(real_copies)
     n, n_real, bar = len(copies), len(real_copies), float(np.fmax(TOLERANCE, real_low))
-    # The interval lies above the bar if the share does by so many standard errors of a share at the bar.
-    needed = int(n * bar + norm.ppf(0.975) * np.sqrt(n * bar * (1 - bar))) + 1
+    needed = int(binom.isf(LEVEL / trainings, n, bar)) + 1  # so many or more are as unlikely as that
     unseen = float(beta.ppf(0.95, needed, n - needed + 1)) if needed <= n else 1.0
     memorising = bool(np.sum(copies) >= needed)
     if n == 0:
@@ -304,7 +310,7 @@ def judge(copies: np.ndarray, real_copies: np.ndarray) -> Verdict:
         reason = (
             f"{_count(copies)} synthetic images (95 % CI {_percent(low)} to {_percent(high)}) and "
             f"{_count(real_copies)} held-out real ROIs are near copies of training ROIs: "
-            f"{'' if memorising else 'not '}certainly more than {_percent(bar)}."
+            f"{'' if memorising else 'not '}certainly more than {_percent(bar)}{_among(trainings)}."
         )
         if not memorising:
             reason += f" A share of less than {_percent(unseen)} might go unseen among {n} images."
@@ -319,8 +325,12 @@ def _share(flags: np.ndarray) -> tuple[float, float, float]:
 
     if not len(flags):
         return np.nan, np.nan, np.nan
-    low, high = binomtest(int(np.sum(flags)), len(flags)).proportion_ci(method="wilson")
+    low, high = binomtest(int(np.sum(flags)), len(flags)).proportion_ci(method="exact")
     return float(np.mean(flags)), float(low), float(high)
+
+
+def _among(trainings: int) -> str:
+    return f", judged as one of {trainings} trainings" if trainings > 1 else ""
 
 
 def _count(flags: np.ndarray) -> str:

@@ -54,16 +54,33 @@ def headline(modality: str, scores: pd.DataFrame) -> str:
     if hybrid.empty:
         return "No mix of real and synthetic ROIs was tried."
     verdicts = hybrid.apply(verdict, axis=1)
-    once = " in this one run" if (hybrid["runs"] == 1).all() else ""
     better, worse = hybrid[verdicts == "better"], hybrid[verdicts == "worse"]
-    if len(better):
-        best = better["difference"].idxmax()
-        share = f"{len(better)} of {len(hybrid)} mixes; most with {name_of_mix(best)}"
-        return f"Synthetic ROIs beside the real ones helped{once} ({share}, {_difference(better.loc[best])})."
-    if len(worse):
-        share = f"in {len(worse)} of {len(hybrid)} mixes; for none is it shown that they help"
-        return f"Synthetic ROIs beside the real ones harmed{once} ({share})."
-    return "It cannot be told whether synthetic ROIs beside the real ones help or harm."
+    n, real = len(hybrid), auroc.loc["real"]
+    if better.empty and worse.empty:
+        return "It cannot be told whether synthetic ROIs beside the real ones help or harm."
+    if not _once(hybrid):
+        parts = [f"helped in {_share_of(better, n)}"] if len(better) else []
+        parts += [f"harmed in {_share_of(worse, n, least=True)}"] if len(worse) else []
+        unsaid = "" if len(better) else "; for none is it shown that they help"
+        return f"Synthetic ROIs beside the real ones {' and '.join(parts)}{unsaid}."
+    parts = [f"{_share_of(better, n)} were better"] if len(better) else []
+    parts += [f"{_share_of(worse, n, least=True)} were worse"] if len(worse) else []
+    return (
+        f"Of this one run's networks that saw synthetic ROIs beside the real ones, {' and '.join(parts)} on these "
+        f"{real['n_patients']} patients than the one of real ROIs alone. Whether a GAN helps or harms, one training of "
+        "each cannot tell."
+    )
+
+
+def _once(mixes: pd.DataFrame) -> bool:
+    """Whether each classifier was trained once, so that the chance of training is in every difference."""
+    return bool((mixes["runs"] == 1).all())
+
+
+def _share_of(mixes: pd.DataFrame, n: int, least: bool = False) -> str:
+    """``2 of 4 (most with real + SNGAN, +0.031 …)``: how many of *n* mixes these are, and the farthest from 0."""
+    farthest = mixes["difference"].idxmin() if least else mixes["difference"].idxmax()
+    return f"{len(mixes)} of {n} (most with {name_of_mix(farthest)}, {_difference(mixes.loc[farthest])})"
 
 
 def answer(modality: str, scores: pd.DataFrame) -> list[str]:
@@ -89,14 +106,19 @@ def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
     verdicts = mixes.apply(verdict, axis=1)
     shown = {mix: f"{name_of_mix(mix)} ({_difference(row)})" for mix, row in mixes.iterrows()}
     better, worse = ([shown[mix] for mix in mixes.index[verdicts == kind]] for kind in ("better", "worse"))
-    parts = []
-    if better:
-        parts.append(f"raised the AUROC with {_joined(better)}")
+    unsure = (verdicts == "cannot tell").sum()
+    rest = f"; for the other {unsure} of {len(mixes)} this test part cannot tell" if unsure else ""
+    if (better or worse) and _once(mixes):
+        parts = [f"better by those of {_joined(better)}"] if better else []
+        parts += [f"worse by those of {_joined(worse)}"] if worse else []
+        return (
+            f"With {subject[0].lower()}{subject[1:]} {how}, these patients were ranked {_joined(parts)}, than by the "
+            f"network of real ROIs alone{rest}."
+        )
+    parts = [f"raised the AUROC with {_joined(better)}"] if better else []
     if worse:
         parts.append(f"lowered it with {_joined(worse)}" if better else f"lowered the AUROC with {_joined(worse)}")
     if parts:
-        unsure = (verdicts == "cannot tell").sum()
-        rest = f"; for the other {unsure} of {len(mixes)} this test part cannot tell" if unsure else ""
         return f"{subject} {how} {_joined(parts)}{rest}."
     row = mixes.loc[mixes["difference"].idxmax()]
     text = f"{subject} {how}: it cannot be told whether they help or harm; the most favourable difference in AUROC is "
@@ -233,7 +255,8 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
         sentences.append(
             f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of "
             "test patients; how far runs differ, training included, is the standard deviation over them, at most "
-            f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']})."
+            f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']}). No interval "
+            "and no p here takes that into account, so that a difference may be called one and be luck of training."
         )
     for modality, rows in auroc.groupby("modality", sort=False):
         if (duplicated := rows[rows["mix"] == "real@2"]).shape[0]:

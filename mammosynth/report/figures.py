@@ -365,7 +365,8 @@ def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
     axis.set_xlim(-1.08 * reach, 1.08 * reach)
     axis.set_xlabel("AUROC minus AUROC of real alone  (left: worse than real, right: better)")
     axis.text(1.02, -0.85, "difference [95 % CI]   p (Holm)", transform=axis.get_yaxis_transform(), fontsize=7.5)
-    figure.suptitle(f"Does it help? {modality}, against training on real ROIs alone")
+    trained = "networks of one run" if (chosen["runs"] == 1).all() else "means over runs"
+    figure.suptitle(f"{modality.capitalize()}: each mix against real ROIs alone, {trained}")
     return figure
 
 

@@ -29,10 +29,14 @@ REAL_COLOUR = "#222222"
 
 
 class Measure(NamedTuple):
-    """What a measure of image quality says: which way is better ("lower", "higher" or ""), and one line on it."""
+    """What a measure of image quality says: which way is better ("lower", "higher" or ""), and one line on it.
+
+    mark: whose value is the one to come near to, where neither way is better: a generator of ``BASELINES``.
+    """
 
     better: str
     explanation: str
+    mark: str = "real"
 
     @property
     def arrow(self) -> str:
@@ -70,9 +74,10 @@ MEASURES = (
     ("recall", "higher", "share of real ROIs that lie among the synthetic ones in feature space: diversity"),
     (
         "density",
-        "higher",
-        "in how many real ROIs' neighbourhoods a synthetic one lies, as a share of those expected: fidelity; about 1 "
-        "for real ROIs of other patients",
+        "",
+        "in how many real ROIs' neighbourhoods a synthetic one lies, as a share of those expected: fidelity; real ROIs "
+        "of other patients are the mark, about 1, and more is crowding where real ROIs are densest",
+        "floor",
     ),
     ("coverage", "higher", "share of real ROIs with a synthetic one in their neighbourhood: diversity"),
     (
@@ -95,22 +100,23 @@ MEASURES = (
     ("SSIM", "", "structural similarity of a synthetic and a real ROI of its class"),
     (
         "BRISQUE",
-        "lower",
-        "distortion by natural-scene statistics learnt from photographs, not from ultrasound or mammography; the real"
-        " set is the mark",
+        "",
+        "distortion by natural-scene statistics learnt from photographs, not from ultrasound or mammography: lower is "
+        "less; the real set is the mark",
     ),
     (
         "NIQE refitted",
-        "lower",
-        "distance from the natural-scene statistics of the real training ROIs, in blocks that fit the ROI",
+        "",
+        "distance from the natural-scene statistics of the real training ROIs, in blocks that fit the ROI: lower is "
+        "nearer to their mean; the real set is the mark",
     ),
     (
         "NIQE",
-        "lower",
-        "distance from the natural-scene statistics of undistorted photographs, not of ultrasound or mammography; the "
-        "real set is the mark",
+        "",
+        "distance from the natural-scene statistics of undistorted photographs, not of ultrasound or mammography: "
+        "lower is nearer; the real set is the mark",
     ),
-    ("PIQE", "lower", "extent of distorted blocks, by rules made for photographs; the real set is the mark"),
+    ("PIQE", "", "extent of distorted blocks, by rules made for photographs: lower is less; the real set is the mark"),
     (
         "near copies",
         "lower",
@@ -119,9 +125,10 @@ MEASURES = (
     ),
     (
         "AuthPct",
-        "higher",
+        "",
         "percentage of synthetic ROIs farther from their nearest training ROI than that is from its own nearest; "
-        "held-out real ROIs are the mark",
+        "held-out real ROIs are the mark: fewer are copies, more are unlike real ROIs",
+        "held_out",
     ),
     (
         "nearest training ROI",
@@ -141,9 +148,9 @@ MEASURES = (
 
 def measure_of(name: str) -> Measure:
     """Direction and explanation of a quality measure; without direction if it is not known here."""
-    for start, better, explanation in MEASURES:
+    for start, *rest in MEASURES:
         if re.match(rf"{start}(\b|(?<=/F))", name, re.IGNORECASE):
-            return Measure(better, explanation)
+            return Measure(*rest)
     return Measure("", "")
 
 

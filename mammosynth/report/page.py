@@ -88,32 +88,49 @@ def count_filtered(fates: pd.DataFrame) -> pd.DataFrame:
     return counts.assign(**{"% of the class": (100 * share).map("{:.1f}".format)})
 
 
-def verdicts(images: pd.DataFrame, real_images: pd.DataFrame) -> dict[str, dict[str, Verdict]]:
-    """On each GAN's novelty, by modality and name: on the images of all folds and seeds, and of each training.
+def verdicts(
+    images: pd.DataFrame, real_images: pd.DataFrame, trainings: int | None = None
+) -> dict[str, dict[str, Verdict]]:
+    """On each GAN's novelty, by modality and name: a training that memorised marks its GAN, and nothing else does.
 
-    One training that memorised marks its GAN, as the images of the others would hide it.
+    Each training is judged by itself, as the images of the others would hide it. Of a GAN of several, shares and counts
+    are those of all its images together.
 
-    images, real_images: the assessment's tables with a line an image, synthetic and real, of all runs.
+    images, real_images: the assessment's tables with a line an image, synthetic and real, of all runs; trainings: how
+    many the study has, if they are not all in *images*.
     """
+    of_training = ["modality", "generator", "fold", "seed"]
+    trainings = trainings or images.groupby(of_training).ngroups
     held_out = real_images[real_images["generator"] == HELD_OUT]
     found: dict[str, dict[str, Verdict]] = {}
     for (modality, gan), own in images.groupby(["modality", "generator"], sort=False):
         reals = held_out[held_out["modality"] == modality]
-        verdict = _verdict(own, reals)
         each = {
-            f"fold {fold}, seed {seed}": _verdict(training, reals[reals["fold"] == fold])
+            f"fold {fold}, seed {seed}": _verdict(training, reals[reals["fold"] == fold], trainings)
             for (fold, seed), training in own.groupby(["fold", "seed"])
         }
-        marked = [f"{name} ({100 * one.share:.1f} % of {one.n})" for name, one in each.items() if one.memorising]
-        if len(each) > 1 and marked:
-            reason = f"{verdict.reason} Memorising, each judged by itself: {'; '.join(marked)}."
-            verdict = replace(verdict, memorising=True, reason=reason)
-        found.setdefault(modality, {})[name_of(gan)] = verdict
+        found.setdefault(modality, {})[name_of(gan)] = (
+            next(iter(each.values())) if len(each) == 1 else _together(_verdict(own, reals, trainings), each)
+        )
     return found
 
 
-def _verdict(images: pd.DataFrame, held_out: pd.DataFrame) -> Verdict:
-    return judge(images[NEAR_COPY].to_numpy() > 0, held_out[NEAR_COPY].to_numpy() > 0)
+def _together(pooled: Verdict, each: Mapping[str, Verdict]) -> Verdict:
+    """The verdict on a GAN of several trainings, with the numbers of all its images."""
+    marked = [f"{name} ({100 * one.share:.1f} % of {one.n})" for name, one in each.items() if one.memorising]
+    unseen = max(one.unseen for one in each.values())
+    reason = (
+        f"{100 * pooled.share:.1f} % of the {pooled.n} synthetic images of {len(each)} trainings and "
+        f"{100 * pooled.real_share:.1f} % of the {pooled.n_real} held-out real ROIs are near copies of training ROIs. "
+        f"Memorising, each training judged by itself: {'; '.join(marked) or 'none'}."
+    )
+    if not marked:
+        reason += f" A share of less than {100 * unseen:.1f} % might go unseen in one of them."
+    return replace(pooled, memorising=bool(marked), unseen=unseen, reason=reason)
+
+
+def _verdict(images: pd.DataFrame, held_out: pd.DataFrame, trainings: int) -> Verdict:
+    return judge(images[NEAR_COPY].to_numpy() > 0, held_out[NEAR_COPY].to_numpy() > 0, trainings)
 
 
 def rule_times(benchmarks: Mapping[str, Iterable[str | Path]]) -> pd.DataFrame:

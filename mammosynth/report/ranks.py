@@ -1,7 +1,7 @@
 """Which generator is first by each measure, and which measures disagree on it."""
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from math import factorial
 
@@ -17,7 +17,8 @@ from mammosynth.report.tables import BASELINES, NONE, number, p_value, summarise
 
 RANKS = ["modality", "measure", "criterion", "generator", "value", "rank"]
 CORRELATIONS = ["modality", "measure", "other", "rho", "p", "generators"]
-CRITERIA = {"lower": "lowest", "higher": "highest", "": "nearest to the real set"}  # by `Measure.better`
+CRITERIA = {"lower": "lowest", "higher": "highest"}  # by `Measure.better`; else the nearest to its mark is first
+MARKS = {"real": "the real set", "held_out": "held-out real ROIs", "floor": "real ROIs of other patients"}
 LEFT_OUT = "left out: "
 FEWEST = 3  # generators, below which two orders are alike or opposite and no more can be said
 PERMUTATIONS = 10_000  # all of them for up to 7 generators, as many random ones for more
@@ -27,11 +28,11 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
     """Rank the generators of each modality by each measure of both classes pooled.
 
     quality: tidy rows of all folds and seeds; seen: the feature network that a generator was trained against. Rank 1 is
-    the best by the measure's direction or, where it has none, the one nearest to the real set's own value; ties share
-    the mean of their ranks.
+    the best by the measure's direction or, where it has none, the one nearest to the value of its mark, the real set or
+    other real ROIs (see `Measure`); ties share the mean of their ranks.
 
-    Returns a row a modality, measure and generator: criterion (lowest, highest, nearest to the real set), value (mean
-    over runs) and rank. A measure that can put nobody in order fairly has no rank for any generator, and its criterion
+    Returns a row a modality, measure and generator: criterion (lowest, highest, nearest to the mark), value (mean over
+    runs) and rank. A measure that can put nobody in order fairly has no rank for any generator, and its criterion
     says why: a generator was trained on its features, it is not of every generator, or neither way is better.
     """
     summary = summarise_quality(quality[quality["pathology"] == "all"])
@@ -39,11 +40,11 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
     for modality, of_modality in summary.groupby("modality", sort=False):
         generators = [g for g in of_modality["generator"].unique() if g not in BASELINES]
         values = of_modality.pivot(index="generator", columns="measure", values="value")
-        values = values.reindex([*generators, "real"])
+        values = values.reindex([*generators, *MARKS])
         for measure in of_modality[of_modality["generator"].isin(generators)]["measure"].unique():
-            ours, real = values.loc[generators, measure], values.loc["real", measure]
-            criterion = _criterion(measure, ours, real, {g: seen[g] for g in generators if g in (seen or {})})
-            ranks = np.nan if criterion.startswith(LEFT_OUT) else _cost(measure, ours, real).rank().to_numpy()
+            ours, mark = values.loc[generators, measure], values.loc[measure_of(measure).mark, measure]
+            criterion = _criterion(measure, ours, mark, {g: seen[g] for g in generators if g in (seen or {})})
+            ranks = np.nan if criterion.startswith(LEFT_OUT) else _cost(measure, ours, mark).rank().to_numpy()
             frames.append(
                 pd.DataFrame(
                     {"modality": modality, "measure": measure, "criterion": criterion, "generator": generators}
@@ -52,36 +53,46 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RANKS)
 
 
-def _criterion(measure: str, values: pd.Series, real: float, seen: Mapping[str, str]) -> str:
+def _criterion(measure: str, values: pd.Series, mark: float, seen: Mapping[str, str]) -> str:
     if taught := [name_of(generator) for generator, network in seen.items() if TITLES[network] in measure]:
         return f"{LEFT_OUT}{', '.join(taught)} trained on its features"
     if values.isna().any():
         return f"{LEFT_OUT}no value for {values.isna().sum()} of {len(values)} generators"
-    better = measure_of(measure).better
-    return f"{LEFT_OUT}neither way is better" if not better and pd.isna(real) else CRITERIA[better]
+    known = measure_of(measure)
+    if not known.better and pd.isna(mark):
+        return f"{LEFT_OUT}neither way is better"
+    return CRITERIA.get(known.better, f"nearest to {MARKS[known.mark]}")
 
 
-def _cost(measure: str, values: pd.Series, real: float) -> pd.Series:
+def _cost(measure: str, values: pd.Series, mark: float) -> pd.Series:
     """What is lowest for the best."""
-    return {"lower": values, "higher": -values, "": (values - real).abs()}[measure_of(measure).better]
+    return {"lower": values, "higher": -values, "": (values - mark).abs()}[measure_of(measure).better]
 
 
 def rank_correlations(ranks: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation of each pair of measures over the generators of a modality.
 
-    ranks: what :func:`rank_generators` returns. Returns a row a modality and pair of measures with ranks: rho (NaN
-    where a measure has all generators tied), p (two-sided, of all permutations of the generators, not adjusted for the
-    number of pairs) and the number of generators. No rows for fewer than ``FEWEST`` generators.
+    ranks: what :func:`rank_generators` returns. A Fréchet distance and floor over it put generators in one order by
+    construction, which is no agreement: the distance is left out where the ratio is ranked.
+
+    Returns a row a modality and pair of measures with ranks: rho (NaN where a measure has all generators tied), p
+    (two-sided, of all permutations of the generators, not adjusted for the number of pairs) and the number of
+    generators. No rows for fewer than ``FEWEST`` generators.
     """
     rows = []
     for modality, of_modality in ranks.dropna(subset="rank").groupby("modality", sort=False):
         orders = of_modality.pivot(index="generator", columns="measure", values="rank")
         if len(orders) < FEWEST:
             continue
-        for measure, other in combinations(of_modality["measure"].unique(), 2):
+        for measure, other in combinations(_own_orders(of_modality["measure"].unique()), 2):
             rho, p = _spearman(orders[measure].to_numpy(), orders[other].to_numpy())
             rows.append((modality, measure, other, rho, p, len(orders)))
     return pd.DataFrame(rows, columns=CORRELATIONS)
+
+
+def _own_orders(measures: Sequence[str]) -> list[str]:
+    """Those of *measures* that are no other one turned over."""
+    return [measure for measure in measures if f"floor/{measure}" not in measures]
 
 
 def _spearman(ranks: np.ndarray, others: np.ndarray) -> tuple[float, float]:
@@ -163,7 +174,8 @@ def plot_ranks(modality: str, ranks: pd.DataFrame, correlations: pd.DataFrame) -
     orders = of_modality.pivot(index="measure", columns="generator", values="rank").loc[measures, generators]
     note = textwrap.fill(_not_ranked(of_modality), 135 if len(generators) >= FEWEST else 75)
     of_pairs = correlations[correlations["modality"] == modality]
-    widths = [len(generators), len(measures)] if len(of_pairs) else [1]
+    compared = _own_orders(measures)
+    widths = [len(generators), len(compared)] if len(of_pairs) else [1]
     figure, axes = figures.plt.subplots(
         1, len(widths), squeeze=False, width_ratios=widths,
         figsize=(figures.WIDTH * (1.1 if len(of_pairs) else 0.6), 0.23 * len(measures) + 1.6 + 0.12 * note.count("\n")),
@@ -175,9 +187,9 @@ def plot_ranks(modality: str, ranks: pd.DataFrame, correlations: pd.DataFrame) -
     left.set_xticks(range(len(generators)), map(name_of, generators), rotation=40, ha="right", rotation_mode="anchor")
     left.set_title("Rank (1: best)")
     for right in axes[0, 1:]:
-        _draw_cells(right, _square(of_pairs, measures), "PuOr", (-1, 1), _tenths)
+        _draw_cells(right, _square(of_pairs, compared), "PuOr", (-1, 1), _tenths)
         for axis in (right.xaxis, right.yaxis):
-            axis.set_ticks(range(len(measures)), range(1, len(measures) + 1))
+            axis.set_ticks(range(len(compared)), [measures.index(measure) + 1 for measure in compared])
         right.set_title("Rank correlation ρ (orange: measures disagree)")
     figure.suptitle(f"Order of the generators by measure: {modality}, both classes pooled")
     figure.supxlabel(note, fontsize=6.5, color="#5b6775")

@@ -24,6 +24,8 @@ except InputError as error:
 MODALITIES = study.modalities(config)
 GANS, MIXES = config["gans"], config["mixes"]
 FOLDS, SEEDS = config["folds"], config["seeds"]
+# Of GANs: as many verdicts on memorising.
+TRAININGS = len(MODALITIES) * len(GANS) * len(FOLDS) * len(SEEDS)
 
 # One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
 # profile says gpu=1 for its nodes.

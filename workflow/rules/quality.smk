@@ -112,5 +112,6 @@ rule filter_synthetic:
     params:
         limits=FILTER,
         on_memorising=config["quality"]["on_memorising"],
+        trainings=TRAININGS if config["quality"]["on_memorising"] == "stop" else None,
     script:
         "../scripts/filter_synthetic.py"

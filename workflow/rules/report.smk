@@ -301,6 +301,7 @@ rule write_scorecards:
         gans=GANS,
         folds=FOLDS,
         seeds=SEEDS,
+        trainings=TRAININGS,
     script:
         "../scripts/write_scorecards.py"
 

@@ -126,5 +126,6 @@ checkpoint count_parts:
     params:
         study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
         parameters=[PARAMETERS[name]["sha256"] for name in QUALITY_PARAMETERS],
+        looks=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:
         "../scripts/count_parts.py"

@@ -1,10 +1,10 @@
-"""Check that what trainings wait for is whole, and count ROIs and patients of each part of the whole study."""
+"""Check that what trainings wait for is whole and can be judged, and count ROIs and patients of each part."""
 
 import pandas as pd
 
 from mammosynth.digests import read_digests, refuse_changed
 from mammosynth.job import started
-from mammosynth.partition import count_parts
+from mammosynth.partition import count_parts, refuse_unjudgeable
 
 if __name__ == "__main__":
     with started(snakemake):
@@ -17,4 +17,6 @@ if __name__ == "__main__":
             pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
             for file, (modality, fold) in zip(given.partitions, params.study, strict=True)
         ]
-        count_parts(pd.concat(tables)).to_csv(snakemake.output[0], index=False)
+        partitions = pd.concat(tables)
+        refuse_unjudgeable(partitions, params.looks)
+        count_parts(partitions).to_csv(snakemake.output[0], index=False)

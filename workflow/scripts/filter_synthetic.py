@@ -13,7 +13,7 @@ if __name__ == "__main__":
         wildcards = snakemake.wildcards
         judged, real = pd.read_csv(snakemake.input.judged), pd.read_csv(snakemake.input.real)
         if snakemake.params.on_memorising == "stop":
-            refuse_memorising(wildcards.gan, judged, real)
+            refuse_memorising(wildcards.gan, judged, real, snakemake.params.trainings)
         synthetic = ImageSet.load(snakemake.input.synthetic)
         kept, fate = filter_images(wildcards.gan, synthetic, judged, real, snakemake.params.limits)
         kept.save(snakemake.output.images)

@@ -42,7 +42,7 @@ if __name__ == "__main__":
                 digest = sha256_of(file)
                 run = scorecard.describe_run(fold, content, pd.read_csv(history), partitions[fold], file, digest)
                 runs.append(run)
-            verdict = verdicts(pd.concat(images), real_images)[modality][name_of(gan)]
+            verdict = verdicts(pd.concat(images), real_images, params.trainings)[modality][name_of(gan)]
             card = scorecard.describe(
                 scorecard.Facts(
                     generator=gan,
