@@ -3,11 +3,15 @@
 A new database is one new file with `read` and `NEAR_DUPLICATES`, and one line in `READERS`.
 """
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 from mammosynth.databases import breast_lesions_usg, bus_bra, busi, cbis_ddsm, inbreast, mini_mias, rois, table, udiat
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, expand
 from mammosynth.errors import InputError
+
+log = logging.getLogger(__name__)
 
 READERS = {
     "breast_lesions_usg": breast_lesions_usg,
@@ -42,8 +46,26 @@ def open_source(name: str, settings: dict) -> Source:
 
 
 def read_database(source: Source) -> Reading:
-    """The lesions of one database and its images without a lesion. Raises InputError for bad files."""
-    return READERS[source.settings["reader"]].read(source)
+    """The lesions of one database and its images without a lesion, each patient in one spelling.
+
+    Raises InputError for bad files, and where it is not clear who the patients are: see `Patients`.
+    """
+    reading = READERS[source.settings["reader"]].read(source)
+    by_row = {"", *reading.patients.spellings}
+    problems, patients = Problems(), []
+    for lesion in reading.lesions:
+        with problems.gathered():
+            known = lesion.patient_id in by_row
+            patients.append(lesion.patient_id if known else reading.patients.name(lesion.patient_id, lesion.image))
+    problems.refuse()
+    joined = [" and ".join(map(repr, texts)) for texts in reading.patients.spellings.values() if len(texts) > 1]
+    if joined:
+        log.warning(
+            "%s: %d patients are spelled in several ways that are certainly one: %s",
+            source.name, len(joined), "; ".join(joined),
+        )  # fmt: skip
+    lesions = [replace(lesion, patient_id=patient) for lesion, patient in zip(reading.lesions, patients)]
+    return replace(reading, lesions=lesions)
 
 
 def near_duplicate_bits(settings: dict) -> int | None:

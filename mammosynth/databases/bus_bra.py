@@ -17,6 +17,7 @@ import re
 from pathlib import Path
 
 from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, list_images, masks_box, refuse_unnamed
+from mammosynth.databases.patients import Patients
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
@@ -59,15 +60,15 @@ def read(source: Source) -> Reading:
     reading = Reading([])
     for row in rows:
         with problems.gathered():
-            reading.lesions.append(_lesion(row, folder, source, folds))
+            reading.lesions.append(_lesion(row, folder, source, folds, reading.patients))
     problems.refuse()
     return reading
 
 
-def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int]) -> Lesion:
+def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int], patients: Patients) -> Lesion:
     excluded = source.exclusions.get(_image(row), "")
     image, mask = (folder / row.place(folder, name) for name in (_image(row), _mask(row)))
-    pathology, patient, declared = row.choice("Pathology", CLASSES), row.text("Case"), _bbox(row)
+    pathology, patient, declared = row.choice("Pathology", CLASSES), patients.name(row.text("Case"), row), _bbox(row)
     box = (None,) * 4
     if not excluded:
         box = masks_box(row.file(folder, _image(row)), [row.file(folder, _mask(row))])

@@ -27,6 +27,7 @@ from collections import Counter
 from pathlib import Path
 
 from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, read_size
+from mammosynth.databases.patients import says_nothing
 from mammosynth.databases.rows import Row, read_csv, unique
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES

@@ -15,6 +15,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
+from mammosynth.databases.patients import Patients
 from mammosynth.databases.rows import read_csv
 from mammosynth.errors import InputError
 from mammosynth.errors import Problems as Problems
@@ -65,11 +66,13 @@ class Reading:
     """What a reader found: its lesions, and its images that show none (curation looks for near-duplicates in both).
 
     *passed_over* has the images that show something else, with what that is: they are counted and not opened.
+    *patients* names them: by row, where a reader asks it, and by image for all others.
     """
 
     lesions: list[Lesion]
     normals: list[Path] = field(default_factory=list)
     passed_over: dict[Path, str] = field(default_factory=dict)
+    patients: Patients = field(default_factory=Patients)
 
 
 @dataclass(frozen=True)

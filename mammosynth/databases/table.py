@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from mammosynth.databases.lesion import Box, Lesion, Problems, Reading, Source, masks_box, read_size
+from mammosynth.databases.patients import Patients, spell
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
@@ -70,7 +71,7 @@ def read(source: Source) -> Reading:
 def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -> None:
     """Add a row's lesion, or its image if that is normal."""
     excluded = source.exclusions.get(key, "")
-    pathology, patient = row.choice("pathology", (*CLASSES, "normal")), _patient(row)
+    pathology, patient = row.choice("pathology", (*CLASSES, "normal")), _patient(row, reading.patients)
     names = [name for part in row["mask"].split(";") if (name := part.strip())]
     masks = [source.root / row.place(source.root, name) for name in names]
     _refuse_suffixes(row, [key], IMAGES)
@@ -103,13 +104,13 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
     )
 
 
-def _patient(row: Row) -> str:
+def _patient(row: Row, patients: Patients) -> str:
     if not row["patient"]:
         raise InputError(
             f"{row} has no patient: fill it in, for patients are what is split; where each image is of another "
             "patient, write the image's name there"
         )
-    return row["patient"]
+    return patients.name(row["patient"], row)
 
 
 def _box(row: Row, image: Path) -> Box:
@@ -144,7 +145,7 @@ def _refuse_suffixes(row: Row, names: list[str], suffixes: tuple[str, ...]) -> N
 
 def _refuse_contradictions(row: Row, first: Row) -> None:
     """Raise InputError if a row and the first one of its image give different patients, or one says normal."""
-    if row["patient"] != first["patient"]:
+    if spell(row["patient"]) != spell(first["patient"]):
         raise InputError(
             f'{row} gives patient "{row["patient"]}" to an image that line {first.number} gives to '
             f'"{first["patient"]}": mend one of them'
