@@ -151,7 +151,7 @@ def _lesion(
         pathology=pathologies.get(category, ""),
         view=f"{name['side']} {_VIEWS.get(name['view'], name['view'])}",
         excluded=excluded,
-        age=row["Patient age"] if row["Patient age"].isdecimal() else "",
+        age="" if says_nothing(row["Patient age"]) else row["Patient age"],  # "removed" in the published table
         birads=category,
     )
 
