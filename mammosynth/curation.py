@@ -110,6 +110,12 @@ def load_images(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"lesions": int})
 
 
+def load_alike(path: str | Path) -> pd.DataFrame:
+    """Read a table of pairs of ROIs that look alike."""
+    pairs = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pairs.assign(correlation=pairs["correlation"].astype(float), joined=pairs["joined"] == "True")
+
+
 def curate(
     lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
