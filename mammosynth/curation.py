@@ -22,7 +22,8 @@ from scipy.sparse.csgraph import connected_components
 
 from mammosynth.databases import Lesion, Problems, Reading, near_duplicate_bits, open_source, read_database
 from mammosynth.databases.lesion import read_image, read_size
-from mammosynth.imageset import ImageSet
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track
 from mammosynth.quality.novelty import alike, correlate
 
@@ -213,7 +214,8 @@ def join_alike(
     different groups correlate by more than 0.7, all of them the same lesion by eye; below are different ones, and of
     1,296 CBIS-DDSM ROIs no two of different patients reach it. ROIs of one image are different lesions, however much of
     them is the same. Returns both again, and the pairs of ROIs of different groups that correlate by more than 0.6, for
-    a person to look at: *first* and *second* (lesion ids), *correlation* and *joined*, the most alike first.
+    a person to look at: *first* and *second* (lesion ids), *correlation* and *joined*, the most alike first. Raises
+    InputError if no ROI of a class is left.
     """
     own = np.flatnonzero(np.isin(images.ids, table.loc[table["database"].isin(list(searched)), "lesion_id"]))
     pairs, correlation = alike(images.images[own], REVIEWED)
@@ -232,6 +234,11 @@ def join_alike(
             table["lesion_id"].isin(images.ids[conflict]), "the same lesion with different labels"
         ),
     )
+    for label in sorted(set(images.labels.tolist()) - set(images.labels[~conflict].tolist())):
+        raise InputError(
+            f"{', '.join(table['modality'].unique())}: all ROIs of {CLASSES[label]} lesions show lesions that are "
+            "labelled otherwise elsewhere: mend the labels, or take one of each pair out by the exclusions of its source"
+        )
     together = ImageSet(images.images, images.labels, images.ids, joined[group], images.sources)
     apart = group[pairs[:, 0]] != group[pairs[:, 1]]
     found = pd.DataFrame(dict(zip(PAIR, (*images.ids[pairs[apart]].T, correlation[apart].round(3), same[apart]))))

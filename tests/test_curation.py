@@ -26,6 +26,7 @@ from mammosynth.curation import (
 from mammosynth.curation import save_lesions as save
 from mammosynth.databases import Lesion
 from mammosynth.databases.busi import NEAR_DUPLICATES
+from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import correlate
 
@@ -292,6 +293,7 @@ def test_real_busi_keeps_all_but_the_conflicts_that_are_known():
 def rois_of(images, labels, groups):
     names = np.array([f"lesion {i}" for i in range(len(images))])
     table = pd.DataFrame({"lesion_id": names, "database": "busi", "image": names, "group": groups, "excluded": ""})
+    table["modality"] = "ultrasound"
     return ImageSet(images, np.array(labels), names, np.array(groups)), table
 
 
@@ -319,6 +321,12 @@ def test_one_lesion_with_two_labels_is_excluded():
     kept, found, _ = join_alike(rois, table, ["busi"])
     assert kept.ids.tolist() == ["lesion 2", "lesion 3"]
     assert found["excluded"].tolist() == ["the same lesion with different labels"] * 2 + ["", ""]
+
+
+def test_a_class_without_a_roi_that_is_not_in_conflict_is_refused():
+    images = textures(3, seed=3)[[0, 0, 1, 2]]
+    with pytest.raises(InputError, match="ultrasound: all ROIs of malignant lesions show lesions that are labelled"):
+        join_alike(*rois_of(images, [0, 1, 0, 0], list("abcd")), ["busi"])
 
 
 def lesions_shown_again():
