@@ -237,7 +237,7 @@ def join_alike(
     for label in sorted(set(images.labels.tolist()) - set(images.labels[~conflict].tolist())):
         raise InputError(
             f"{', '.join(table['modality'].unique())}: all ROIs of {CLASSES[label]} lesions show lesions that are "
-            "labelled otherwise elsewhere: mend the labels, or take one of each pair out by the exclusions of its source"
+            "labelled otherwise elsewhere: mend the labels, or take one of each pair out by exclusions of its source"
         )
     together = ImageSet(images.images, images.labels, images.ids, joined[group], images.sources)
     apart = group[pairs[:, 0]] != group[pairs[:, 1]]
