@@ -305,6 +305,9 @@ def test_a_data_card_says_terms_counts_and_exclusions(facts):
     assert not card["phantoms"]
     assert card["alike"]["joined"] == ["a/3-2 = a/5 (0.81)"]
     assert card["alike"]["to_review"] == 1
+    assert (card["largest"], card["alike"]["unnamed"]) == (2, 0)
+    many = datacard._alike(pd.concat([facts.alike] * 30))
+    assert (len(many["joined"]), many["unnamed"], many["to_review"]) == (20, 10, 30)
 
 
 def test_patients_are_counted_alike_everywhere(facts, images, rois, alike, partition):
@@ -343,7 +346,14 @@ def test_a_data_card_stands_alone(facts, tmp_path):
     assert "data:image/svg+xml" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<b>axilla" not in page
-    for text in ("Al-Dhabyani", "&lt;b&gt;axilla", "1 (50 %)", "validation"):
+    for text in (
+        "Al-Dhabyani",
+        "&lt;b&gt;axilla",
+        "1 (50 %)",
+        "validation",
+        "a/3-2 = a/5 (0.81)",
+        "1 more correlate by over 0.6",
+    ):
         assert (text in page) == (text != "Al-Dhabyani"), text  # phantoms are not the database's
 
 
