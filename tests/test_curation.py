@@ -150,16 +150,20 @@ def dark_frame(rng, content=8, gain=1.0):
 
 @pytest.mark.parametrize("content", [4, 14])
 def test_dark_frames_with_a_machines_text_are_told_apart(tmp_path, content, caplog):
-    """16 scans of both classes, the last two of one lesion, and three more of no lesion."""
+    """16 scans of both classes, the first lesion at the text and the last two one small lesion, and three of none."""
     rng = np.random.default_rng(0)
     frames = [dark_frame(rng, content) for _ in range(19)]
-    frames[15] = np.roll(np.clip(frames[14] * 1.05 + rng.normal(size=frames[14].shape), 0, 255), 2, axis=1)
+    frames[15] = np.clip(frames[14] * 1.05 + rng.normal(size=frames[14].shape), 0, 255)[3:, 4:]
     for n, frame in enumerate(frames):
         save_picture(frame, tmp_path / f"{n}.png")
     hashes = hash_images([tmp_path / f"{n}.png" for n in range(16)])
     assert np.bincount(clusters_of(hashes, np.full(16, 32))).max() > 12, "the hash sees the text"
     lesions = table([(f"d/{n}", "d", "", str(tmp_path / f"{n}.png"), CLASSES[n % 2]) for n in range(16)])
     lesions = lesions.assign(x0=120, y0=80, x1=180, y1=130)
+    boxes = ["x0", "y0", "x1", "y1"]
+    lesions.loc[0, boxes], lesions.loc[14, boxes], lesions.loc[15, boxes] = (
+        (66, 36, 90, 60), (160, 100, 168, 107), (156, 97, 164, 104),
+    )  # fmt: skip
     normals = pd.DataFrame({"database": "d", "image": [str(tmp_path / f"{n}.png") for n in (16, 17, 18)]})
     with caplog.at_level(logging.WARNING):
         found, clear = curate(lesions, normals, {"d": 32})
