@@ -1,20 +1,24 @@
 """Curation: near-duplicates are found, conflicts excluded, and nothing that belongs together is split."""
 
+import logging
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 from databases_for_tests import phantom_lesions, real_busi, real_busi_hashes, settings
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from quality_for_tests import textures
+from scipy import ndimage
 
 from mammosynth.curation import (
     ALIKE,
+    REVIEWED,
     curate,
     hash_images,
     join_alike,
     join_groups,
+    link,
     load_lesions,
     near_duplicates,
     read_lesions,
@@ -22,7 +26,8 @@ from mammosynth.curation import (
 from mammosynth.curation import save_lesions as save
 from mammosynth.databases import Lesion
 from mammosynth.databases.busi import NEAR_DUPLICATES
-from mammosynth.imageset import ImageSet
+from mammosynth.errors import InputError
+from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import correlate
 
 
@@ -32,20 +37,24 @@ def flipped(bits, n):
     return bits
 
 
+def clusters_of(hashes, bits, **more):
+    return link(len(hashes), near_duplicates(hashes, bits, **more))
+
+
 def test_near_duplicates_are_single_linkage_clusters():
     a, b = np.random.default_rng(0).integers(0, 2, (2, 256)).astype(bool)
     chain = [a, flipped(a, 30), flipped(a, 60)]  # first and last differ in 60, linked by the middle one
-    clusters = near_duplicates(np.array([*chain, b]), np.full(4, 32))
+    clusters = clusters_of(np.array([*chain, b]), np.full(4, 32))
     assert clusters[0] == clusters[1] == clusters[2] != clusters[3]
-    assert len(set(near_duplicates(np.array([*chain, b]), np.full(4, 29)))) == 4
+    assert len(set(clusters_of(np.array([*chain, b]), np.full(4, 29)))) == 4
 
 
 def test_near_duplicates_do_not_depend_on_the_block():
     rng = np.random.default_rng(1)
     base = rng.integers(0, 2, (12, 256)).astype(bool)
     hashes = np.array([flipped(base[i % 12], int(rng.integers(0, 20))) for i in range(60)])
-    whole = near_duplicates(hashes, np.full(60, 20))
-    parts = near_duplicates(hashes, np.full(60, 20), block=7)
+    whole = clusters_of(hashes, np.full(60, 20))
+    parts = clusters_of(hashes, np.full(60, 20), block=7)
     assert np.array_equal(whole[:, None] == whole, parts[:, None] == parts)
     assert len(set(whole)) == 12
 
@@ -53,8 +62,8 @@ def test_near_duplicates_do_not_depend_on_the_block():
 def test_two_databases_are_held_to_the_smaller_number_of_bits():
     a = np.zeros(256, dtype=bool)
     hashes = np.array([a, flipped(a, 10)])
-    assert len(set(near_duplicates(hashes, np.array([10, 32])))) == 1
-    assert len(set(near_duplicates(hashes, np.array([9, 32])))) == 2
+    assert near_duplicates(hashes, np.array([10, 32])).tolist() == [[0, 1]]
+    assert near_duplicates(hashes, np.array([9, 32])).tolist() == []
 
 
 def test_the_hash_is_that_of_imagehash_and_survives_a_change_of_gain(tmp_path):
@@ -72,7 +81,7 @@ def test_the_hash_is_that_of_imagehash_and_survives_a_change_of_gain(tmp_path):
 
 def table(rows):
     lesions = pd.DataFrame(rows, columns=["lesion_id", "database", "patient_id", "image", "pathology"])
-    return lesions.assign(excluded="")
+    return lesions.assign(excluded="", x0=20, y0=20, x1=44, y1=44)
 
 
 def test_groups_are_joined_by_patient_by_image_and_by_near_duplicates():
@@ -121,6 +130,97 @@ def test_conflicting_labels_exclude_and_an_exclusion_settles_the_conflict(tmp_pa
     off, _ = curate(lesions, normals, {"d": None})
     assert (off["excluded"] == "").all()
     assert off["group"].nunique() == 6
+
+
+def dark_frame(rng, content=8, gain=1.0):
+    """A dark scan of its own below the same bright text and grey wedge of a machine."""
+    frame = Image.new("L", (320, 240))
+    draw = ImageDraw.Draw(frame)
+    font = ImageFont.load_default(size=22)
+    draw.text((5, 4), "12L-RS  B 12 MHz  MI .9", fill=255, font=font)
+    draw.text((5, 205), "Gn 54  D 3.0 cm", fill=255, font=font)
+    for step in range(8):
+        draw.rectangle((296, 30 + 20 * step, 312, 48 + 20 * step), fill=30 * step + 20)
+    sector = np.zeros((240, 320))
+    texture, shade = (ndimage.gaussian_filter(rng.normal(size=sector.shape), sigma) for sigma in (1.5, 25))
+    scan = 1 + 0.35 * texture / texture.std() + 0.6 * shade / shade.std()
+    sector[34:200, 60:280] = (content * scan.clip(0))[34:200, 60:280]
+    return np.maximum(np.asarray(frame), sector * gain).astype(np.uint8)
+
+
+@pytest.mark.parametrize("content", [4, 14])
+def test_dark_frames_with_a_machines_text_are_told_apart(tmp_path, content, caplog):
+    """16 scans of both classes, the first lesion at the text and the last two one small lesion, and three of none."""
+    rng = np.random.default_rng(0)
+    frames = [dark_frame(rng, content) for _ in range(19)]
+    frames[15] = np.clip(frames[14] * 1.05 + rng.normal(size=frames[14].shape), 0, 255)[3:, 4:]
+    for n, frame in enumerate(frames):
+        save_picture(frame, tmp_path / f"{n}.png")
+    hashes = hash_images([tmp_path / f"{n}.png" for n in range(16)])
+    assert np.bincount(clusters_of(hashes, np.full(16, 32))).max() > 12, "the hash sees the text"
+    lesions = table([(f"d/{n}", "d", "", str(tmp_path / f"{n}.png"), CLASSES[n % 2]) for n in range(16)])
+    lesions = lesions.assign(x0=120, y0=80, x1=180, y1=130)
+    boxes = ["x0", "y0", "x1", "y1"]
+    lesions.loc[0, boxes], lesions.loc[14, boxes], lesions.loc[15, boxes] = (
+        (66, 36, 90, 60), (160, 100, 168, 107), (156, 97, 164, 104),
+    )  # fmt: skip
+    normals = pd.DataFrame({"database": "d", "image": [str(tmp_path / f"{n}.png") for n in (16, 17, 18)]})
+    with caplog.at_level(logging.WARNING):
+        found, clear = curate(lesions, normals, {"d": 32})
+    assert found["duplicates"].tolist() == [""] * 14 + ["1", "1"]
+    assert found["group"].nunique() == 15
+    assert clear["duplicates"].tolist() == [""] * 3
+    assert found["excluded"].tolist() == [""] * 14 + ["near-duplicates with different labels (benign, malignant)"] * 2
+    assert not caplog.records
+
+
+def test_a_group_too_large_to_be_believed_is_said(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    frame = dark_frame(rng, 60)
+    for n in range(12):
+        save_picture(frame + rng.integers(0, 2, frame.shape), tmp_path / f"{n}.png")
+    lesions = table([(f"d/{n}", "d", "", str(tmp_path / f"{n}.png"), "benign") for n in range(12)])
+    with caplog.at_level(logging.WARNING):
+        found, _ = curate(lesions, pd.DataFrame(columns=["database", "image"]), {"d": 32})
+    assert found["group"].nunique() == 1
+    assert "a group of near-duplicates has 12 images, such as" in caplog.text
+
+
+def save_picture(pixels, path):
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+
+
+LEFT, RIGHT, BESIDE = (4, 20, 24, 44), (40, 20, 60, 44), (20, 20, 42, 44)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "conflict"),
+    [
+        ({"benign": LEFT, "malignant": RIGHT}, {"benign": LEFT, "malignant": RIGHT}, False),
+        ({"benign": LEFT, "malignant": RIGHT}, {"benign": (6, 22, 27, 45), "malignant": (37, 18, 60, 40)}, False),
+        ({"benign": LEFT, "malignant": RIGHT}, {"benign": RIGHT, "malignant": LEFT}, True),
+        ({"benign": LEFT, "malignant": RIGHT}, {"benign": LEFT, "malignant": LEFT}, False),
+        ({"benign": LEFT, "malignant": BESIDE}, {"benign": LEFT, "malignant": BESIDE}, False),  # they touch
+        ({"benign": LEFT, "malignant": RIGHT}, {"malignant": LEFT}, True),
+        ({"benign": LEFT}, {"malignant": LEFT}, True),
+        ({"benign": LEFT}, {"malignant": RIGHT}, True),
+        ({"benign": LEFT}, {"benign": RIGHT}, False),
+        ({"malignant": LEFT}, {}, True),
+    ],
+)  # fmt: skip
+def test_a_conflict_is_one_lesion_with_different_labels(tmp_path, first, second, conflict):
+    write_images(tmp_path, {"1.png": None, "2.png": "1.png"})
+    Image.open(tmp_path / "2.png").resize((128, 128)).save(tmp_path / "2.png")  # boxes are in pixels of their image
+    rows = [
+        (f"d/{n}-{label}", "d", "", str(tmp_path / f"{n}.png"), label, "", *(edge * n for edge in box))
+        for n, lesions in enumerate((first, second), start=1)
+        for label, box in lesions.items()
+    ]
+    columns = ["lesion_id", "database", "patient_id", "image", "pathology", "excluded", "x0", "y0", "x1", "y1"]
+    normals = pd.DataFrame({"database": "d", "image": [str(tmp_path / "2.png")] * (not second)})
+    found, _ = curate(pd.DataFrame(rows, columns=columns), normals, {"d": 32})
+    assert (found["duplicates"] == "1").all()
+    assert (found["excluded"] != "").tolist() == [conflict] * len(found)
 
 
 def test_a_table_of_lesions_survives_its_file(tmp_path):
@@ -175,7 +275,7 @@ def test_real_busi_has_the_near_duplicates_that_are_known():
     assert len(paths) == 437 + 210 + 12
     frame = pd.DataFrame(
         {
-            "cluster": near_duplicates(np.array(hashes), np.full(len(paths), NEAR_DUPLICATES)),
+            "cluster": clusters_of(np.array(hashes), np.full(len(paths), NEAR_DUPLICATES)),
             "label": [path.parent.name for path in paths],
         }
     )
@@ -196,7 +296,8 @@ def test_real_busi_keeps_all_but_the_conflicts_that_are_known():
 
 def rois_of(images, labels, groups):
     names = np.array([f"lesion {i}" for i in range(len(images))])
-    table = pd.DataFrame({"lesion_id": names, "database": "busi", "group": groups, "excluded": ""})
+    table = pd.DataFrame({"lesion_id": names, "database": "busi", "image": names, "group": groups, "excluded": ""})
+    table["modality"] = "ultrasound"
     return ImageSet(images, np.array(labels), names, np.array(groups)), table
 
 
@@ -206,19 +307,30 @@ def test_rois_that_show_one_lesion_are_one_group():
     again = np.pad(first, 6, mode="reflect")[4:132, 8:136]
     images = np.stack([first, again, np.clip(again[:, ::-1] * 0.8 + 40, 0, 255).astype(np.uint8), *others])
     rois, table = rois_of(images, [0, 0, 0, 0, 1, 0, 1], list("abcdefg"))
-    joined, found = join_alike(rois, table, ["busi"])
+    joined, found, pairs = join_alike(rois, table, ["busi"])
     assert found["group"].tolist() == joined.patients.tolist() == ["a", "a", "a", "d", "e", "f", "g"]
     assert (found["excluded"] == "").all()
-    apart, found = join_alike(rois, table, [])
+    assert {tuple(pair) for pair in pairs[["first", "second"]].to_numpy()} == {
+        ("lesion 0", "lesion 1"), ("lesion 0", "lesion 2"), ("lesion 1", "lesion 2"),
+    }  # fmt: skip
+    assert pairs["joined"].all()
+    apart, found, pairs = join_alike(rois, table, [])
+    assert pairs.empty
     assert found["group"].tolist() == apart.patients.tolist() == list("abcdefg")
 
 
 def test_one_lesion_with_two_labels_is_excluded():
     images = textures(3, seed=3)[[0, 0, 1, 2]]
     rois, table = rois_of(images, [0, 1, 0, 1], list("abcd"))
-    kept, found = join_alike(rois, table, ["busi"])
+    kept, found, _ = join_alike(rois, table, ["busi"])
     assert kept.ids.tolist() == ["lesion 2", "lesion 3"]
     assert found["excluded"].tolist() == ["the same lesion with different labels"] * 2 + ["", ""]
+
+
+def test_a_class_without_a_roi_that_is_not_in_conflict_is_refused():
+    images = textures(3, seed=3)[[0, 0, 1, 2]]
+    with pytest.raises(InputError, match="ultrasound: all ROIs of malignant lesions show lesions that are labelled"):
+        join_alike(*rois_of(images, [0, 1, 0, 0], list("abcd")), ["busi"])
 
 
 def lesions_shown_again():
@@ -236,16 +348,17 @@ def lesions_shown_again():
 @pytest.mark.parametrize(("batch", "step"), [(1, 1), (5, 1), (5, -1), (35, 1), (35, -1)])
 def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypatch):
     images = lesions_shown_again()[::step]
-    labels = np.arange(len(images)) == 7
-    rois, table = rois_of(images, labels, [f"group {i}" for i in range(len(images))])
     alike = correlate(images, images) > ALIKE
+    alone = np.flatnonzero((alike | alike.T).sum(axis=1) == 1)
+    labels = np.isin(np.arange(len(images)), [7, alone[0]])
+    rois, table = rois_of(images, labels, [f"group {i}" for i in range(len(images))])
     assert (alike != alike.T).any(), "each way round counts"
     group = np.arange(len(images))
     while (joined := np.where(alike | alike.T, group, len(images)).min(axis=1)).tolist() != group.tolist():
         group = joined
     assert 12 < len(set(group)) < 20
     monkeypatch.setattr("mammosynth.quality.novelty.BATCH", batch)
-    kept, found = join_alike(rois, table, ["busi"])
+    kept, found, _ = join_alike(rois, table, ["busi"])
     same = found["group"].to_numpy()[:, None] == found["group"].to_numpy()
     assert (same == (group[:, None] == group)).all()
     conflict = (alike | alike.T) & (labels[:, None] != labels)
@@ -265,9 +378,39 @@ def test_joining_rois_takes_no_table_of_all_pairs(monkeypatch):
     assert peaks[1] < 1.2 * peaks[0]
 
 
+def test_two_rois_of_one_image_are_two_lesions():
+    """They overlap, as do those of a second picture; but two pictures of one ROI each are of one lesion."""
+    one, other, *others = textures(4, seed=3)
+    rois, table = rois_of(np.stack([one, one, one, one, *others, other]), [0, 1, 0, 1, 0, 1, 0], list("aabbcde"))
+    table["image"] = ["1.png", "1.png", "2.png", "2.png", "3.png", "4.png", "5.png"]
+    kept, found, pairs = join_alike(rois, table, ["busi"])
+    assert len(kept) == 7
+    assert (found["excluded"] == "").all()
+    assert found["group"].tolist() == list("aaaacde")
+    assert len(pairs) == 4  # those of the two groups
+    table["image"] = ["1.png", "1.png", "2.png", "6.png", "3.png", "4.png", "5.png"]
+    _, found, _ = join_alike(rois, table, ["busi"])
+    assert (found["excluded"] != "").tolist() == [False, False, True, True, False, False, False]
+
+
+def test_pairs_for_a_persons_review_reach_below_what_is_joined():
+    first, second, *others = textures(4, seed=3).astype(float)
+    images = np.stack([first, 0.48 * first + 0.52 * second, *others]).astype(np.uint8)
+    value = correlate(images[:1], images[1:2]).item()
+    assert REVIEWED < value < ALIKE
+    rois, table = rois_of(images, [0, 0, 0, 1], list("abcd"))
+    kept, found, pairs = join_alike(rois, table, ["busi"])
+    assert pairs[["first", "second", "joined"]].to_numpy().tolist() == [["lesion 0", "lesion 1", False]]
+    assert pairs["correlation"].item() == pytest.approx(value, abs=0.01)
+    assert found["group"].tolist() == list("abcd")
+    assert len(kept) == 4
+    _, _, pairs = join_alike(*rois_of(images, [0, 0, 0, 1], list("aacd")), ["busi"])
+    assert pairs.empty  # one patient's
+
+
 def test_a_patient_with_lesions_of_both_classes_is_kept():
     images = textures(3, seed=3)
     rois, table = rois_of(images, [0, 1, 0], list("aab"))
-    kept, found = join_alike(rois, table, ["busi"])
+    kept, found, _ = join_alike(rois, table, ["busi"])
     assert len(kept) == 3
     assert found["group"].tolist() == list("aab")

@@ -23,6 +23,7 @@ from mammosynth.report.curation import ALL, characterise, count_flow, find_group
 ROOT = Path(__file__).parents[1]
 DECLARATIONS = yaml.safe_load(ROOT.joinpath("resources/databases.yaml").read_text())
 PARTS = ("train", "val", "test")
+NO_PAIRS = pd.DataFrame({"first": [], "second": [], "correlation": [], "joined": []}).astype({"joined": bool})
 
 
 @pytest.fixture
@@ -43,7 +44,8 @@ def images(tmp_path):
     for _, name, *_ in rows:
         Image.fromarray(rng.integers(0, 256, (40, 60), dtype=np.uint8)).save(tmp_path / f"{name}.png")
     table = pd.DataFrame(rows, columns=["database", "image", "shows", "lesions", "duplicates"])
-    return table.assign(image=[str(tmp_path / f"{name}.png") for name in table["image"]])
+    conflict = ["near-duplicates with different labels (benign, malignant)"] * 2 + [""] * 7
+    return table.assign(conflict=conflict, image=[str(tmp_path / f"{name}.png") for name in table["image"]])
 
 
 @pytest.fixture
@@ -67,13 +69,20 @@ def rois(images):
 
 
 @pytest.fixture
+def alike():
+    """Two lesions of a that are taken for one, and one of b that may be one of a's."""
+    rows = [("a/3-2", "a/5", 0.812, True), ("a/3-1", "b/7", 0.643, False)]
+    return pd.DataFrame(rows, columns=["first", "second", "correlation", "joined"])
+
+
+@pytest.fixture
 def partition(rois):
     return rois[rois["excluded"] == ""][["lesion_id"]].assign(part=["train", "train", "val", "test"])
 
 
 @pytest.fixture
-def flow(images, rois, partition):
-    return count_flow(images, rois, {0: partition, 1: partition.assign(part=["val", "val", "test", "train"])})
+def flow(images, rois, alike, partition):
+    return count_flow(images, rois, alike, {0: partition, 1: partition.assign(part=["val", "val", "test", "train"])})
 
 
 def rows_of(flow, step, database=ALL):
@@ -90,6 +99,8 @@ def test_a_flow_has_the_counts_that_are_known(flow):
     assert excluded.loc["near-duplicates with different labels (benign, malignant)"].tolist() == [1, 1]
     assert excluded.loc["exclusion list: axilla"].tolist() == [1, 0]
     assert rows_of(flow, "ROIs")[["benign", "malignant", "patients"]].values.tolist() == [[2, 2, 3]]
+    assert rows_of(flow, "joined")[["benign", "malignant"]].values.tolist() == [[0, 2]]
+    assert rows_of(flow, "to review", "b")[["benign", "malignant"]].values.tolist() == [[1, 0]]
     train = rows_of(flow, "train")
     assert dict(zip(train["fold"], train["benign"])) == {0: 1, 1: 1}
     assert rows_of(flow[flow["fold"] == 0], "train")[["benign", "malignant", "patients"]].values.tolist() == [[1, 1, 1]]
@@ -101,7 +112,7 @@ def test_nothing_is_lost_between_two_steps(reader):
     lesions, images = read_databases({"one": source})
     partition = lesions[lesions["excluded"] == ""][["lesion_id"]]
     partition = partition.assign(part=[PARTS[i % 3] for i in range(len(partition))])
-    flow = count_flow(images, lesions, {0: partition})
+    flow = count_flow(images, lesions, NO_PAIRS, {0: partition})
     for database in (ALL, "one"):
         n = {step: int(rows_of(flow, step, database)[["benign", "malignant"]].sum().sum()) for step in flow["step"]}
         with_lesion = rows_of(flow, "lesions", database)["images"].item()
@@ -120,7 +131,10 @@ def test_a_flow_diagram_says_what_was_counted(flow):
         "Ultrasound", "Images found: 9", "a: 6", "b: 3", "Without a lesion to read: 2", "normal: 1",
         "Lesions: 8 in 7 images", "5 benign, 3 malignant", "b: 2 benign, 0 malignant", "Lesions excluded: 4",
         "on an exclusion list: 2", "near-duplicates with different labels (benign, malignant): 2",
-        "ROIs: 4 of 3 patients or groups", "Training: 2", "Validation: 1", "Test: 1", "1 benign, 1 malignant",
+        "ROIs: 4 of 3 patients or groups", "ROIs that look like those of others",
+        "Joined as one lesion: 2 ROIs, of 2 patients or groups",
+        "To be looked at, alike.png: 2 ROIs, of 2 patients or groups",
+        "Training: 2", "Validation: 1", "Test: 1", "1 benign, 1 malignant",
     ):  # fmt: skip
         assert line in said, line
     assert "Validation: 2" in texts(plot_flow(flow, "Ultrasound", 1))
@@ -129,10 +143,11 @@ def test_a_flow_diagram_says_what_was_counted(flow):
 def test_a_flow_diagram_without_exclusions_can_be_drawn(images, rois):
     images, rois = images[6:7], rois[6:7]
     partition = pd.DataFrame({"lesion_id": ["b/7"] * 1, "part": ["train"]})
-    flow = count_flow(images, rois, {0: partition})
+    flow = count_flow(images, rois, NO_PAIRS, {0: partition})
     said = texts(plot_flow(flow, "One", 0))
     assert "Lesions excluded: 0" in said
     assert "Test: 0" in said
+    assert "ROIs that look like those of others" not in said
 
 
 def test_texts_stay_in_their_boxes(flow):
@@ -171,6 +186,15 @@ def test_characteristics_have_the_values_that_are_known(rois, partition):
     assert found["age, years", "not known"][3] == "1 (25 %)"
     assert found["longer side of the lesion, px", ""][3] == "40.0 [40.0–40.0]"
     assert ("longer side of the lesion, px", "not known") not in found
+    assert found["ROIs of the largest of them", ""] == ("2", "1", "1", "2")
+
+
+def test_ages_are_read_as_databases_write_them_or_said_not_to_be(rois, partition):
+    rois.loc[[2, 3, 5, 6], "age"] = ["045Y", "45,5", "40-49", "NA"]
+    found = table_of(characterise(rois, partition, 128, 0.2))
+    assert found["age, years", ""] == ("45.2 [45.1–45.4]", "–", "–", "45.2 [45.1–45.4]")
+    assert found["age, years", "not known"][3] == "1 (25 %)"
+    assert found["age, years", 'not read, such as "40-49"'] == ("0 (0 %)", "1 (100 %)", "0 (0 %)", "1 (25 %)")
 
 
 def test_what_no_database_tells_has_no_row(rois, partition):
@@ -190,9 +214,8 @@ def test_groups_and_conflicts(images):
     groups = find_groups(images)
     assert [list(group["lesions"]) for group in groups] == [[1, 1], [1, 1]]
     assert [in_conflict(group) for group in groups] == [True, False]
-    assert in_conflict(images[3:6])
-    # an image with lesions of both classes and its copy: which lesion is which, nobody knows
-    assert in_conflict(images.iloc[[2, 2]])
+    # of an image with lesions of both classes and its copy curation knows which lesion is which
+    assert not in_conflict(images.iloc[[2, 2]])
 
 
 def test_every_image_of_a_group_is_shown_and_framed_by_what_it_shows(images):
@@ -200,8 +223,26 @@ def test_every_image_of_a_group_is_shown_and_framed_by_what_it_shows(images):
     axis = figure.axes[0]
     assert len(axis.images) == 4
     assert {"Near-duplicates: 2 groups of 4 images", "1", "2", "7", "8"} <= set(texts(figure))
+    assert [text for text in texts(figure) if text in "ab"] == ["a", "a", "b", "b"]  # the database of each
     frames = [to_hex(patch.get_edgecolor()).upper() for patch in axis.patches if patch.get_zorder() == 2]
     assert sorted(frames) == sorted([*[curation.COLOURS["benign"]] * 3, curation.COLOURS["malignant"]])
+
+
+def test_pairs_to_be_looked_at_are_shown_with_their_surroundings(images, rois, alike):
+    pixels = np.zeros((40, 60), dtype=np.uint8)
+    pixels[10:30, 10:50] = 200  # the lesion's box; around it are 20 px of the image on each side, or what there is
+    for image in images["image"]:
+        Image.fromarray(pixels).save(image)
+    figure = plot_groups(curation.find_pairs(alike, rois), "ultrasound", "ROIs that look alike", "none found")
+    assert len(figure.axes[0].images) == 4
+    said = texts(figure)
+    assert "ROIs that look alike: 2 groups of 4 images" in said
+    for text in ("3-2", "5", "0.81, joined", "3-1", "7", "0.64"):
+        assert text in said, text
+    assert [text for text in said if text in "ab"] == ["a", "a", "a", "b"]
+    (place,) = set(curation.find_pairs(alike, rois)[0]["place"])
+    assert place == pytest.approx((0, 0, 1, 1))
+    assert curation.thumbnail(Path(images["image"][2]), "ultrasound", (0.5, 0.25, 1, 0.75)).shape == (85, 128)
 
 
 def test_no_group_is_said_so(images):
@@ -218,7 +259,7 @@ def test_what_a_sheet_does_not_show_is_said(images, monkeypatch):
 
 def test_a_large_group_takes_several_rows(images):
     large = pd.concat([images[:1]] * 30).assign(duplicates="1")
-    figure = plot_groups([large, *find_groups(images)], "ultrasound", "Near-duplicates", "none found")
+    figure = plot_groups(find_groups(pd.concat([large, images])), "ultrasound", "Near-duplicates", "none found")
     axis = figure.axes[0]
     extents = np.array([image.get_extent() for image in axis.images])
     assert len(np.unique(extents[:, [0, 3]], axis=0)) == 34
@@ -237,7 +278,7 @@ def test_sixteen_bits_make_a_thumbnail(tmp_path):
 
 
 @pytest.fixture
-def facts(tmp_path, images, rois, partition, flow):
+def facts(tmp_path, images, rois, alike, partition, flow):
     figure = tmp_path / "flow.svg"
     curation.figures.save(plot_flow(flow, "Ultrasound", 0), figure)
     sources = {
@@ -250,7 +291,7 @@ def facts(tmp_path, images, rois, partition, flow):
         "rois": {"size": 128, "margin": 0.2, "min_side": 16},
     }  # fmt: skip
     table = characterise(rois, partition, 128, 0.2)
-    return datacard.Facts("ultrasound", config, DECLARATIONS, images, rois, table, 0, figure)
+    return datacard.Facts("ultrasound", config, DECLARATIONS, images, rois, alike, table, 0, figure)
 
 
 def test_a_data_card_says_terms_counts_and_exclusions(facts):
@@ -264,6 +305,29 @@ def test_a_data_card_says_terms_counts_and_exclusions(facts):
     assert card["exclusions"][0]["lesions"] == 2
     assert (card["groups"], card["grouped"], card["conflicts"]) == (2, 4, 1)
     assert not card["phantoms"]
+    assert card["alike"]["joined"] == ["a/3-2 = a/5 (0.81)"]
+    assert card["alike"]["to_review"] == 1
+    assert (card["largest"], card["alike"]["unnamed"]) == (2, 0)
+    many = datacard._alike(pd.concat([facts.alike] * 30))
+    assert (len(many["joined"]), many["unnamed"], many["to_review"]) == (20, 10, 30)
+
+
+def test_patients_are_counted_alike_everywhere(facts, images, rois, alike, partition):
+    """Two patients of the database's own ids who share a lesion are one; b tells none of its patients."""
+    rois.loc[rois["database"] == "a", "patient_id"] = ["1", "1", "3", "3", "4", "5"]
+    rois["group"] = rois["group"].replace("a/5", "a/3")
+    a, b = datacard.describe(facts)["databases"]
+    flow = count_flow(images, rois, alike, {0: partition})
+    assert a["patients"] == rows_of(flow, "ROIs", "a")["patients"].item() == 1
+    assert b["patients"] is None
+    assert table_of(characterise(rois, partition, 128, 0.2))["patients or groups", ""][3] == "2"
+
+
+def test_a_data_card_says_which_ages_were_not_read(facts):
+    facts.rois.loc[2, "age"] = "40-49"
+    said = " ".join(datacard.describe(facts)["unknown"])
+    assert 'age of 1 ROIs (a), which is no number of years, such as "40-49"' in said
+    assert "age: not read for 1 of 4 ROIs (b)" in said
 
 
 def test_a_data_card_says_what_is_not_known(facts):
@@ -307,7 +371,14 @@ def test_a_data_card_stands_alone(facts, tmp_path):
     assert "data:image/svg+xml" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<b>axilla" not in page
-    for text in ("Al-Dhabyani", "&lt;b&gt;axilla", "1 (50 %)", "validation"):
+    for text in (
+        "Al-Dhabyani",
+        "&lt;b&gt;axilla",
+        "1 (50 %)",
+        "validation",
+        "a/3-2 = a/5 (0.81)",
+        "1 more correlate by over 0.6",
+    ):
         assert (text in page) == (text != "Al-Dhabyani"), text  # phantoms are not the database's
 
 
@@ -346,7 +417,7 @@ def test_the_workflow_makes_the_card(tmp_path):
     folder = tmp_path / "results/ultrasound/curation"
     assert {path.name for path in folder.iterdir()} == {
         "images.csv", "flow.csv", "flow.svg", "characteristics.csv", "near_duplicates.png", "conflicts.png",
-        "data_card.html",
+        "alike.csv", "alike.png", "data_card.html",
     }  # fmt: skip
     assert "Phantoms, not clinical data: toy" in (tmp_path / card).read_text()
     assert set(pd.read_csv(folder / "flow.csv")["fold"].dropna()) == {0, 2}

@@ -83,7 +83,7 @@ def read_database(source: Source) -> Reading:
             known = lesion.patient_id in by_row
             patients.append(lesion.patient_id if known else reading.patients.name(lesion.patient_id, lesion.image))
     problems.refuse()
-    joined = [" and ".join(map(repr, texts)) for texts in reading.patients.spellings.values() if len(texts) > 1]
+    joined = [" and ".join(map(ascii, texts)) for texts in reading.patients.spellings.values() if len(texts) > 1]
     if joined:
         log.warning(
             "%s: %d patients are spelled in several ways that are certainly one: %s",

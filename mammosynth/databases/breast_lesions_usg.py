@@ -95,7 +95,7 @@ def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
     reading.lesions.append(
         Lesion(
             lesion_id=f"{source.name}/{image.stem}",
-            patient_id=row["CaseID"],
+            patient_id=reading.patients.name(row["CaseID"], row),
             database=source.name,
             modality=source.modality,
             image=str(image),

@@ -187,22 +187,26 @@ def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _correlate(_structure(x), _structure(y))
 
 
-def alike(images: np.ndarray, least: float) -> np.ndarray:
-    """Pairs [P, 2] of positions, the lower first, of images uint8 [N, H, W] that correlate by more than *least*.
+def alike(images: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs [P, 2] of positions, the lower first, of images uint8 [N, H, W] that correlate by more than *least*, and
+    their correlations [P].
 
     Either way round, see `correlate`; ``BATCH`` by ``BATCH``.
     """
-    pairs = [np.empty((0, 2), int)]
+    pairs, correlations = [np.empty((0, 2), int)], [np.empty(0)]
     for first in range(0, len(images), BATCH):
         x = images[first : first + BATCH]
         for second in range(first, len(images), BATCH):
             y = images[second : second + BATCH]
             forth = correlate(x, y)
             back = forth if second == first else correlate(y, x)
-            i, j = np.nonzero(np.maximum(forth, back.T) > least)
+            likeness = np.maximum(forth, back.T)
+            i, j = np.nonzero(likeness > least)
             pairs.append(np.stack([first + i, second + j], axis=1))
+            correlations.append(likeness[i, j])
     found = np.concatenate(pairs)
-    return found[found[:, 0] < found[:, 1]]
+    once = found[:, 0] < found[:, 1]
+    return found[once], np.concatenate(correlations)[once]
 
 
 def _structure(images: np.ndarray) -> np.ndarray:

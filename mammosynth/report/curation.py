@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mammosynth.databases.pixels import read_image
+from mammosynth.curation import surroundings
+from mammosynth.databases.patients import read_age, says_nothing
+from mammosynth.databases.pixels import read_image, read_size
 from mammosynth.imageset import CLASSES
 from mammosynth.partition import PARTS
 from mammosynth.report import figures
@@ -25,18 +27,23 @@ LINE, PADDING, GAP = 0.155, 0.09, 0.32  # of a flow diagram's text, boxes, and t
 MAIN, SIDE = 3.3, 3.8  # widths of its boxes
 COLOURS = {"benign": "#0072B2", "malignant": "#D55E00", "normal": "#777777"}  # Okabe and Ito's
 COLUMNS = 6, 14  # thumbnails in a row, of few images and of many
-CELL = 1.25  # height of a row, in widths of a thumbnail
+CELL = 1.42  # height of a row, in widths of a thumbnail
 THUMBNAIL = 128
 MOST = 240  # thumbnails on a sheet
+WHOLE = (0.0, 0.0, 1.0, 1.0)  # an image, in shares of its sides
 
 
-def count_flow(images: pd.DataFrame, rois: pd.DataFrame, partitions: dict[int, pd.DataFrame]) -> pd.DataFrame:
+def count_flow(
+    images: pd.DataFrame, rois: pd.DataFrame, alike: pd.DataFrame, partitions: dict[int, pd.DataFrame]
+) -> pd.DataFrame:
     """Tidy counts of each step from images to the parts of each fold, for each database and for all.
 
-    images: as `mammosynth.curation.read_databases` gives them; rois: the table of all lesions after cropping;
-    partitions: those of `mammosynth.partition.assign_parts` by fold. Returns step (``images``, ``no lesion``,
-    ``lesions``, ``excluded``, ``ROIs``, or a part), fold, database, reason, and the numbers of images, benign and
-    malignant lesions, and patients (groups, where patients are not known) as far as a step has them.
+    images: as `mammosynth.curation.read_databases` gives them; rois, alike: the table of all lesions after cropping and
+    the pairs of `mammosynth.curation.join_alike`; partitions: those of `mammosynth.partition.assign_parts` by fold.
+    Returns step (``images``, ``no lesion``, ``lesions``, ``excluded``, ``ROIs``; ``joined``, ROIs that show a lesion of
+    another patient, and ``to review``, ROIs that may; or a part), fold, database, reason, and the numbers of images,
+    benign and malignant lesions, and patients (groups, where patients are not known) as far as a step has them.
+    Patients count once where they are joined.
     """
     rows = []
 
@@ -56,6 +63,8 @@ def count_flow(images: pd.DataFrame, rois: pd.DataFrame, partitions: dict[int, p
     add("lesions", rois)
     add("excluded", rois[rois["excluded"] != ""], by="excluded")
     add("ROIs", used)
+    for step, pairs in (("joined", alike[alike["joined"]]), ("to review", alike[~alike["joined"]])):
+        add(step, used[used["lesion_id"].isin(pairs[["first", "second"]].to_numpy().ravel())])
     for fold, partition in partitions.items():
         in_part = used.merge(partition[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
         for part in PARTS:
@@ -83,6 +92,12 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
         f"ROIs: {_lesions(total['ROIs'])} of {total['ROIs']['patients']} patients or groups",
         *_by_class(steps["ROIs"]),
     ]
+    alike = [
+        f"{what}: {_lesions(total[step])} ROIs, of {total[step]['patients']} patients or groups"
+        for step, what in (("joined", "Joined as one lesion"), ("to review", "To be looked at, alike.png"))
+        if _lesions(total[step])
+    ]
+    like_others = ["ROIs that look like those of others", *alike] if alike else None
     parts = [
         [
             f"{NAMES_OF_PARTS[part].capitalize()}: {_lesions(total[part])}",
@@ -91,7 +106,7 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
         ]
         for part in PARTS
     ]
-    rows = [(found, without), (lesions, excluded), (kept, None)]
+    rows = [(found, without), (lesions, excluded), (kept, like_others)]
     height = sum(max(_height(main), _height(side or [])) + GAP for main, side in rows) + _height(max(parts, key=len))
     figure, axis = figures.plt.subplots(figsize=(figures.WIDTH, height + 0.75))
     figure.set_layout_engine("none")
@@ -109,6 +124,7 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
             _arrow(axis, (0.1 + MAIN, way), (figures.WIDTH - SIDE - 0.1, way))
         if main is not kept:
             _arrow(axis, (middle, top + _height(main)), (middle, top + tall + GAP))
+        bottom = top + _height(main)
         top += tall + GAP
     wide = (figures.WIDTH - 0.4) / 3
     start = top - GAP
@@ -117,7 +133,7 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
         _box(axis, left, top, wide, part)
         axis.plot([middle, left + wide / 2], [start + GAP / 2] * 2, color="#555555", linewidth=0.9)
         _arrow(axis, (left + wide / 2, start + GAP / 2), (left + wide / 2, top))
-    axis.plot([middle] * 2, [start, start + GAP / 2], color="#555555", linewidth=0.9)
+    axis.plot([middle] * 2, [bottom, start + GAP / 2], color="#555555", linewidth=0.9)
     return figure
 
 
@@ -162,13 +178,15 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
     """The ROIs of each part of a fold and of all: characteristic, level, and a column of text for each.
 
     rois: the table of all lesions after cropping to *size* pixels with *margin*; partition: the fold's. Counts carry
-    their share, numbers are median [quartiles]. What a database does not tell counts as not known; a characteristic
-    that none tells is left out. Ready-made ROIs do not tell their lesions' size.
+    their share, numbers are median [quartiles]. What a database does not tell counts as not known, an age that is no
+    number of years as not read; a characteristic that none tells is left out. Ready-made ROIs do not tell their
+    lesions' size.
     """
     table = rois.merge(partition[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
     side = np.maximum(table["x1"] - table["x0"], table["y1"] - table["y0"]).astype(float)
     ready_made = (margin > 0) & (side == (table["scale"] * size).round())
-    table = table.assign(side=side.where(~ready_made), age=pd.to_numeric(table["age"], errors="coerce"))
+    table = table.assign(side=side.where(~ready_made), age=read_ages(table["age"]), age_text=table["age"])
+    unread = table["age"].isna() & ~table["age_text"].map(says_nothing)
     groups = {part: table[table["part"] == part] for part in PARTS} | {ALL: table}
 
     def each(summary: Callable[[pd.DataFrame], str]) -> dict[str, str]:
@@ -177,6 +195,7 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
     rows = [
         ("ROIs", "", each(lambda of: str(len(of)))),
         ("patients or groups", "", each(lambda of: str(of["group"].nunique()))),
+        ("ROIs of the largest of them", "", each(lambda of: str(of["group"].value_counts().max() if len(of) else 0))),
     ]
     for column in ("pathology", "database", "view", "birads"):
         levels = sorted(table[column].unique(), key=lambda level: (level == "", level))
@@ -189,13 +208,21 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
         ("side", "longer side of the lesion, px"),
         ("scale", "image px per ROI px"),
     ):
-        unknown = table[column].isna()
+        unknown = table[column].isna() & (~unread if column == "age" else True)
         if not unknown.all():
             rows.append((title, "", each(lambda of, c=column: _quartiles(of[c]))))
             if unknown.any():
-                rows.append((title, "not known", each(lambda of, c=column: _share(of[c].isna()))))
+                rows.append((title, "not known", each(lambda of, u=unknown: _share(u[of.index]))))
+            if column == "age" and unread.any():
+                level = f'not read, such as "{table["age_text"][unread].iloc[0]}"'
+                rows.append((title, level, each(lambda of: _share(unread[of.index]))))
     rows.append(("padded beyond the image", "", each(lambda of: _share(of["padded"] > 0))))
     return pd.DataFrame([{"characteristic": title, "level": level, **cells} for title, level, cells in rows])
+
+
+def read_ages(ages: pd.Series) -> pd.Series:
+    """Years of the ages that databases give in words of their own; NaN where they give none or it is no age."""
+    return pd.Series([read_age(age) for age in ages], index=ages.index, dtype=float)
 
 
 def _share(holds: pd.Series) -> str:
@@ -211,20 +238,41 @@ def _quartiles(values: pd.Series) -> str:
 
 
 def find_groups(images: pd.DataFrame) -> list[pd.DataFrame]:
-    """The images of each near-duplicate group, in order."""
-    grouped = images[images["duplicates"] != ""].groupby("duplicates", sort=False)
+    """The images of each near-duplicate group, in order, each with its *name* and the *place* that is shown: all."""
+    named = images.assign(name=images["image"].map(lambda image: Path(image).stem), place=[WHOLE] * len(images))
+    grouped = named[named["duplicates"] != ""].groupby("duplicates", sort=False)
     return [members for _, members in sorted(grouped, key=lambda group: int(group[0]))]
 
 
 def in_conflict(group: pd.DataFrame) -> bool:
-    """Whether the images of a group have different labels."""
-    return len({label for shows in group["shows"] for label in shows.split(", ")}) > 1
+    """Whether a near-duplicate group was excluded, as one lesion has different labels."""
+    return (group["conflict"] != "").any()
+
+
+def find_pairs(alike: pd.DataFrame, rois: pd.DataFrame) -> list[pd.DataFrame]:
+    """The two ROIs of each pair of `mammosynth.curation.join_alike`, for `plot_groups`: each lesion with its
+    surroundings; *note* says how alike they are."""
+    of_lesion = rois.set_index("lesion_id")
+    pairs = []
+    for pair in alike.itertuples():
+        members = of_lesion.loc[[pair.first, pair.second]].reset_index().rename(columns={"pathology": "shows"})
+        boxes = members[["x0", "y0", "x1", "y1"]].to_numpy(dtype=float)
+        places = [surroundings(box, read_size(Path(image))[::-1]) for box, image in zip(boxes, members["image"])]
+        pairs.append(
+            members.assign(
+                name=[lesion.partition("/")[2] for lesion in members["lesion_id"]],
+                place=places,
+                note=[f"{pair.correlation:.2f}{', joined' if pair.joined else ''}", ""],
+            )
+        )
+    return pairs
 
 
 def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str) -> Figure:
-    """The images of near-duplicate groups side by side, each group on a ground of its own, framed by what they show.
+    """The images of groups side by side, each group on a ground of its own, framed by what they show.
 
-    Shows the first groups, up to MOST images; *none* is what the figure says where there is no group.
+    groups: those of `find_groups` or `find_pairs`. Below each image stand its name and its database. Shows the first
+    groups, up to MOST images; *none* is what the figure says where there is no group.
     """
     shown: list[pd.DataFrame] = []
     for group in groups:
@@ -260,18 +308,24 @@ def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str
 
 
 def _draw_thumbnail(axis: Axes, member: tuple, modality: str, left: float, top: float) -> None:
-    pixels = thumbnail(Path(member.image), modality)
+    pixels = thumbnail(Path(member.image), modality, member.place)
     height, width = (0.94 * side / THUMBNAIL for side in pixels.shape)
     x, y = left + (0.98 - width) / 2, top + (0.98 - height) / 2
     axis.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(x, x + width, y + height, y), aspect="auto", zorder=1)
     colour = COLOURS.get(member.shows, "#000000")
     axis.add_patch(Rectangle((x, y), width, height, facecolor="none", edgecolor=colour, linewidth=1.6, zorder=2))
-    axis.text(left + 0.49, y + height + 0.02, Path(member.image).stem[-18:], fontsize=5.5, ha="center", va="top")
+    lines = [member.name[-18:], member.database[-18:], *filter(None, [getattr(member, "note", "")])]
+    for i, line in enumerate(lines):
+        axis.text(left + 0.49, y + height + 0.02 + 0.11 * i, line, fontsize=5.5, ha="center", va="top")
 
 
-def thumbnail(path: Path, modality: str) -> np.ndarray:
-    """An image windowed as for ROIs, its longer side THUMBNAIL pixels; uint8."""
+def thumbnail(path: Path, modality: str, place: tuple[float, float, float, float] = WHOLE) -> np.ndarray:
+    """A part of an image, windowed as for ROIs, its longer side THUMBNAIL pixels; uint8.
+
+    place: left, top, right and bottom, in shares of the image's sides.
+    """
     image = read_image(path)
     windowed = Image.fromarray(apply_window(image, *find_window(image, modality)).astype(np.uint8))
-    windowed.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.asarray(windowed)
+    part = windowed.crop([round(share * side) for share, side in zip(place, windowed.size * 2)])
+    scale = THUMBNAIL / max(part.size)
+    return np.asarray(part.resize([max(1, round(scale * side)) for side in part.size], Image.Resampling.BICUBIC))

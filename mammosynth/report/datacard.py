@@ -8,14 +8,17 @@ from typing import Any
 import pandas as pd
 
 from mammosynth import __version__, nuisances, study
-from mammosynth.curation import near_duplicate_bits
+from mammosynth.curation import ALIKE, REVIEWED
+from mammosynth.databases import near_duplicate_bits
+from mammosynth.databases.patients import says_nothing
 from mammosynth.report import conclusions
-from mammosynth.report.curation import find_groups, in_conflict
+from mammosynth.report.curation import find_groups, in_conflict, read_ages
 from mammosynth.report.names import NAMES_OF_PARTS
 from mammosynth.report.page import environment
 from mammosynth.report.tables import NONE, decimals, number, with_interval
 
 OWN = "not known here: that of the images' makers"
+NAMED = 20  # joined pairs that a page names
 PHANTOM = {"title": "phantoms", "licence": "made by mammosynth, free of terms", "citation": "none: no clinical data"}
 
 
@@ -24,7 +27,7 @@ class Facts:
     """What a data card is written from.
 
     modality: a name in *config*, the study's resolved configuration; declarations: ``resources/databases.yaml``;
-    images, rois: as `mammosynth.report.curation` takes them; characteristics: of its `characterise` for *fold*;
+    images, rois, alike: as `mammosynth.report.curation` takes them; characteristics: of its `characterise` for *fold*;
     figure: the file of its flow diagram.
     """
 
@@ -33,6 +36,7 @@ class Facts:
     declarations: Mapping[str, Mapping[str, Any]]
     images: pd.DataFrame
     rois: pd.DataFrame
+    alike: pd.DataFrame
     characteristics: pd.DataFrame
     fold: int
     figure: str | Path
@@ -51,6 +55,8 @@ def describe(facts: Facts) -> dict[str, Any]:
         "groups": len(groups),
         "grouped": sum(map(len, groups)),
         "conflicts": sum(map(in_conflict, groups)),
+        "largest": max(map(len, groups), default=0),
+        "alike": _alike(facts.alike),
         "rois": facts.config["rois"],
         "folds": facts.config["partition"]["folds"],
         "fold": facts.fold,
@@ -65,7 +71,7 @@ def _database(facts: Facts, name: str) -> dict[str, Any]:
     settings = facts.config["sources"][name]
     terms = PHANTOM if "phantoms" in settings else facts.declarations.get(settings["reader"], {})
     images, lesions = (table[table["database"] == name] for table in (facts.images, facts.rois))
-    patients = set(lesions["patient_id"]) - {""}
+    used = lesions[lesions["excluded"] == ""]
     return {
         "name": name,
         "title": terms.get("title", name),
@@ -73,9 +79,22 @@ def _database(facts: Facts, name: str) -> dict[str, Any]:
         "citation": terms.get("citation", OWN),
         "images": len(images),
         "lesions": len(lesions),
-        "used": int((lesions["excluded"] == "").sum()),
-        "patients": len(patients) or None,
+        "used": len(used),
+        # as the flow counts them: patients who share a lesion are one
+        "patients": used["group"].nunique() if (used["patient_id"] != "").any() else None,
         "bits": near_duplicate_bits(settings),
+    }
+
+
+def _alike(pairs: pd.DataFrame) -> dict[str, Any]:
+    """What is said of ROIs of different patients or groups that look alike."""
+    joined = pairs[pairs["joined"]]
+    return {
+        "joined": [f"{pair.first} = {pair.second} ({pair.correlation:.2f})" for pair in joined[:NAMED].itertuples()],
+        "unnamed": max(len(joined) - NAMED, 0),
+        "to_review": len(pairs) - len(joined),
+        "limit": ALIKE,
+        "reviewed": REVIEWED,
     }
 
 
@@ -117,8 +136,10 @@ def unknown(facts: Facts) -> list[str]:
             f"Who the patients are: {_names(without)} gives none for {len(without)} ROIs. Near-duplicate groups stand "
             "in for them, so that two unlike images of one patient may lie in different parts"
         )
+    told = {"view": lesions["view"] != "", "birads": lesions["birads"] != ""}
+    told["age"] = ~lesions["age"].map(says_nothing).astype(bool)
     for column, what in (("age", "The patients' age"), ("view", "The view"), ("birads", "The BI-RADS category")):
-        without = lesions[lesions[column] == ""]
+        without = lesions[~told[column]]
         if len(without):
             some = f" for {len(without)} of {len(lesions)} ROIs" if len(without) < len(lesions) else ""
             sentences.append(f"{what}: not read{some} ({_names(without)})")
@@ -127,6 +148,12 @@ def unknown(facts: Facts) -> list[str]:
         if "phantoms" not in settings and settings["reader"] in facts.declarations:
             tried = facts.declarations[settings["reader"]]["tried"]
             sentences.append(f"How far {name} is read rightly: it was tried on {tried}")
+    unread = lesions[told["age"] & read_ages(lesions["age"]).isna()]
+    if len(unread):
+        sentences.append(
+            f"The patients' age of {len(unread)} ROIs ({_names(unread)}), which is no number of years, such as "
+            f'"{unread["age"].iloc[0]}"'
+        )
     unsearched = [
         name
         for name in study.sources_of(facts.config, facts.modality)

@@ -1,8 +1,9 @@
 """What curation did, for people: counts, pictures, who is in which part, and the terms of the data.
 
-In: results/{modality}/rois.csv, curation/images.csv and fold{fold}/partition.csv; resources/databases.yaml.
-Out: results/{modality}/curation/: flow.csv and flow.svg, characteristics.csv, near_duplicates.png, conflicts.png and
-     data_card.html.
+In: results/{modality}/rois.csv, curation/images.csv, curation/alike.csv and fold{fold}/partition.csv;
+    resources/databases.yaml.
+Out: results/{modality}/curation/: flow.csv and flow.svg, characteristics.csv, near_duplicates.png, conflicts.png,
+     alike.png and data_card.html.
 """
 
 
@@ -10,6 +11,7 @@ rule summarise_curation:
     input:
         images="results/{modality}/curation/images.csv",
         rois="results/{modality}/rois.csv",
+        alike="results/{modality}/curation/alike.csv",
         partitions=expand("results/{{modality}}/fold{fold}/partition.csv", fold=FOLDS),
     output:
         flow="results/{modality}/curation/flow.csv",
@@ -37,6 +39,12 @@ rule summarise_curation:
             category="Data",
             labels={"modality": "{modality}", "figure": "label conflicts"},
         ),
+        alike=report(
+            "results/{modality}/curation/alike.png",
+            caption="../report/alike.rst",
+            category="Data",
+            labels={"modality": "{modality}", "figure": "ROIs that look alike"},
+        ),
     log:
         "logs/summarise_curation/{modality}.log",
     benchmark:
@@ -63,6 +71,7 @@ rule write_datacard:
     input:
         images="results/{modality}/curation/images.csv",
         rois="results/{modality}/rois.csv",
+        alike="results/{modality}/curation/alike.csv",
         figure="results/{modality}/curation/flow.svg",
         characteristics="results/{modality}/curation/characteristics.csv",
     output:

@@ -1,8 +1,9 @@
 """Lesions to ROIs to patient-disjoint parts.
 
-In: results/{modality}/lesions.csv. Out: rois.npz, rois.csv and contact_sheet.png of the modality, and for each fold
-partition.csv with the image sets train.npz, val.npz and test.npz, and their digests. What comes later takes an image set
-as `ancient` and its digest beside it: written anew with the same ROIs it reruns nothing.
+In: results/{modality}/lesions.csv. Out: rois.npz, rois.csv and contact_sheet.png of the modality, curation/alike.csv,
+the pairs of ROIs of different patients that may show one lesion, and for each fold partition.csv with the image sets
+train.npz, val.npz and test.npz, and their digests. What comes later takes an image set as `ancient` and its digest
+beside it: written anew with the same ROIs it reruns nothing.
 """
 
 from mammosynth.databases import near_duplicate_bits
@@ -14,6 +15,7 @@ rule crop_rois:
     output:
         images="results/{modality}/rois.npz",
         table="results/{modality}/rois.csv",
+        alike="results/{modality}/curation/alike.csv",
     log:
         "logs/crop_rois/{modality}.log",
     benchmark:

@@ -9,7 +9,8 @@ if __name__ == "__main__":
     with started(snakemake):
         lesions = load_lesions(snakemake.input[0])
         images, table = crop_rois(lesions, **snakemake.params.rois, threads=snakemake.threads)
-        images, table = join_alike(images, table, snakemake.params.searched)
+        images, table, pairs = join_alike(images, table, snakemake.params.searched)
         refuse_split_groups(table)
         images.save(snakemake.output.images)
         save_lesions(table, snakemake.output.table)
+        pairs.to_csv(snakemake.output.alike, index=False)

@@ -6,14 +6,14 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.curation import load_images, load_lesions
+        from mammosynth.curation import load_alike, load_images, load_lesions
         from mammosynth.report import curation, figures
 
         given, params, made = snakemake.input, snakemake.params, snakemake.output
         modality, fold = snakemake.wildcards.modality, params.folds[0]
-        images, rois = load_images(given.images), load_lesions(given.rois)
+        images, rois, alike = load_images(given.images), load_lesions(given.rois), load_alike(given.alike)
         partitions = {fold: pd.read_csv(file, dtype=str) for fold, file in zip(params.folds, given.partitions)}
-        flow = curation.count_flow(images, rois, partitions)
+        flow = curation.count_flow(images, rois, alike, partitions)
         flow.to_csv(made.flow, index=False)
         note = f" (phantoms, not clinical data: {', '.join(params.phantoms)})" if params.phantoms else ""
         title = f"{modality.capitalize()}{note}: from images to ROIs, fold {fold}"
@@ -22,8 +22,10 @@ if __name__ == "__main__":
         table.to_csv(made.characteristics, index=False)
         groups = curation.find_groups(images)
         conflicts = [group for group in groups if curation.in_conflict(group)]
+        pairs = curation.find_pairs(alike, rois)
         for shown, title, path in (
             (groups, "Near-duplicates", made.near_duplicates),
             (conflicts, "Near-duplicates with different labels, all excluded", made.conflicts),
+            (pairs, "ROIs of different patients or groups that look alike", made.alike),
         ):
             figures.save(curation.plot_groups(shown, modality, f"{title}{note}", "none found"), path)

@@ -6,7 +6,7 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.curation import load_images, load_lesions
+        from mammosynth.curation import load_alike, load_images, load_lesions
         from mammosynth.report import datacard
 
         given, params = snakemake.input, snakemake.params
@@ -16,6 +16,7 @@ if __name__ == "__main__":
             declarations=params.declarations,
             images=load_images(given.images),
             rois=load_lesions(given.rois),
+            alike=load_alike(given.alike),
             characteristics=pd.read_csv(given.characteristics, dtype=str, keep_default_na=False),
             fold=params.fold,
             figure=given.figure,
