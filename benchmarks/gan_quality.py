@@ -112,7 +112,8 @@ def made(
         )
         spent = time.process_time() - started
         print(f"{run}: {steps} steps, {step:.3f} s a step, {spent / 60:.2f} processor minutes with looks", flush=True)
-        (folder / "settings.yaml").write_text(yaml.safe_dump(settings | {"processor_minutes": round(spent / 60, 2)}))
+        content = yaml.safe_dump(settings | {"processor_minutes": round(spent / 60, 2)})
+        (folder / "settings.yaml").write_text(content, encoding="utf-8")
     count = max(np.bincount(reals.labels))
     return load_generator(generator).synthesise(int(count), reals, seed=0)
 

@@ -205,7 +205,7 @@ def loss_differences(
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
 
 

@@ -338,7 +338,7 @@ def scaled(stage: str, n: int, parameters: dict[str, Path], train: Path | None) 
     torch.set_num_threads(1)
     prepare, growing = STAGES[stage]
     work = prepare(many(n, train), many(n if growing else FEW, train, per_patient=2), parameters)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts anew (Linux)
     before, start = memory("VmRSS"), time.process_time()
     work()
     return time.process_time() - start, memory("VmHWM") - before
@@ -346,7 +346,7 @@ def scaled(stage: str, n: int, parameters: dict[str, Path], train: Path | None) 
 
 def memory(line: str) -> float:
     """MB: VmRSS, what the process has now, or VmHWM, the most that it had."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition(f"{line}:")[2].split()[0]) * 1024 / 1e6
 
 
@@ -362,7 +362,7 @@ def scaling(sizes: list[int], stages: list[str], parameters: dict[str, Path], tr
 
 
 def processor() -> str:
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
 
 

@@ -120,7 +120,9 @@ def compare(name: str, lesions: pd.DataFrame, pairs: int) -> None:
 
 def peak_memory(lesions: pd.DataFrame, threads: int) -> None:
     rois.crop_rois(lesions, **SIZES, threads=threads)
-    status = Path("/proc/self/status").read_text()  # getrusage would say the peak of the parent where that is higher
+    status = Path("/proc/self/status").read_text(
+        encoding="utf-8"
+    )  # getrusage would say the peak of the parent where that is higher
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
     print(f"| {lesions['image'].nunique()} | {threads} | {peak:.0f} MiB |", flush=True)
 

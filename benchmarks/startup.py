@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--gans", nargs="+", default=["sngan", "projected_gan"], help="names in config.yaml")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    generators = yaml.safe_load(CONFIG.read_text())["generators"]
+    generators = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["generators"]
     settings = {name: Settings(**resolve(name, generators[name])) for name in arguments.gans}
     fresh = multiprocessing.get_context("spawn")
     results = fresh.Queue()

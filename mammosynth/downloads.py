@@ -89,7 +89,9 @@ def _go_on(address: str, part: Path, version: Path, sha256: str | None) -> None:
     have = part.stat().st_size if part.exists() and version.exists() else 0
     if have:
         request.add_header("Range", f"bytes={have}-")
-        request.add_header("If-Range", version.read_text())  # another file since then is sent from its start
+        request.add_header(
+            "If-Range", version.read_text(encoding="utf-8")
+        )  # another file since then is sent from its start
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             if answer.status != 206:
@@ -123,7 +125,7 @@ def _receive(answer: Any, part: Path, version: Path, have: int, sha256: str | No
     tag = headers["ETag"] or "W/"
     version.unlink(missing_ok=True)
     if unchanged := headers["Last-Modified"] if tag.startswith("W/") else tag:  # a weak tag tells no bytes apart
-        version.write_text(unchanged)
+        version.write_text(unchanged, encoding="utf-8")
     blocks: Iterator[bytes] = iter(lambda: answer.read(BLOCK), b"")
     if length:
         whole = have + int(length)

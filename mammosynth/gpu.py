@@ -60,7 +60,7 @@ def lease(count: int, poll: float = 0.2, folder: Path | None = None) -> list[IO[
     while True:
         held: dict[str, IO[str]] = {}
         for gpu in ids:
-            file = open(folder / gpu.replace("/", "_"), "w")  # noqa: SIM115 (open as long as it is leased)
+            file = open(folder / gpu.replace("/", "_"), "w", encoding="utf-8")  # noqa: SIM115 (open as long as it is leased)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -101,7 +101,7 @@ def _from_archive(package: str, member: str, sha256: str) -> bytes:
     """
     with tempfile.TemporaryDirectory() as temporary:
         requirement = Path(temporary, "requirement.txt")
-        requirement.write_text(f"{package} --hash=sha256:{sha256}\n")
+        requirement.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")
         archives = Path(temporary, "archives")
         options = ["--no-deps", "--no-build-isolation", "--require-hashes", "--retries", "1", "--timeout", str(TIMEOUT)]
         command = [sys.executable, "-m", "pip", "download", *options, "-d", str(archives), "-r", str(requirement)]

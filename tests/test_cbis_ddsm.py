@@ -57,7 +57,7 @@ def write_tables(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for part, name in NAMES.items():
         density = "breast_density" if part.startswith("Mass") else "breast density"
-        with open(folder / name, "w", newline="") as file:
+        with open(folder / name, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([*COLUMNS, density])
             writer.writerows([*row, "3"] for row in rows(part))
@@ -257,7 +257,7 @@ def kaggle(tmp_path):
             described = "" if n == 2 else what
             place = path.relative_to(tmp_path).as_posix()
             lines.append((f"CBIS-DDSM/dicom/{series(name)}", f"CBIS-DDSM/{place}", name, described, series(name), H, W))
-    with open(tmp_path / "csv/dicom_info.csv", "w", newline="") as file:
+    with open(tmp_path / "csv/dicom_info.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(dict.fromkeys(lines))
     return tmp_path
 
@@ -321,9 +321,9 @@ def repeated(root):
 
 def semicolons(root):
     path = root / NAMES["Mass-Test"]
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         table = list(csv.reader(file))
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL).writerows(table)
 
 

@@ -63,7 +63,7 @@ def plant(monkeypatch, **distances: list[float]) -> Planted:
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "g.csv", newline="") as file:
+    with open(folder / "g.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -642,7 +642,9 @@ def test_floats_are_refused(tmp_path):
 def test_every_element_that_is_documented_or_looked_at_is_in_the_other():
     documented = set(re.findall(r"`([A-Z][A-Za-z]+)`", (ROOT / "docs/dicom.md").read_text()))
     looked_at = {
-        name for name in re.findall(r"\b[A-Z][A-Za-z]{5,}\b", Path(dicom.__file__).read_text()) if tag_for_keyword(name)
+        name
+        for name in re.findall(r"\b[A-Z][A-Za-z]{5,}\b", Path(dicom.__file__).read_text(encoding="utf-8"))
+        if tag_for_keyword(name)
     }
     assert looked_at <= documented
     assert all(tag_for_keyword(name) for name in documented)

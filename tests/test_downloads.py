@@ -170,7 +170,7 @@ def test_an_answer_that_goes_on_elsewhere_is_not_joined(server, target):
 
 def test_a_part_longer_than_the_file_is_thrown_away(server, target):
     Path(f"{target}.part").write_bytes(CONTENT + b"more")
-    Path(f"{target}.version").write_text(server.tag)
+    Path(f"{target}.version").write_text(server.tag, encoding="utf-8")
     fetch(server.address(), target)
     assert target.read_bytes() == CONTENT
 
@@ -215,7 +215,7 @@ def test_a_wrong_checksum_leaves_nothing_behind(server, target):
 
 def test_a_wrong_beginning_is_cured_by_a_fresh_start(server, target):
     Path(f"{target}.part").write_bytes(bytes(CUT))
-    Path(f"{target}.version").write_text(server.tag)
+    Path(f"{target}.version").write_text(server.tag, encoding="utf-8")
     fetch(server.address(), target, SHA256)
     assert target.read_bytes() == CONTENT
 

@@ -230,7 +230,7 @@ def load(path: Path) -> list[list[str]]:
     if path.suffix == ".xlsx":
         return [list(cells) for cells in openpyxl.load_workbook(path).active.values]
     if path.suffix == ".txt":
-        return [line.split() for line in path.read_text().splitlines()]
+        return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.reader(file, delimiter=delimiter(path)))
 

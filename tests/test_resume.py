@@ -74,7 +74,7 @@ def run_and_die(folder: Path, method: str, step: int, share: float) -> None:
 
 def history(folder: Path) -> list[dict[str, str]]:
     """The rows without the times that they took."""
-    with open(folder / "g.csv", newline="") as file:
+    with open(folder / "g.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         del row["seconds"], row["images_per_second"]
@@ -158,7 +158,7 @@ def run_with_log(folder: Path, name: str) -> None:
 
 
 def test_a_second_training_waits_for_the_first_and_then_finds_its_result(tmp_path):
-    with open(tmp_path / "checkpoint.lock", "w") as held:  # the first is yet to start, and both wait
+    with open(tmp_path / "checkpoint.lock", "w", encoding="utf-8") as held:  # the first is yet to start, and both wait
         fcntl.flock(held, fcntl.LOCK_EX)
         children = [processes.Process(target=run_with_log, args=(tmp_path, name)) for name in ("one", "other")]
         for child in children:

@@ -27,7 +27,7 @@ def seen(folder) -> EventAccumulator:
 def test_every_number_of_the_history_is_written(tmp_path):
     train(few_reals(), settings("sngan", steps=2), 0, **paths(tmp_path), tensorboard=tmp_path / "board")
     board, written = seen(tmp_path / "board"), 0
-    with open(paths(tmp_path)["history"]) as file:
+    with open(paths(tmp_path)["history"], encoding="utf-8") as file:
         for row in csv.DictReader(file):
             step, name = int(row.pop("step")), row.pop("class")
             for key, value in row.items():

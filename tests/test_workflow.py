@@ -56,7 +56,7 @@ def finished(tmp_path_factory) -> Path:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -50,7 +50,7 @@ class Settings:
 @cache
 def presets() -> dict[str, dict[str, dict[str, Any]]]:
     """Settings by the name of the preset and by method."""
-    return yaml.safe_load(PRESETS.read_text())
+    return yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
 
 
 def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

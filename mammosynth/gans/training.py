@@ -304,7 +304,7 @@ class _Run:
         _draw_progress(self.pictures, self.progress)
 
     def _write_history(self) -> None:
-        with replacing(self.history) as part, open(part, "w", newline="") as file:
+        with replacing(self.history) as part, open(part, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)

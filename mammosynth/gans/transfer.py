@@ -59,5 +59,5 @@ class Origin:
 
 
 def _held_out(partition: Path) -> set[str]:
-    with open(partition, newline="") as file:
+    with open(partition, encoding="utf-8", newline="") as file:
         return {row["lesion_id"] for row in csv.DictReader(file) if row["part"] != "train"}

@@ -27,7 +27,7 @@ def ask_snakemake(snakefile: str | os.PathLike, config: Mapping[str, Any], folde
 
     Raises InputError with what Snakemake said if it cannot tell.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".yaml") as file:
         yaml.safe_dump(dict(config), file)
         file.flush()
         command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", folder]

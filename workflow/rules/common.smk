@@ -31,11 +31,11 @@ TRAININGS = len(MODALITIES) * len(GANS) * len(FOLDS) * len(SEEDS)
 # profile says gpu=1 for its nodes.
 GPU = 1 if gpu.visible() else 0
 
-with open(f"{workflow.basedir}/resources/parameters.yaml") as file:
+with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
     PARAMETERS = yaml.safe_load(file)
 
 # What the databases are, and where those are had that may be downloaded.
-with open(f"{workflow.basedir}/resources/databases.yaml") as file:
+with open(f"{workflow.basedir}/resources/databases.yaml", encoding="utf-8") as file:
     DATABASES = yaml.safe_load(file)
 
 for source in config["databases"]:

@@ -21,8 +21,8 @@ if __name__ == "__main__":
             "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals; ±: standard deviation over "
             "several runs; n: ROIs that a measure looks at in a run; †: on features that the GAN was trained against."
         )
-        Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"))
+        Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"), encoding="utf-8")
         table = table_accuracy(pd.read_csv(snakemake.input.scores), paper)
         table.to_csv(snakemake.output.table_accuracy, index=False)
         caption = "Classifiers on the test part. Brackets: 95 % intervals from resampled patients."
-        Path(snakemake.output.latex_accuracy).write_text(to_latex(table, caption, "tab:accuracy"))
+        Path(snakemake.output.latex_accuracy).write_text(to_latex(table, caption, "tab:accuracy"), encoding="utf-8")

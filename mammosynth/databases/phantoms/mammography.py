@@ -70,7 +70,7 @@ def write(counts: dict[str, int], seed: int, folder: Path) -> list[tuple[str, st
                 if silent and label == "benign" and not double:
                     place, silent = "", False
                 lines.append(f"{film} {breast['tissue']} {kind} {SEVERITY[label]} {place}\n")
-    (folder / INFO).write_text(PROSE + "".join(lines) + "\n" + "=" * 65 + "\n")
+    (folder / INFO).write_text(PROSE + "".join(lines) + "\n" + "=" * 65 + "\n", encoding="utf-8")
     return rows
 
 
