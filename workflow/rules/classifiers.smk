@@ -36,6 +36,7 @@ rule train_classifier:
 rule predict:
     input:
         **image_sets("val", "test"),
+        sound=study_is_sound,
         models=expand(
             "results/{{modality}}/fold{{fold}}/classifiers/{mix}/seed{seed}.pt",
             mix=MIXES,

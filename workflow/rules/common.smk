@@ -67,7 +67,11 @@ def image_sets(*parts, fold="{fold}"):
 
 
 def study_is_sound(wildcards):
-    """No input; but until the whole study's data and parameter files are read and right, no training begins."""
+    """No input; but until the whole study's data and parameter files are read and right, no training begins.
+
+    Every rule with many jobs asks for it. Then Snakemake looks anew at whether they must run, as it does for those jobs
+    alone that wait for the checkpoint themselves.
+    """
     checkpoints.count_parts.get()
     return []
 

@@ -44,6 +44,7 @@ rule train_gan:
 rule synthesise:
     input:
         **image_sets("train"),
+        sound=study_is_sound,
         generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
     output:
         images="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",

@@ -38,6 +38,7 @@ rule assess_real:
     input:
         **parameter_files(QUALITY_PARAMETERS),
         **image_sets("train", "val"),
+        sound=study_is_sound,
         classifier=LABEL_CLASSIFIER,
     output:
         rows="results/{modality}/fold{fold}/quality/real.csv",
@@ -66,6 +67,7 @@ rule assess:
     input:
         **parameter_files(QUALITY_PARAMETERS),
         **image_sets("train"),
+        sound=study_is_sound,
         reference="results/{modality}/fold{fold}/quality/reference.npz",
         classifier=LABEL_CLASSIFIER,
         synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
@@ -93,6 +95,7 @@ rule assess:
 
 rule filter_synthetic:
     input:
+        sound=study_is_sound,
         synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
         judged="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
         real="results/{modality}/fold{fold}/quality/real_images.csv",
