@@ -1,8 +1,5 @@
 """Figures: what is drawn is what was measured; layouts do not overlap."""
 
-import itertools
-
-import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +7,9 @@ from test_scores import predictions
 from test_tables import quality_rows
 
 from mammosynth.classifiers.scores import score
-from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.novelty import Limits, Nearest
-from mammosynth.report import figures, rulegraph
+from mammosynth.report import figures
 
 MIXES = ["real", "sngan", "real+sngan", "real+sngan@2", "real@2", "real+classic"]
 
@@ -211,46 +207,3 @@ def test_the_same_figure_gives_the_same_file(study, tmp_path):
         figures.save(figures.plot_differences("ultrasound", study[1]), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-
-
-DOT = """digraph snakemake_dag {
-    graph[bgcolor=white];
-\t0[label = "all", color = "0.1 0.6 0.85"];
-\t1[label = "read_lesions", color = "0.1"];
-\t2[label = "crop_rois\\nmodality: ultrasound", color = "0.1"];
-\t3[label = "draw_rulegraph", color = "0.1"];
-\t4[label = "write_report", color = "0.1"];
-\t1 -> 2
-\t1 -> 4
-\t2 -> 4
-\t3 -> 4
-\t4 -> 0
-}"""
-
-
-def test_the_dot_text_is_read_without_all_and_without_implied_edges():
-    graph = rulegraph.read_dot(DOT)
-    assert set(graph.edges) == {
-        ("read_lesions", "crop_rois"),
-        ("crop_rois", "write_report"),
-        ("draw_rulegraph", "write_report"),
-    }
-    with pytest.raises(InputError, match="named no rule"):
-        rulegraph.read_dot("digraph {}")
-
-
-def test_layers_follow_the_edges_and_boxes_do_not_overlap():
-    rng = np.random.default_rng(0)
-    names = [f"rule_{'x' * int(rng.integers(1, 12))}_{i}" for i in range(24)]
-    edges = [(names[i], names[j]) for i, j in itertools.combinations(range(24), 2) if rng.random() < 0.12]
-    graph = nx.transitive_reduction(nx.DiGraph(edges))
-    layers = rulegraph.layer_rules(graph)
-    assert all(layers[above] < layers[below] for above, below in graph.edges)
-    cut, depth = rulegraph.with_bends(graph, layers)
-    assert all(depth[below] - depth[above] == 1 for above, below in cut.edges)
-    across = rulegraph.place(cut, depth)
-    for left, right in itertools.combinations(across, 2):
-        if depth[left] == depth[right]:
-            apart = abs(across[left] - across[right]) - (rulegraph.width(left) + rulegraph.width(right)) / 2
-            assert apart > 0
-    rulegraph.draw(graph)

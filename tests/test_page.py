@@ -100,7 +100,6 @@ def study(tmp_path_factory):
         ),
         figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
         | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")},
-        rulegraph=folder / "figure.svg",
     )
 
 

@@ -19,7 +19,7 @@ from mammosynth.databases import open_source, read_database
 from mammosynth.databases.pixels import bounding_box, masks_box, read_image, read_mask, read_size
 from mammosynth.errors import InputError
 from mammosynth.report import figures
-from mammosynth.report.curation import plot_groups
+from mammosynth.report.curation import find_groups, plot_groups
 from mammosynth.rois import crop_rois
 
 HEIGHT, WIDTH = 200, 240
@@ -575,7 +575,8 @@ def test_names_of_files_and_reasons_are_drawn_as_they_are_written(tmp_path, name
     save(picture(1), tmp_path / f"{name}.png")
     save(picture(2), tmp_path / "b.png")
     images = pd.DataFrame({"image": [f"{tmp_path}/{name}.png", f"{tmp_path}/b.png"], "shows": "benign"})
-    figure = plot_groups([images.assign(database="a", lesions=1, duplicates="1")], "ultrasound", "Groups", "none")
+    groups = find_groups(images.assign(database="a", lesions=1, duplicates="1"))
+    figure = plot_groups(groups, "ultrasound", "Groups", "none")
     (text,) = [text for text in figure.axes[0].texts if text.get_text() == name]
     figure.savefig(tmp_path / "a.svg")
     drawn = text.get_window_extent()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def test_a_training_can_begin_at_another_of_the_same_study(finished):
 
 def test_a_training_that_outlived_its_snakemake_is_not_done_again(finished):
     """Snakemake deletes the outputs of jobs that it did not see end."""
-    orphan = {"method": "cgan", "preset": "few-images", "width": 4, "steps": 12, "batch": 4, "evaluate_every": 0}
+    orphan = {"method": "cgan", "preset": "few-images", "width": 4, "steps": 12, "batch": 4, "evaluate_every": 6}
     study = configured(finished, generators=TOY["generators"] | {"orphan": orphan}, gans=["orphan"], mixes=["real"])
     target, where = "results/ultrasound/fold0/gans/orphan/seed0.pt", "ultrasound/fold0/orphan/seed0"
     log, kept = finished / f"logs/train_gan/{where}.log", finished / "checkpoints/ultrasound/fold0/gans/orphan"
@@ -213,6 +214,18 @@ def test_one_bad_database_is_one_clear_error_before_any_training_on_another(tmp_
     assert (tmp_path / "results/mammography/fold0/train.npz").exists()
     assert not (tmp_path / "logs/train_gan").exists()
     assert not (tmp_path / "logs/train_classifier").exists()
+
+
+def test_the_docs_show_the_rules_as_they_are(tmp_path):
+    """If not, write the lines below into it."""
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", tmp_path, "--rulegraph", "mermaid-js"]
+    drawn = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", drawn))
+    edges = {(names[one], names[other]) for one, other in re.findall(r"(id\d+) --> (id\d+)", drawn)}
+    lines = sorted(f"    {one} --> {other}" for one, other in edges if other != "all")
+    text = (ROOT / "docs/rules.md").read_text(encoding="utf-8")
+    shown = text.partition("```mermaid\nflowchart TB\n")[2].partition("\n```")[0].splitlines()
+    assert shown == lines, "\n".join(lines)
 
 
 def test_style():

@@ -422,10 +422,3 @@ def _panels(count: int, columns: int, height: float) -> tuple[Figure, np.ndarray
     for axis in axes.flat[count:]:
         axis.remove()
     return figure, axes.flat[:count]
-
-
-def _legend_once(axis: plt.Axes, **options) -> None:
-    """A legend that names each kind of line once, however many runs have it."""
-    handles, labels = axis.get_legend_handles_labels()
-    once = dict(zip(labels, handles))
-    axis.legend(once.values(), once.keys(), **options)

@@ -34,7 +34,7 @@ class Study:
     scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
-    and modality, those that belong to a GAN (``progress``, ``closest``) by its name within; rulegraph: a figure file;
+    and modality, those that belong to a GAN (``progress``, ``closest``) by its name within;
     ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
     what the filter did with each synthetic ROI, if the study has one.
     """
@@ -53,7 +53,6 @@ class Study:
     devices: list[str]
     times: pd.DataFrame
     figures: Mapping[str, Mapping[str, Any]]
-    rulegraph: str | Path
     filtered: pd.DataFrame | None = None
 
 

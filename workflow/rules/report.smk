@@ -306,44 +306,6 @@ rule write_scorecards:
         "../scripts/write_scorecards.py"
 
 
-rule draw_rulegraph:
-    input:
-        snakefile=f"{workflow.basedir}/Snakefile",
-        rules=expand(
-            f"{workflow.basedir}/workflow/rules/{{stage}}.smk",
-            stage=[
-                "databases",
-                "rois",
-                "curation",
-                "gans",
-                "quality",
-                "classifiers",
-                "report",
-            ],
-        ),
-    output:
-        report(
-            "results/figures/rulegraph.svg",
-            caption="../report/rulegraph.rst",
-            category="Figures",
-            labels={"figure": "rules of the workflow"},
-        ),
-    log:
-        "logs/draw_rulegraph.log",
-    benchmark:
-        "benchmarks/draw_rulegraph.tsv"
-    conda:
-        "../../envs/mammosynth.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        config=config,
-    script:
-        "../scripts/draw_rulegraph.py"
-
-
 rule write_report:
     input:
         rois=expand("results/{modality}/rois.csv", modality=MODALITIES),
@@ -394,7 +356,6 @@ rule write_report:
         quality_bars=expand("results/figures/quality_{modality}.svg", modality=MODALITIES),
         differences=expand("results/figures/differences_{modality}.svg", modality=MODALITIES),
         roc=expand("results/figures/roc_{modality}.svg", modality=MODALITIES),
-        rulegraph="results/figures/rulegraph.svg",
         filtered=(
             expand(
                 "results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.csv",
