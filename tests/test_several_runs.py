@@ -111,9 +111,8 @@ def test_quality_rows_are_of_the_run_that_they_name(study, parts, fold, gan, see
     assert (images["fold"].unique(), images["generator"].unique(), images["seed"].unique()) == ([fold], [gan], [seed])
     synthetic = ImageSet.load(of_run(study, fold, "synthetic", gan, seed, ".npz"))
     assert set(images["id"]) <= set(synthetic.ids)
-    nearest = images["nearest"].dropna()
-    assert len(nearest)
-    assert set(nearest) <= set(parts[fold, "train"].ids)
+    for nearest in (images["nearest_by_features"], images["nearest_by_correlation"]):
+        assert set(nearest) <= set(parts[fold, "train"].ids)
 
 
 @pytest.mark.parametrize("fold", FOLDS)
