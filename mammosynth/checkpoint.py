@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import torch
 
-from mammosynth import __version__
+from mammosynth import code
 from mammosynth.digests import read_digests, refuse_changed, write_digests
 from mammosynth.errors import CutOff, InputError
 from mammosynth.files import link, replacing, writing
@@ -28,9 +28,13 @@ log = logging.getLogger("mammosynth")
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
-def fingerprint(settings: Mapping[str, Any], seed: int, *others: ImageSet | str) -> str:
-    """Hex digest of all that decides what a training makes: settings, seed, version, images with labels, names."""
-    digest = hashlib.sha256(json.dumps([settings, seed, __version__], sort_keys=True).encode())
+def fingerprint(modules: Iterable[str], settings: Mapping[str, Any], seed: int, *others: ImageSet | str) -> str:
+    """Hex digest of all that decides what a training makes: code, settings, seed, images with labels, names.
+
+    modules: names of those that train, which stand for all that they import; see `mammosynth.code`.
+    """
+    digest = hashlib.sha256(code.digest(*map(code.module, modules)).encode())
+    digest.update(json.dumps([settings, seed], sort_keys=True).encode())
     for other in others:
         if isinstance(other, str):
             digest.update(other.encode())
@@ -71,7 +75,7 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The saved state, or None if there is none of this training.
 
-        A damaged file, or one of other settings, data, seed or version, is set aside, not overwritten.
+        A damaged file, or one of other settings, data, seed or code, is set aside, not overwritten.
         """
         if not self.path.exists():
             return None
@@ -81,7 +85,7 @@ class Checkpoint:
             self._set_aside("damaged", f"cannot be read ({type(error).__name__})")
             return None
         if not isinstance(state, dict) or state.get("key") != self.key:
-            self._set_aside("other", "is of other settings, images, seed or version of mammosynth")
+            self._set_aside("other", "is of other settings, images, seed or code")
             return None
         return state
 

@@ -190,7 +190,7 @@ def train(
             if not (part.labels == label).any():
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
     decisive = asdict(settings) | {"mix": mix.name, "weights": weights and sha256_of(weights)}
-    key = fingerprint(decisive, seed, training, validation)
+    key = fingerprint([__name__], decisive, seed, training, validation)
     keeper, outputs = Checkpoint(checkpoint, key), (model, history)
     if keeper.give_back(outputs):
         return

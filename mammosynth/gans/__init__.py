@@ -15,6 +15,11 @@ class Method(NamedTuple):
     sees: str | None = None
     refuses: tuple[str, ...] = ()
 
+    @property
+    def module(self) -> str:
+        """The name of the module that it stands in."""
+        return self.place.partition(":")[0]
+
 
 # Adding a GAN: its file with one class, and one line here.
 METHODS = {

@@ -77,7 +77,8 @@ def train(
     decisive = [sha256_of(parameters[name]) for name in sorted(networks & set(parameters))]
     decisive += [validation, extractor] if settings.evaluate_every else []
     decisive += [origin.fingerprint] if origin else []
-    key = fingerprint(asdict(settings), seed, images, *decisive)
+    modules = [__name__, METHODS[settings.method].module]
+    key = fingerprint(modules, asdict(settings), seed, images, *decisive)
     keeper, outputs = Checkpoint(checkpoint, key), (generator, history, progress)
     if keeper.give_back(outputs):
         return

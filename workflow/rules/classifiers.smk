@@ -26,6 +26,7 @@ rule train_classifier:
         mem_mb=3000,
         runtime="4h",
     params:
+        code=code_of("train_classifier"),
         settings=lookup("classifier", within=config),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
         checkpoint="checkpoints/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
@@ -56,6 +57,8 @@ rule predict:
         gpu=GPU,
         mem_mb=3000,
         runtime="1h",
+    params:
+        code=code_of("predict"),
     script:
         "../scripts/predict.py"
 
@@ -83,6 +86,7 @@ rule score_classifiers:
         mem_mb=2000,
         runtime="30m",
     params:
+        code=code_of("score_classifiers"),
         study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
         statistics=lookup("statistics", within=config),
     script:

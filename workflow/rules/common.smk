@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from mammosynth import databases, gpu, study
+from mammosynth import code, databases, gpu, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.gans import METHODS
 
@@ -46,6 +46,16 @@ for source in config["databases"]:
         )
 
 QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
+
+
+def code_of(script):
+    """A digest of what a script and the modules that it needs compute: a param of each rule, as results follow code."""
+    return code.digest(f"{workflow.basedir}/workflow/scripts/{script}.py")
+
+
+def code_of_gan(wildcards):
+    """A digest of the code of one GAN, which no script names."""
+    return code.digest(code.module(METHODS[config["generators"][wildcards.gan]["method"]].module))
 
 
 def parameter_files(names):

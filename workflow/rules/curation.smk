@@ -56,6 +56,7 @@ rule summarise_curation:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code_of("summarise_curation"),
         folds=FOLDS,
         rois=config["rois"],
         phantoms=lambda wildcards: [
@@ -92,6 +93,7 @@ rule write_datacard:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("write_datacard"),
         config={key: config[key] for key in ("sources", "databases", "rois", "partition")},
         declarations=DATABASES,
         fold=FOLDS[0],

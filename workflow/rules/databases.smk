@@ -30,6 +30,7 @@ rule download_database:
         mem_mb=1000,
         runtime=1440,
     params:
+        code=code_of("download_database"),
         declaration=lambda wildcards: {
             key: value
             for key, value in DATABASES[wildcards.database].items()
@@ -53,6 +54,7 @@ rule make_phantoms:
         mem_mb=1000,
         runtime=30,
     params:
+        code=code_of("make_phantoms"),
         reader=lambda wildcards: config["sources"][wildcards.source]["reader"],
         phantoms=lambda wildcards: config["sources"][wildcards.source]["phantoms"],
     script:
@@ -93,6 +95,7 @@ rule read_lesions:
         mem_mb=2000,
         runtime=120,
     params:
+        code=code_of("read_lesions"),
         sources=lambda wildcards: {
             source: settings_of(source) for source in sources_of(wildcards.modality)
         },

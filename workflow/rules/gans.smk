@@ -31,6 +31,8 @@ rule train_gan:
         mem_mb=8000,
         runtime=1440,
     params:
+        code=code_of("train_gan"),
+        code_of_gan=code_of_gan,
         settings=lookup("generators/{gan}", within=config),
         extractor=EXTRACTORS[0],
         networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
@@ -61,6 +63,8 @@ rule synthesise:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code_of("synthesise"),
+        code_of_gan=code_of_gan,
         dose=lambda wildcards: (
             FILTER["oversample"]
             * largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan)

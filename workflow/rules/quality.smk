@@ -29,6 +29,7 @@ rule get_parameters:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("get_parameters"),
         declaration=lambda wildcards: PARAMETERS[wildcards.name],
     script:
         "../scripts/get_parameters.py"
@@ -56,6 +57,7 @@ rule assess_real:
         mem_mb=3000,
         runtime=60,
     params:
+        code=code_of("assess_real"),
         extractors=EXTRACTORS,
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
@@ -86,6 +88,7 @@ rule assess:
         mem_mb=3000,
         runtime=60,
     params:
+        code=code_of("assess"),
         extractors=EXTRACTORS,
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
@@ -113,6 +116,7 @@ rule filter_synthetic:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("filter_synthetic"),
         limits=FILTER,
         on_memorising=config["quality"]["on_memorising"],
         trainings=TRAININGS if config["quality"]["on_memorising"] == "stop" else None,

@@ -48,6 +48,8 @@ rule tabulate:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("tabulate"),
     script:
         "../scripts/tabulate.py"
 
@@ -77,6 +79,7 @@ rule plot_samples:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("plot_samples"),
         gans=GANS,
         databases=lambda wildcards: sources_of(wildcards.modality),
         phantoms=lambda wildcards: [
@@ -128,6 +131,7 @@ rule plot_training:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("plot_training"),
         extractor=EXTRACTORS[0],
     script:
         "../scripts/plot_training.py"
@@ -154,6 +158,8 @@ rule plot_quality:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("plot_quality"),
     script:
         "../scripts/plot_quality.py"
 
@@ -188,6 +194,7 @@ rule plot_scores:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("plot_scores"),
         folds=FOLDS,
     script:
         "../scripts/plot_scores.py"
@@ -225,6 +232,7 @@ rule rank_generators:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("rank_generators"),
         modalities=MODALITIES,
         seen=study.features_seen(config),
     script:
@@ -293,6 +301,7 @@ rule write_scorecards:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code_of("write_scorecards"),
         config={
             key: config[key] for key in ("sources", "databases", "rois", "partition", "generators")
         },
@@ -378,6 +387,7 @@ rule write_report:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("write_report"),
         config=config,
         modalities=MODALITIES,
         gans=GANS,

@@ -27,6 +27,7 @@ rule crop_rois:
         mem_mb=2000,
         runtime=120,
     params:
+        code=code_of("crop_rois"),
         rois=config["rois"],
         searched=lambda wildcards: [
             source
@@ -58,6 +59,7 @@ rule plot_contact_sheet:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("plot_contact_sheet"),
         databases=lambda wildcards: sources_of(wildcards.modality),
         phantoms=lambda wildcards: [
             source
@@ -90,6 +92,7 @@ rule partition:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("partition"),
         partition=config["partition"],
     script:
         "../scripts/partition.py"
@@ -126,6 +129,7 @@ checkpoint count_parts:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_of("count_parts"),
         study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
         parameters=[PARAMETERS[name]["sha256"] for name in QUALITY_PARAMETERS],
         looks=any(config["generators"][gan].get("evaluate_every") for gan in GANS),

@@ -1,0 +1,80 @@
+"""Results follow code: a digest changes with what is computed, and with nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mammosynth import code
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package that may be changed."""
+    shutil.copytree(ROOT / "mammosynth", tmp_path / "mammosynth", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "PACKAGE", tmp_path / "mammosynth")
+    return tmp_path / "mammosynth"
+
+
+def digest(name: str) -> str:
+    for cached in (code.digest, code._tree, code._imported, code._sum):
+        cached.cache_clear()
+    return code.digest(code.module(name))
+
+
+def change(file: Path, before: str, after: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("gans/objectives.py", '"""', '"""Otherwise said: '),
+        ("gans/objectives.py", "\nimport", "\n# a comment\nimport"),
+        ("gans/training.py", "has collapsed, all its", "has collapsed: all its"),
+        ("gans/training.py", '"going on from step %d of %d"', '"goes on at step %d of %d"'),
+        ("gans/training.py", "\n\n\n", "\n\n\n\n\n"),
+        ("errors.py", "SHOWN = 20", "SHOWN = 10"),
+        ("progress.py", "LOG_INTERVAL = 10.0", "LOG_INTERVAL = 5.0"),
+        ("classifiers/training.py", "GAIN, OFFSET = 10.0", "GAIN, OFFSET = 9.0"),
+        ("gans/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.gans.more:More"),'),
+    ],
+)  # fmt: skip
+def test_what_changes_no_trained_gan_changes_no_digest(package, file, before, after):
+    earlier = digest("mammosynth.gans.training")
+    change(package / file, before, after)
+    assert digest("mammosynth.gans.training") == earlier
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("gans/training.py", "COLLAPSED = 0.02", "COLLAPSED = 0.03"),
+        ("gans/augment.py", "def ", "def x"),
+        ("adam.py", "EPSILON = 1e-8", "EPSILON = 1e-7"),
+        ("quality/distances.py", "return", "return 1.0 *"),
+        ("imageset.py", "np.uint8", "np.int16"),
+    ],
+)
+def test_what_changes_a_trained_gan_changes_its_digest_however_far_away_it_stands(package, file, before, after):
+    earlier = digest("mammosynth.gans.training")
+    change(package / file, before, after)
+    assert digest("mammosynth.gans.training") != earlier
+
+
+def test_a_gan_of_its_own_file_leaves_the_others_as_they_are(package):
+    earlier = {name: digest(f"mammosynth.gans.{name}") for name in ("cyclegan", "wgan_gp", "sngan")}
+    change(package / "gans/cyclegan.py", "POOL = 50", "POOL = 51")
+    changed = {name for name in earlier if digest(f"mammosynth.gans.{name}") != earlier[name]}
+    assert changed == {"cyclegan"}
+
+
+def test_templates_count(package):
+    earlier = digest("mammosynth.report.page"), digest("mammosynth.gans.training")
+    change(package / "report/page.html.jinja", "<section", "<section ")
+    assert digest("mammosynth.report.page") != earlier[0]
+    assert digest("mammosynth.gans.training") == earlier[1]
