@@ -12,8 +12,8 @@ HEAD = """# The configuration, key by key
 *Made from [the schema](../workflow/schemas/config.schema.yaml) and [the default study](../config.yaml) by
 `python docs/configuration.py`; do not edit it.*
 
-A study file is laid over the default study. The default is what holds where your file leaves a key out. `{name}` stands for
-a name of your choice. A key that does not exist, or a name that nothing defines, is refused before anything runs.
+A study file is laid over the default study. The default is what holds where your file leaves a key out. `{name}` stands
+for a name of your choice. A key that does not exist, or a name that nothing defines, is refused before anything runs.
 """
 COLUMNS = ("key", "what it says", "default", "bounds")
 
@@ -47,7 +47,7 @@ def _rows(said: dict[str, Any], schema: dict[str, Any], study: Any, path: str = 
 def _row(key: str, said: dict[str, Any], schema: dict[str, Any], study: Any, required: bool) -> tuple[str, ...]:
     said = _resolved(said, schema)
     default = said.get("default") if study is None else study
-    known = study is not None or "default" in said and "properties" not in said
+    known = study is not None or ("default" in said and "properties" not in said)
     return (
         f"`{key}`",
         " ".join(said.get("description", "").split()),

@@ -164,7 +164,8 @@ def noticing() -> Iterator[Cut]:
 
     Only the first one: a second ends the process at once.
     """
-    cut, before = Cut(), {}
+    cut = Cut()
+    before: dict[int, Any] = {}
 
     def notice(number: int, frame: object) -> None:
         cut.signal = signal.Signals(number).name

@@ -18,6 +18,7 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from ssl import SSLError
@@ -197,16 +198,22 @@ def _members(archive: Path) -> Iterator[Member]:
                 if kind == 0o12:
                     raise _unsafe(archive, entry.filename, "a link")
                 if not entry.is_dir():
-                    yield Member(entry.filename, entry.file_size, lambda entry=entry: file.open(entry))
+                    yield Member(entry.filename, entry.file_size, partial(file.open, entry))
     else:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as file:
-            for entry in file:
-                if not (entry.isfile() or entry.isdir()):
-                    raise _unsafe(archive, entry.name, "a link or device")
-                if entry.isfile():
-                    yield Member(entry.name, entry.size, lambda entry=entry: file.extractfile(entry))
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            for member in tar:
+                if not (member.isfile() or member.isdir()):
+                    raise _unsafe(archive, member.name, "a link or device")
+                if member.isfile():
+                    yield Member(member.name, member.size, partial(_content, tar, member))
             while stream.read(BLOCK):  # to the checksum at its end
                 pass
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = tar.extractfile(member)
+    assert content is not None  # as it is of files
+    return content
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:

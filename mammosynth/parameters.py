@@ -124,5 +124,7 @@ def _member(archive: Path, member: str) -> bytes:
         with tarfile.open(archive) as tar:
             for entry in tar:
                 if entry.isfile() and entry.name.partition("/")[2] == member:
-                    return tar.extractfile(entry).read()
+                    content = tar.extractfile(entry)
+                    assert content is not None  # as it is of files
+                    return content.read()
     raise Unobtainable(f"{archive.name} holds no {member}")

@@ -4,6 +4,7 @@ import re
 import runpy
 import shlex
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_commands_name_what_exists(page):
             assert {word.partition("=")[0] for word in asked.set_threads or {}} <= names, words
             assert all(t in names or any(o.fullmatch(t) for o in outputs) for t in asked.targets), words
         elif program == "pip":
-            files = [file for option, file in zip(given, given[1:]) if option == "-r"]
+            files = [file for option, file in pairwise(given) if option == "-r"]
         elif program == "python" and given[0] == "-m":
             files = [given[1].replace(".", "/") + ".py"] if given[1].startswith("benchmarks") else []
         elif program in ("python", "pytest"):

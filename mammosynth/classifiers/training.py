@@ -185,9 +185,9 @@ def train(
     Raises InputError if the training images or the validation part lack a class, and if the disk is full; CutOff if the
     process was told to end.
     """
-    for name, part in ((f"the images of mix {mix.name}", training), ("the validation part", validation)):
+    for name, images in ((f"the images of mix {mix.name}", training), ("the validation part", validation)):
         for label, pathology in enumerate(CLASSES):
-            if not (part.labels == label).any():
+            if not (images.labels == label).any():
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
     decisive = asdict(settings) | {"mix": mix.name, "weights": weights and sha256_of(weights)}
     key = fingerprint([__name__], decisive, seed, training, validation)
@@ -233,7 +233,7 @@ class _Run:
         self.mix, self.training, self.validation = mix, training, validation
         self.settings, self.seed, self.device = settings, seed, device
         self.classifier = Classifier(
-            build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),
+            build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
             mean=float(training.images.mean() / 255),
             sd=float(max(training.images.std() / 255, 1e-3)),
         )
@@ -314,7 +314,7 @@ class _Run:
         """Measure on the validation part, and keep the weights if they are the best so far."""
         logits = self.classifier.logits(self.validation.images)
         target = torch.from_numpy(self.validation.labels).float()
-        row = {
+        row: dict[str, Any] = {
             "step": self.step,
             "loss": float(torch.stack(self.losses).mean()),
             "val_loss": float(functional.binary_cross_entropy_with_logits(logits, target)),
@@ -345,7 +345,8 @@ def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
     """The classifier that :func:`train` returned."""
     network = build_network(saved["architecture"])
     network.load_state_dict(saved["state"])
-    return Classifier(network.to(device, memory_format=torch.channels_last), saved["mean"], saved["sd"])
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Classifier(network, saved["mean"], saved["sd"])
 
 
 def read(file: str | Path, device: torch.device) -> Classifier:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ BATCH = 8  # the quickest on CPUs
 SIDE = 224
 DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, pickle.UnpicklingError)  # of a file
 
+Module = TypeVar("Module", bound=torch.nn.Module)
 Network = Callable[[torch.Tensor], torch.Tensor]  # uint8 [B, 3, H, W] -> float32 [B, d]
 
 
@@ -106,7 +108,7 @@ def _efficientnet_lite0(weights: Path, device: torch.device) -> Network:
     return lambda images: network.extract_features((_enlarged(images) - 127) / 128).mean((2, 3))
 
 
-def folded(network: torch.nn.Module) -> torch.nn.Module:
+def folded(network: Module) -> Module:
     """Each batch normalisation folded into the convolution before it: the same features, in 4/5 of the time."""
     for module in network.modules():
         children = list(module.named_children())
@@ -117,12 +119,13 @@ def folded(network: torch.nn.Module) -> torch.nn.Module:
     return network
 
 
-def _without_copies(network: torch.nn.Module) -> torch.nn.Module:
+def _without_copies(network: Module) -> Module:
     """Convolutions that pad by themselves, and activations in place: the same features, in half of the time.
 
     TensorFlow pads even sides by one pixel more on the right and below, which takes a copy. Zeros on the left of the
     kernel and above it make that the same on all sides.
     """
+    layer: Any  # a convolution of that network pads by an attribute that torch's have not
     for layer in network.modules():
         if isinstance(layer, torch.nn.ReLU6):
             layer.inplace = True
@@ -135,7 +138,7 @@ def _without_copies(network: torch.nn.Module) -> torch.nn.Module:
 
 def _squeezenet(weights: Path, device: torch.device) -> Network:
     """The averages over space of the 512 channels before the classifier; input x minus caffe's means, in order BGR."""
-    network = squeezenet(weights).to(device, memory_format=torch.channels_last)
+    network = squeezenet(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = torch.tensor([104.0, 117.0, 123.0], device=device)[:, None, None]
     return lambda images: network(_enlarged(images) - mean).mean((2, 3))
 

@@ -122,7 +122,7 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
                 }
                 for generator in generators:
                     cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
-                    taught = generator in (seen or {}) and TITLES[seen[generator]] in measure
+                    taught = seen is not None and generator in seen and TITLES[seen[generator]] in measure
                     row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
                 values = theirs[theirs["measure"] == measure]
                 row[REPORTED] = (
