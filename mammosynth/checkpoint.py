@@ -154,7 +154,7 @@ class Cut:
     def end(self, step: int, steps: int) -> None:
         """Raise CutOff, which says where the training stands. To be called when its state is saved."""
         raise CutOff(
-            f"{self.signal} after step {step} of {steps}: the checkpoint is saved, and the same command goes on from it"
+            f"{self.signal} after step {step} of {steps}: the checkpoint is saved, and the same command resumes from it"
         )
 
 

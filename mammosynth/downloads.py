@@ -1,6 +1,6 @@
 """Downloads: files by their address, and whole databases that may be had freely.
 
-A file is fetched under a name that ends in ``.part``, is gone on with where it was cut off, and gets its own name only
+A file is fetched under a name that ends in ``.part``, is resumed where it was cut off, and gets its own name only
 when it is whole. A database is gathered in a folder ``.part``, which likewise is renamed at the end. Where each is had
 is declared in ``resources/databases.yaml``.
 """
@@ -63,7 +63,7 @@ class Passing(Unobtainable):
 def fetch(address: str, destination: Path, sha256: str | None = None, tries: int = TRIES) -> None:
     """Fetch the file of an *address* (http, https or file) to *destination*.
 
-    What an earlier call or try left in ``destination.part`` is gone on with, if the server says that its file is still
+    What an earlier call or try left in ``destination.part`` is resumed, if the server says that its file is still
     the same and can start in the middle. Passing faults (no answer, a cut, status 5xx) are tried again. A file of
     another *sha256* is deleted.
 
@@ -99,7 +99,7 @@ def _go_on(address: str, part: Path, version: Path, sha256: str | None) -> None:
                 have = 0
             elif not (answer.headers["Content-Range"] or "").startswith(f"bytes {have}-"):
                 part.unlink()
-                raise Passing("the server goes on at another place than asked for")
+                raise Passing("the server resumes at another place than asked for")
             _receive(answer, part, version, have, sha256)
     except urllib.error.HTTPError as error:
         if error.code == 416:
@@ -231,7 +231,7 @@ def _unsafe(archive: Path, name: str, what: str) -> InputError:
 def download(declaration: dict[str, Any], root: Path) -> None:
     """Lay a database into the folder *root*, which is there only when it is whole; one that is there is left alone.
 
-    declaration: its entry in ``resources/databases.yaml``. Archives are unpacked. What is cut off is gone on with by
+    declaration: its entry in ``resources/databases.yaml``. Archives are unpacked. What is cut off is resumed by
     the next call.
 
     Raises InputError naming the address and the mend if the database cannot be had, or saying where to ask for it.
@@ -259,7 +259,7 @@ def download(declaration: dict[str, Any], root: Path) -> None:
             fetch(file["address"], files[-1], file.get("sha256"))
         except Unobtainable as error:
             raise InputError(
-                f"{title} was not fetched from {file['address']} ({error}): run again, which goes on where it stopped, "
+                f"{title} was not fetched from {file['address']} ({error}): run again, which resumes where it stopped, "
                 f"or download it yourself, put it unpacked into {root} and run again"
             ) from error
     if "idc" in declaration:
@@ -308,7 +308,7 @@ def fetch_series(title: str, wanted: dict[str, str], folder: Path, client: Any =
     if cut := np.sum(~_are_whole(series, folder)):
         raise InputError(
             f"{title}: {cut} of {len(series)} series were not fetched whole from the Imaging Data Commons: run again, "
-            "which goes on where it stopped"
+            "which resumes where it stopped"
         )
 
 

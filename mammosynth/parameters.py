@@ -53,7 +53,7 @@ def obtain(name: str, declaration: dict[str, Any], destination: str | Path, fold
         log.info("parameter file %s (%s): from %s", name, declaration["file"], where)
         return where
     raise InputError(
-        f"parameter file {name} cannot be had ({'; '.join(failures)}): "
+        f"parameter file {name} cannot be obtained ({'; '.join(failures)}): "
         f"put {declaration['file']} into a folder and name that folder in the config under parameters"
     )
 

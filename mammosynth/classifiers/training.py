@@ -200,7 +200,7 @@ def train(
     run = _Run(mix, training, validation, settings, seed, device, weights)
     if saved := keeper.load():
         run.load_state(saved)
-        log.info("going on from step %d of %d", run.step, settings.steps)
+        log.info("resumes at step %d of %d", run.step, settings.steps)
     saved_at = time.monotonic()
     with noticing() as cut:
         for _ in run.steps():
@@ -245,7 +245,7 @@ class _Run:
         self.best: dict[str, Any] = {}
 
     def state(self) -> dict[str, Any]:
-        """All that goes on after a cut."""
+        """All that a resumed training needs."""
         return {
             "network": self.classifier.network.state_dict(),
             "optimiser": self.optimiser.state(),

@@ -94,7 +94,7 @@ def train(
         run = _Run(gan, images, judge, history, progress)
         if saved := keeper.load():
             run.load_state(saved)
-            log.info("going on from step %d of %d", run.step, settings.steps)
+            log.info("resumes at step %d of %d", run.step, settings.steps)
         if tensorboard:
             run.board = Board(tensorboard, run.step)
         log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.in_bfloat16 else "float32", _sizes(gan))
@@ -162,7 +162,7 @@ class _Run:
         self._rated = (0, 0.0)
 
     def state(self) -> dict[str, Any]:
-        """All that goes on after a cut."""
+        """All that a resumed training needs."""
         self._tick()
         state = {"gan": self.gan.state(), "reals": self.reals.state(), "best": self.best.state()}
         state["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
@@ -207,7 +207,9 @@ class _Run:
                 self._record(losses, self._look() if look else {})
             if settings.patience and self.best.looks_since >= settings.patience:
                 log.info(
-                    "stops at step %d: no nearer to the validation part for %d looks", self.step, settings.patience
+                    "stops at step %d: no nearer to the validation part for %d evaluations",
+                    self.step,
+                    settings.patience,
                 )
                 return
             if not last:

@@ -221,7 +221,7 @@ def plot_gan_training(modality: str, histories: pd.DataFrame, features: str) -> 
             marked = kept[kept["gan"] == gan]
             row[2].plot(marked["step"], marked["kd"], **KEPT)
             if marked.empty:
-                row[2].text(0.5, 0.5, "not looked at:\nthe last step is kept", transform=row[2].transAxes, ha="center")
+                row[2].text(0.5, 0.5, "not evaluated:\nthe last step is kept", transform=row[2].transAxes, ha="center")
     for axis, title in zip(axes[0], panels):
         axis.set_title(title)
     if len(kept) and (histories["kd"].dropna() > 0).all():  # unbiased estimates may go below 0
