@@ -1,5 +1,6 @@
 """Writes configuration.md from the schema and the default study: `python docs/configuration.py`."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,14 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from mammosynth.gans import METHODS  # noqa: E402
+
 HEAD = """# The configuration, key by key
 
-*Made from [the schema](../workflow/schemas/config.schema.yaml) and [the default study](../config.yaml) by
-`python docs/configuration.py`; do not edit it.*
+*Made from [the schema](../workflow/schemas/config.schema.yaml), [the default study](../config.yaml) and what GANs declare, by
+`python docs/configuration.py`; do not edit it. Settings that one database alone has: [readers](readers.md).*
 
 A study file is laid over the default study. The default is what holds where your file leaves a key out. `{name}` stands
 for a name of your choice. A key that does not exist, or a name that nothing defines, is refused before anything runs.
@@ -25,6 +30,7 @@ def page() -> str:
     parts = [HEAD]
     for key, said in schema["properties"].items():
         rows = list(_rows(said, schema, study.get(key, said.get("default"))))
+        rows += _own_rows(schema) if key == "generators" else []
         parts += [f"## {key}\n", f"{said['description']}\n"] if rows else [f"## {key}\n"]
         parts.append(_table(rows or [_row(key, said, schema, study.get(key), key in schema["required"])]))
     return "\n".join(parts)
@@ -42,6 +48,14 @@ def _rows(said: dict[str, Any], schema: dict[str, Any], study: Any, path: str = 
             yield from _rows(below, schema, given, f"{path}{key}.")
         else:
             yield _row(path + key, below, schema, given, key in said.get("required", ()))
+
+
+def _own_rows(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """A row for each setting that one GAN alone has."""
+    for method, entry in METHODS.items():
+        for key, declared in entry.own.items():
+            said = {**declared, "description": f"Of {method} alone: {declared['description']}."}
+            yield _row(f"{{name}}.{key}", said, schema, None, False)
 
 
 def _row(key: str, said: dict[str, Any], schema: dict[str, Any], study: Any, required: bool) -> tuple[str, ...]:
