@@ -31,7 +31,7 @@ wildcard_constraints:
     source="|".join(config["databases"]),
     gan="|".join(GANS),
     mix=r"[a-z0-9_@.+]+",
-    fold=r"\d+",
+    split="|".join(SPLITS),
     seed=r"\d+",
 
 

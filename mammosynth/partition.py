@@ -1,5 +1,8 @@
 """Patient-disjoint folds: which lesions a study trains on, chooses with, and tests on."""
 
+import math
+import zlib
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +12,7 @@ from mammosynth.quality.novelty import LEAST
 from mammosynth.quality.reference import halves
 
 PARTS = ("train", "val", "test")
+UNUSED = "unused"  # of a training patient beyond the share that is trained on
 
 
 def usable(lesions: pd.DataFrame) -> pd.DataFrame:
@@ -65,6 +69,23 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
                 )
     columns = {"lesion_id": "lesion_id", "group": "patient_id", "database": "database", "pathology": "pathology"}
     return lesions[list(columns)].rename(columns=columns).assign(part=parts)
+
+
+def reduce_training(parts: pd.DataFrame, share: int, seed: int) -> pd.DataFrame:
+    """What `assign_parts` returns, with a *share* of the training patients, in per cent; the others' part is UNUSED.
+
+    Patients of each database, those with a malignant lesion and those without, stand in one shuffled order that *seed*
+    decides, and the first of them, at least one, are kept: so those of a smaller share are among those of a larger one.
+    """
+    patients = parts[parts["part"] == "train"].groupby("patient_id")
+    strata = patients.agg(database=("database", "first"), malignant=("pathology", lambda of: (of == "malignant").any()))
+    kept: set[str] = set()
+    for stratum, members in strata.groupby(["database", "malignant"]):
+        rng = np.random.default_rng([seed, zlib.crc32(repr(stratum).encode())])
+        order = rng.permutation(sorted(members.index))
+        kept |= set(order[: math.ceil(len(order) * share / 100)])
+    unused = (parts["part"] == "train") & ~parts["patient_id"].isin(kept)
+    return parts.assign(part=parts["part"].mask(unused, UNUSED))
 
 
 def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
@@ -142,12 +163,12 @@ def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
 
     partitions: as for `count_parts`; looks: whether a GAN of the study chooses its step by the validation part.
 
-    Raises InputError that names every fold with a training part that has too few ROIs to tell near copies by or cannot
+    Raises InputError that names every split with a training part that has too few ROIs to tell near copies by or cannot
     be halved by patients, or a validation part that is too small to choose a step by.
     """
     problems = Problems()
-    for (modality, fold), rows in partitions.groupby(["modality", "fold"], sort=False):
-        where, train = f"{modality}, fold {fold}", rows[rows["part"] == "train"]
+    for (modality, split), rows in partitions.groupby(["modality", "split"], sort=False):
+        where, train = f"{modality}, {split}", rows[rows["part"] == "train"]
         with problems.gathered():
             if len(train) < LEAST:
                 raise InputError(
@@ -174,10 +195,11 @@ def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
 def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
     """ROIs of each class, and patients, of each part.
 
-    partitions: tables of `assign_parts`, one below the other, with columns *modality* and *fold* added. Returns
-    modality, fold, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
+    partitions: tables of `assign_parts`, one below the other, with columns *modality* and *split* added. Returns
+    modality, split, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
     ``all``, and each one where a modality has several (no such column where none has).
     """
+    partitions = partitions[partitions["part"] != UNUSED]
     pooled = partitions.groupby("modality")["database"].transform("nunique") > 1
     counted = pd.concat([partitions.assign(database="all"), partitions[pooled]])
     names = ["all", *sorted(partitions["database"].unique())]
@@ -185,7 +207,7 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
         part=pd.Categorical(counted["part"], PARTS, ordered=True),
         database=pd.Categorical(counted["database"], names, ordered=True),
     )
-    counts = counted.groupby(["modality", "fold", "database", "part"], sort=True, observed=True).agg(
+    counts = counted.groupby(["modality", "split", "database", "part"], sort=True, observed=True).agg(
         benign=("pathology", lambda values: (values == "benign").sum()),
         malignant=("pathology", lambda values: (values == "malignant").sum()),
         patients=("patient_id", "nunique"),

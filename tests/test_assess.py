@@ -447,8 +447,8 @@ def test_small_classes_have_distances_but_no_precision(train):
 
 
 def test_tidy_rows_say_where_they_are_from(real):
-    rows = tidy(real[0], "ultrasound", 0)
-    expected = ["modality", "fold", "generator", "seed", "pathology", "measure", "value", "low", "high"]
+    rows = tidy(real[0], "ultrasound", "fold0")
+    expected = ["modality", "split", "generator", "seed", "pathology", "measure", "value", "low", "high"]
     assert [*rows.columns] == [*expected, "n", "n_reference", "failures"]
 
 

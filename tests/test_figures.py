@@ -141,7 +141,7 @@ def panels(figure):
 
 
 def test_histories_are_told_apart_by_their_places(tmp_path):
-    files = [tmp_path / "fold3" / "gans" / gan / "seed7.csv" for gan in ("sngan", "cyclegan")]
+    files = [tmp_path / "results/ultrasound/fold3/gans" / gan / "seed7.csv" for gan in ("sngan", "cyclegan")]
     for file in files:
         file.parent.mkdir(parents=True)
     history().to_csv(files[0], index=False)

@@ -65,7 +65,7 @@ def study(tmp_path_factory):
         (folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv").write_text("s\tmax_rss\n2.5\t-\n")
     test = predictions(1.0)
     partition = test[["modality", "fold", "lesion_id", "patient_id", "database", "pathology"]].assign(
-        part=["train"] * 30 + ["val"] * 10 + ["test"] * 20
+        part=["train"] * 30 + ["val"] * 10 + ["test"] * 20, split="fold0"
     )
     rois = partition.assign(excluded=["label conflict <b>"] + [float("nan")] * 59)
     scores = scores_of(real=0.8, alone=0.2, hybrid=0.9, doubled=0.8)

@@ -18,6 +18,7 @@ def predictions(skill, mix="real", seed=0, fold=0, n=60, database="a", noise=0):
         {
             "modality": "ultrasound",
             "fold": fold,
+            "share": 100,
             "mix": mix,
             "seed": seed,
             "part": "test",

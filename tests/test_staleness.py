@@ -132,6 +132,7 @@ CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "an extractor less": ({"quality": {"extractors": ["squeezenet"]}}, None),
     "filter": ({"quality": {"filter": {"labels": True}}}, None),
     "a fold": ({"folds": [0, 1]}, None),
+    "a share": ({"shares": [100, 50]}, None),
     "a seed": ({"seeds": [0, 1]}, None),
     "a mix": ({"mixes": ["real", "real+cyclegan", "real@2"]}, None),
     "a GAN less": ({"gans": ["cyclegan"]}, None),

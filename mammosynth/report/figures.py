@@ -18,6 +18,7 @@ from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import Limits, Nearest, near_copies
 from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, holds_real, measure_of, name_of, name_of_mix
 from mammosynth.report.tables import BASELINES, decimals, p_value, summarise_quality
+from mammosynth.splits import place_of, read_name
 
 WIDTH = 7.6  # inches
 plt.rcParams.update(
@@ -69,12 +70,12 @@ def save(figure: Figure, path: str | Path) -> None:
 def read_histories(files: Iterable[str | Path], column: str) -> pd.DataFrame:
     """Training histories below each other, told apart by *column* (``gan`` or ``mix``), ``fold`` and ``seed``.
 
-    Read from their places: ``fold{fold}/…/{gan or mix}/seed{seed}.csv``.
+    They are read from their places, see `mammosynth.splits.place_of`.
     """
     frames = []
-    for file in map(Path, files):
-        fold, _, name, seed = file.with_suffix("").parts[-4:]
-        run = {column: name, "fold": int(fold.removeprefix("fold")), "seed": int(seed.removeprefix("seed"))}
+    for file in files:
+        place = place_of(file)
+        run = {column: place["name"], "fold": read_name(place["split"]).fold, "seed": int(place["seed"])}
         frames.append(pd.read_csv(file).assign(**run))
     return pd.concat(frames, ignore_index=True)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from mammosynth import code, databases, gpu, study
+from mammosynth import code, databases, gpu, splits, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.gans import METHODS
 
@@ -23,9 +23,12 @@ except InputError as error:
 
 MODALITIES = study.modalities(config)
 GANS, MIXES = config["gans"], config["mixes"]
-FOLDS, SEEDS = config["folds"], config["seeds"]
+SPLITS, SEEDS = splits.splits_of(config), config["seeds"]
+# What pictures, pages and the paper's tables show: trainings on whole training parts. Those on a share of one are in
+# scores.csv and quality.csv beside them.
+WHOLE = splits.splits_of(config, splits.WHOLE)
 # Of GANs: as many verdicts on memorising.
-TRAININGS = len(MODALITIES) * len(GANS) * len(FOLDS) * len(SEEDS)
+TRAININGS = len(MODALITIES) * len(GANS) * len(SPLITS) * len(SEEDS)
 
 # One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
 # profile says gpu=1 for its nodes.
@@ -68,9 +71,9 @@ def digests_of(names):
     return {name: PARAMETERS[name]["sha256"] for name in names}
 
 
-def image_sets(*parts, fold="{fold}"):
-    """Parts of a fold as inputs, by name, and their digests, which stand for their age."""
-    folder = f"results/{{modality}}/fold{fold}"
+def image_sets(*parts, split="{split}"):
+    """Parts of a split as inputs, by name, and their digests, which stand for their age."""
+    folder = f"results/{{modality}}/{split}"
     return {part: ancient(f"{folder}/{part}.npz") for part in parts} | {
         "digests": f"{folder}/parts.sha256"
     }
@@ -113,7 +116,7 @@ def training_inputs(wildcards):
     settings = config["generators"][wildcards.gan]
     inputs = image_sets("train", *(["val"] if settings.get("evaluate_every") else []))
     if start := settings.get("start_from"):
-        inputs |= {"start_from": start, "partition": "results/{modality}/fold{fold}/partition.csv"}
+        inputs |= {"start_from": start, "partition": "results/{modality}/{split}/partition.csv"}
     return inputs | parameter_files(networks_of(wildcards.gan))
 
 
@@ -133,7 +136,7 @@ def mix_inputs(wildcards):
     return image_sets("train", "val") | {
         "weights": [databases.expand(weights, "classifier.weights")] if weights else [],
         "synthetic": [
-            f"results/{{modality}}/fold{{fold}}/{synthetic}/{gan}/seed{{seed}}.npz"
+            f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
             for gan in parse_mix(wildcards.mix, GANS).gans
         ],
     }

@@ -8,19 +8,19 @@ rule train_gan:
         unpack(training_inputs),
         sound=study_is_sound,
     output:
-        generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
-        history="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.csv",
+        generator="results/{modality}/{split}/gans/{gan}/seed{seed}.pt",
+        history="results/{modality}/{split}/gans/{gan}/seed{seed}.csv",
         progress=report(
-            "results/{modality}/fold{fold}/gans/{gan}/seed{seed}.png",
+            "results/{modality}/{split}/gans/{gan}/seed{seed}.png",
             caption="../report/progress.rst",
             category="Training",
             subcategory="{modality}",
-            labels={"GAN": "{gan}", "fold": "{fold}", "seed": "{seed}"},
+            labels={"GAN": "{gan}", "split": "{split}", "seed": "{seed}"},
         ),
     log:
-        "logs/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.log",
+        "logs/train_gan/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+        "benchmarks/train_gan/{modality}/{split}/{gan}/seed{seed}.tsv"
     # The longest jobs first: classifiers of real ROIs fill the cores beside the last of them.
     priority: 10
     conda:
@@ -37,8 +37,8 @@ rule train_gan:
         extractor=EXTRACTORS[0],
         networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
-        checkpoint="checkpoints/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
-        tensorboard="logs/tensorboard/{modality}/fold{fold}/{gan}/seed{seed}",
+        checkpoint="checkpoints/{modality}/{split}/gans/{gan}/seed{seed}.pt",
+        tensorboard="logs/tensorboard/{modality}/{split}/{gan}/seed{seed}",
     script:
         "../scripts/train_gan.py"
 
@@ -47,13 +47,13 @@ rule synthesise:
     input:
         **image_sets("train"),
         sound=study_is_sound,
-        generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
+        generator="results/{modality}/{split}/gans/{gan}/seed{seed}.pt",
     output:
-        images="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
+        images="results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
     log:
-        "logs/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.log",
+        "logs/synthesise/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+        "benchmarks/synthesise/{modality}/{split}/{gan}/seed{seed}.tsv"
     priority: 10
     conda:
         "../../envs/mammosynth.yaml"

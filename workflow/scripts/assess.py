@@ -22,6 +22,6 @@ if __name__ == "__main__":
             **snakemake.params.statistics,
             device=device(),
         )
-        where = wildcards.modality, wildcards.fold, wildcards.seed
+        where = wildcards.modality, wildcards.split, wildcards.seed
         tidy(rows, *where).to_csv(snakemake.output.rows, index=False)
         tidy(images, *where).to_csv(snakemake.output.images, index=False)

@@ -20,6 +20,6 @@ if __name__ == "__main__":
             device=device(),
         )
         reference.save(snakemake.output.reference)
-        where = snakemake.wildcards.modality, snakemake.wildcards.fold
+        where = snakemake.wildcards.modality, snakemake.wildcards.split
         tidy(rows, *where).to_csv(snakemake.output.rows, index=False)
         tidy(images, *where).to_csv(snakemake.output.images, index=False)

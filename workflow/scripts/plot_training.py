@@ -7,9 +7,8 @@ if __name__ == "__main__":
         from mammosynth.quality import TITLES
         from mammosynth.report import figures
 
-        modality = snakemake.wildcards.modality
+        modality, made = snakemake.wildcards.modality, snakemake.output
         gans = figures.read_histories(snakemake.input.gans, "gan")
-        figure = figures.plot_gan_training(modality, gans, TITLES[snakemake.params.extractor])
-        figures.save(figure, snakemake.output.gans)
+        figures.save(figures.plot_gan_training(modality, gans, TITLES[snakemake.params.extractor]), made.gans)
         classifiers = figures.read_histories(snakemake.input.classifiers, "mix")
-        figures.save(figures.plot_classifier_training(modality, classifiers), snakemake.output.classifiers)
+        figures.save(figures.plot_classifier_training(modality, classifiers), made.classifiers)

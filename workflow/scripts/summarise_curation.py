@@ -8,11 +8,15 @@ if __name__ == "__main__":
 
         from mammosynth.curation import load_alike, load_images, load_lesions
         from mammosynth.report import curation, figures
+        from mammosynth.splits import place_of, read_name
 
         given, params, made = snakemake.input, snakemake.params, snakemake.output
-        modality, fold = snakemake.wildcards.modality, params.folds[0]
+        modality = snakemake.wildcards.modality
         images, rois, alike = load_images(given.images), load_lesions(given.rois), load_alike(given.alike)
-        partitions = {fold: pd.read_csv(file, dtype=str) for fold, file in zip(params.folds, given.partitions)}
+        partitions = {
+            read_name(place_of(file)["split"]).fold: pd.read_csv(file, dtype=str) for file in given.partitions
+        }
+        fold = next(iter(partitions))
         flow = curation.count_flow(images, rois, alike, partitions)
         flow.to_csv(made.flow, index=False)
         note = f" (phantoms, not clinical data: {', '.join(params.phantoms)})" if params.phantoms else ""
