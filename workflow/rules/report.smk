@@ -95,7 +95,6 @@ rule plot_samples:
 
 rule plot_training:
     input:
-        splits=SPLIT_TABLE,
         gans=expand(
             "results/{{modality}}/{split}/gans/{gan}/seed{seed}.csv",
             split=WHOLE,
