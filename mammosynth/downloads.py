@@ -224,8 +224,8 @@ def _unsafe(archive: Path, name: str, what: str) -> InputError:
 def download(declaration: dict[str, Any], root: Path) -> None:
     """Lay a database into the folder *root*, which is there only when it is whole; one that is there is left alone.
 
-    declaration: *title*, and *files*, *idc* or *request*, as `mammosynth.databases.database.Database` has them. Archives are unpacked. What is cut off is gone on with by
-    the next call.
+    declaration: *title*, and *files*, *idc* or *request*, as `mammosynth.databases.database.Database` has them.
+    Archives are unpacked. What is cut off is gone on with by the next call.
 
     Raises InputError naming the address and the mend if the database cannot be had, or saying where to ask for it.
     """

@@ -12,7 +12,7 @@ LISTS = ("exclusions", "patients")  # settings of any source that name a file
 
 
 def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
-    """A configuration whose paths hold neither variables nor ``~``: those of the sources and generators that it selects.
+    """A configuration whose paths hold no variable and no ``~``; sources and generators that it does not select stay.
 
     shipped: the folder that lists of a source are looked for in where the working directory holds none.
 

@@ -24,8 +24,7 @@ from mammosynth.curation import (
     read_lesions,
 )
 from mammosynth.curation import save_lesions as save
-from mammosynth.databases import Lesion
-from mammosynth.databases import busi
+from mammosynth.databases import Lesion, busi
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import correlate

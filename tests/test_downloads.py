@@ -413,7 +413,7 @@ def test_where_to_ask_and_where_to_put_it(tmp_path, name):
 def test_declarations_are_complete():
     for name, database in DATABASES.items():
         if name not in ("rois", "table"):
-            assert database.title and database.licence and database.citation and database.tried, name
+            assert "" not in (database.title, database.licence, database.citation, database.tried), name
             assert ("files" in database.download) != ("request" in database.download), name
         for file in database.files:
             assert set(file) <= {"address", "sha256"}

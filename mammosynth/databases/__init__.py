@@ -1,6 +1,7 @@
 """The databases: one reader each, all of which yield the same lesion records.
 
-A new database is one new file in this folder, with `read` and ``DATABASE``, and one line in `mammosynth.databases.readers`.
+A new database is one new file in this folder, with `read` and ``DATABASE``, and one line in
+`mammosynth.databases.readers`.
 """
 
 import logging
@@ -100,6 +101,6 @@ def miscounted(settings: Mapping, found: Mapping[str, int]) -> str:
 
 
 __all__ = [
-    "READERS", "Lesion", "Problems", "Reading", "Source", "database_of", "miscounted", "near_duplicate_bits", "open_source",
-    "phantoms_root", "read_database", "resolve",
+    "READERS", "Lesion", "Problems", "Reading", "Source", "database_of", "miscounted", "near_duplicate_bits",
+    "open_source", "phantoms_root", "read_database", "resolve",
 ]  # fmt: skip

@@ -30,9 +30,10 @@ DATABASE = Database(
     tried="its real files, but for 121 of the normal ones",
     lesions={"benign": 437, "malignant": 210},
     files=[{"address": "https://scholar.cu.edu.eg/Dataset_BUSI.zip"}],
-    # About a fifth of the images are near-duplicates of others (Pawłowska et al., Data in Brief 48:109247, 2023). On the
-    # 437 benign, 210 malignant and 12 of the normal images, 32 of 256 bits gives 106 groups of 229 images, the largest
-    # of 4; up to 8 bits more joins hardly any more (114 groups), and random pairs lie at 126 (0.1 % of them below 92).
+    # About a fifth of the images are near-duplicates of others (Pawłowska et al., Data in Brief 48:109247, 2023). On
+    # the 437 benign, 210 malignant and 12 of the normal images, 32 of 256 bits gives 106 groups of 229 images, the
+    # largest of 4; up to 8 bits more joins hardly any more (114 groups), and random pairs lie at 126 (0.1 % of them
+    # below 92).
     near_duplicates=32,
     phantoms="mammosynth.databases.phantoms.ultrasound",
 )

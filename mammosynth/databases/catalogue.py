@@ -12,8 +12,9 @@ from mammosynth.databases.readers import READERS, database_of
 
 TOP = """# The readers
 
-Made by `python -m mammosynth.databases.catalogue` of what each reader's file in `mammosynth/databases/` declares; a test
-holds it. How a layout is read is said at the top of that file. What holds for all readers: [databases.md](databases.md).
+Made by `python -m mammosynth.databases.catalogue` of what each reader's file in `mammosynth/databases/` declares; a
+test holds it. How a layout is read is said at the top of that file. What holds for all readers is said in
+[databases.md](databases.md), and which settings all sources have in `workflow/schemas/config.schema.yaml`.
 """
 
 

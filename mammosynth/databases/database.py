@@ -1,4 +1,4 @@
-"""What belongs to a database and is said once, at the top of its reader's file: its name and terms, its own settings."""
+"""What belongs to a database and is said once, at the top of its reader's file: name and terms, its own settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

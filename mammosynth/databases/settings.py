@@ -1,4 +1,4 @@
-"""The settings of a source: those that all have, which the config's schema describes, and those that its reader declares."""
+"""The settings of a source: those that all have, as the config's schema describes them, and its reader's own."""
 
 import copy
 from collections.abc import Mapping
