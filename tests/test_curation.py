@@ -24,8 +24,7 @@ from mammosynth.curation import (
     read_lesions,
 )
 from mammosynth.curation import save_lesions as save
-from mammosynth.databases import Lesion
-from mammosynth.databases.busi import NEAR_DUPLICATES
+from mammosynth.databases import Lesion, busi
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import correlate
@@ -275,7 +274,7 @@ def test_real_busi_has_the_near_duplicates_that_are_known():
     assert len(paths) == 437 + 210 + 12
     frame = pd.DataFrame(
         {
-            "cluster": clusters_of(np.array(hashes), np.full(len(paths), NEAR_DUPLICATES)),
+            "cluster": clusters_of(np.array(hashes), np.full(len(paths), busi.DATABASE.near_duplicates)),
             "label": [path.parent.name for path in paths],
         }
     )

@@ -102,6 +102,7 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("staleness")
     make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
     (place / "exclusions.csv").write_text("image,reason\n")
+    (place / "resnet.pth").write_bytes(b"weights")
     snakefile = hollow(place / "workflow", set())
     snakemake(snakefile, place / "finished", study_of(place))
     return place
@@ -110,7 +111,7 @@ def place(tmp_path_factory):
 def study_of(place: Path) -> dict:
     mine = {"reader": "busi", "modality": "ultrasound", "root": str(place / "raw")}
     mine["exclusions"] = str(place / "exclusions.csv")
-    return changed(STUDY, sources={"mine": mine})
+    return changed(STUDY, sources={"mine": mine}, classifier={"weights": str(place / "resnet.pth")})
 
 
 def spoil(path: str) -> Callable[[Path, Path], None]:
@@ -119,6 +120,16 @@ def spoil(path: str) -> Callable[[Path, Path], None]:
     def act(raw: Path, folder: Path) -> None:
         file = next((folder if path.startswith("results") else raw).glob(path))
         file.write_bytes(file.read_bytes() + b"\n")
+
+    return act
+
+
+def put_an_older_one(name: str) -> Callable[[Path, Path], None]:
+    """Put another file in the place of one that a setting names, with an older date, as ``cp -p`` does."""
+
+    def act(raw: Path, folder: Path) -> None:
+        (raw / name).write_bytes((raw / name).read_bytes() + b"\n")
+        os.utime(raw / name, (1e9, 1e9))
 
     return act
 
@@ -140,6 +151,9 @@ CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "a database less": ({"databases": ["mine"]}, None),
     "a raw file": ({}, spoil("raw/**/benign (3).png")),
     "an exclusion": ({}, spoil("exclusions.csv")),
+    "an older exclusion list": ({}, put_an_older_one("exclusions.csv")),
+    "the classifier's weights": ({}, spoil("resnet.pth")),
+    "older weights": ({}, put_an_older_one("resnet.pth")),
     "steps of a GAN and a fold": ({"generators": {"cyclegan": {"steps": 5}}, "folds": [0, 1]}, None),
     "steps of the classifier and a raw file": ({"classifier": {"steps": 5}}, spoil("raw/**/benign (3).png")),
     "a filter and a modality": (
@@ -172,7 +186,8 @@ def test_after_one_call_all_is_as_in_a_fresh_folder(change, place, tmp_path):
     finally:
         if act:
             shutil.copytree(raw / "raw", place / "raw", dirs_exist_ok=True)
-            shutil.copy2(raw / "exclusions.csv", place / "exclusions.csv")
+            for name in ("exclusions.csv", "resnet.pth"):
+                shutil.copy2(raw / name, place / name)
     found, expected = results(folder), results(tmp_path / "fresh")
     assert {name for name, content in expected.items() if found.get(name) != content} == set()
 
@@ -207,6 +222,7 @@ def with_data(tmp_path_factory):
     place = tmp_path_factory.mktemp("content")
     make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
     (place / "exclusions.csv").write_text("image,reason\n")
+    (place / "resnet.pth").write_bytes(b"weights")
     (place / "weights").mkdir()
     for name in ("niqe", "brisque", "efficientnet_lite0", "squeezenet"):
         declared = yaml.safe_load((ROOT / "resources/parameters.yaml").read_text())[name]

@@ -4,20 +4,19 @@ from pathlib import Path
 
 import yaml
 
-from mammosynth import code, databases, gpu, splits, study
+from mammosynth import code, gpu, paths, splits, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix
+from mammosynth.databases.phantoms import writer_of
+from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.gans import METHODS
 
 try:
     study.check(config)
+    config |= paths.plain(config, workflow.basedir)
+    config["sources"] |= study.resolve_sources(config)
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
-    DOWNLOADS = databases.expand(config["downloads"], "downloads")
-    for source in config["databases"]:
-        config["sources"][source] |= databases.find_lists(
-            source, config["sources"][source], workflow.basedir
-        )
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -37,17 +36,7 @@ GPU = 1 if gpu.visible() else 0
 with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
     PARAMETERS = yaml.safe_load(file)
 
-# What the databases are, and where those are had that may be downloaded.
-with open(f"{workflow.basedir}/resources/databases.yaml", encoding="utf-8") as file:
-    DATABASES = yaml.safe_load(file)
-
-for source in config["databases"]:
-    reader = config["sources"][source]["reader"]
-    if "download" in config["sources"][source] and reader not in DATABASES:
-        raise WorkflowError(
-            f"config: sources.{source}: there is nothing to download for reader {reader}: give its root"
-        )
-
+DOWNLOADS = config["downloads"]
 QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
 
 
@@ -59,6 +48,12 @@ def code_of(script):
 def code_of_gan(wildcards):
     """A digest of the code of one GAN, which no script names."""
     return code.digest(code.module(METHODS[config["generators"][wildcards.gan]["method"]].module))
+
+
+def code_of_readers(wildcards):
+    """A digest of the code of a modality's readers, which no script names."""
+    readers = {config["sources"][source]["reader"] for source in sources_of(wildcards.modality)}
+    return code.digest(*(code.module(module_of(reader)) for reader in sorted(readers)))
 
 
 def parameter_files(names):
@@ -134,7 +129,7 @@ def mix_inputs(wildcards):
     synthetic = "filtered" if FILTERED else "synthetic"
     weights = config["classifier"]["weights"]
     return image_sets("train", "val") | {
-        "weights": [databases.expand(weights, "classifier.weights")] if weights else [],
+        "weights": [weights] if weights else [],
         "synthetic": [
             f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
             for gan in parse_mix(wildcards.mix, GANS).gans

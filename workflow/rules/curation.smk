@@ -1,7 +1,6 @@
 """What curation did, for people: counts, pictures, who is in which part, and the terms of the data.
 
-In: results/{modality}/rois.csv, curation/images.csv, curation/alike.csv and {split}/partition.csv;
-    resources/databases.yaml.
+In: results/{modality}/rois.csv, curation/images.csv, curation/alike.csv and {split}/partition.csv.
 Out: results/{modality}/curation/: flow.csv and flow.svg, characteristics.csv, near_duplicates.png, conflicts.png,
      alike.png and data_card.html.
 """
@@ -93,8 +92,8 @@ rule write_datacard:
         runtime=10,
     params:
         code=code_of("write_datacard"),
+        code_of_readers=code_of_readers,
         config={key: config[key] for key in ("sources", "databases", "rois", "partition")},
-        declarations=DATABASES,
         split=WHOLE[0],
     script:
         "../scripts/write_datacard.py"

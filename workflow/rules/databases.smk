@@ -6,6 +6,7 @@ found, and curation/images.csv, what each image shows.
 """
 
 from mammosynth.fingerprint import fingerprint
+from mammosynth.paths import LISTS
 
 
 # Where the workflow is started there is a way out to the web, which a cluster's nodes need not have.
@@ -22,7 +23,7 @@ rule download_database:
     benchmark:
         "benchmarks/download_database/{database}.tsv"
     wildcard_constraints:
-        database="|".join(DATABASES),
+        database="|".join(READERS),
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -31,11 +32,7 @@ rule download_database:
         runtime=1440,
     params:
         code=code_of("download_database"),
-        declaration=lambda wildcards: {
-            key: value
-            for key, value in DATABASES[wildcards.database].items()
-            if key not in ("licence", "citation", "tried")
-        },
+        declaration=lambda wildcards: database_of(wildcards.database).download,
     script:
         "../scripts/download_database.py"
 
@@ -55,6 +52,9 @@ rule make_phantoms:
         runtime=30,
     params:
         code=code_of("make_phantoms"),
+        code_of_layout=lambda wildcards: code.digest(
+            code.module(writer_of(config["sources"][wildcards.source]["reader"]))
+        ),
         reader=lambda wildcards: config["sources"][wildcards.source]["reader"],
         phantoms=lambda wildcards: config["sources"][wildcards.source]["phantoms"],
     script:
@@ -78,7 +78,7 @@ rule read_lesions:
         lists=lambda wildcards: [
             config["sources"][source][setting]
             for source in sources_of(wildcards.modality)
-            for setting in databases.LISTS
+            for setting in LISTS
             if config["sources"][source].get(setting)
         ],
     output:
@@ -96,6 +96,7 @@ rule read_lesions:
         runtime=120,
     params:
         code=code_of("read_lesions"),
+        code_of_readers=code_of_readers,
         sources=lambda wildcards: {
             source: settings_of(source) for source in sources_of(wildcards.modality)
         },

@@ -400,7 +400,7 @@ rule write_report:
             rule.name: expand(
                 getattr(rules, rule.name).benchmark,
                 source=config["databases"],
-                database=DATABASES,
+                database=READERS,
                 name=QUALITY_PARAMETERS,
                 modality=MODALITIES,
                 split=SPLITS,

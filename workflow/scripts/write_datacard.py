@@ -14,7 +14,6 @@ if __name__ == "__main__":
         facts = datacard.Facts(
             modality=snakemake.wildcards.modality,
             config=params.config,
-            declarations=params.declarations,
             images=load_images(given.images),
             rois=load_lesions(given.rois),
             alike=load_alike(given.alike),
