@@ -10,7 +10,9 @@ from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.databases.lesion import expand
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS
+from mammosynth.gans.settings import check as check_generator
 from mammosynth.gans.settings import resolve
+from mammosynth.networks import NETWORKS
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -20,6 +22,9 @@ def check(config: Mapping[str, Any]) -> None:
     """
     _check_known("databases", config["databases"], config["sources"], "sources")
     _check_known("gans", config["gans"], config["generators"], "generators")
+    _check_known("quality.extractors", config["quality"]["extractors"], NETWORKS, "networks")
+    for name, given in config["generators"].items():
+        check_generator(name, given)
     for name in config["databases"]:
         if len({"root", "phantoms", "download"} & set(config["sources"][name])) != 1:
             raise InputError(

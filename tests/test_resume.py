@@ -23,7 +23,7 @@ from mammosynth.errors import CutOff, InputError
 from mammosynth.gans import METHODS, choice, cyclegan, gan_class
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
-from mammosynth.quality.features import EXTRACTORS
+from mammosynth.networks import NETWORKS
 
 STEPS = 5
 
@@ -33,7 +33,7 @@ processes.set_forkserver_preload(["mammosynth.gans.training"])
 
 def quick_looks(setitem=dict.__setitem__, setattr=setattr) -> None:
     """Looks at few images by an extractor without weights, and a pool that is soon full."""
-    setitem(EXTRACTORS, "toy", TOY)
+    setitem(NETWORKS, "toy", TOY)
     setattr(choice, "IMAGES", 4)
     setattr(cyclegan, "POOL", 3)
 

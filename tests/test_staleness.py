@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from quality_for_tests import parameter_file
+from quality_for_tests import DECLARATIONS, parameter_file
 
 from mammosynth.databases.phantoms import make_phantoms
 
@@ -208,8 +208,7 @@ def with_data(tmp_path_factory):
     (place / "exclusions.csv").write_text("image,reason\n")
     (place / "weights").mkdir()
     for name in ("niqe", "brisque", "efficientnet_lite0", "squeezenet"):
-        declared = yaml.safe_load((ROOT / "resources/parameters.yaml").read_text())[name]
-        shutil.copy2(parameter_file(name), place / "weights" / declared["file"])
+        shutil.copy2(parameter_file(name), place / "weights" / DECLARATIONS[name]["file"])
     hollow(place / "workflow", DATA)
     snakemake(place / "workflow/Snakefile", place / "finished", data_study(place))
     return place
