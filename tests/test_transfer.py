@@ -1,6 +1,5 @@
 """Trainings that begin at another one's networks."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def origin(folder: Path, method: str, **changes) -> Path:
     content = {
         "weights": gan.average.state_dict(),
         "critics": gan.critics.state_dict(),
-        "settings": asdict(gan.settings),
+        "settings": gan.settings.flat(),
         "fingerprint": f"of {path}",
         "ids": few_reals().ids.tolist(),
     }
