@@ -192,6 +192,12 @@ def test_results_follow_code_and_not_its_words(place, tmp_path):
     change("quality/assess.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     run = rules_run(snakemake(snakefile, folder, study_of(place)))
     assert run & AFTER == {"assess", "assess_real"}
+    change("networks/squeezenet.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
+    plan = snakemake(snakefile, folder, study_of(place), "--dry-run")
+    assert "rule assess_real:" in plan
+    assert "output: results/ultrasound/fold0/gans/projected_gan/seed0.pt" in plan  # whose steps it chooses
+    assert "output: results/ultrasound/fold0/gans/cyclegan/seed0.pt" not in plan
+    snakemake(snakefile, folder, study_of(place))
     change("gans/cyclegan.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     plan = snakemake(snakefile, folder, study_of(place), "--dry-run")
     assert "gans/cyclegan/seed0.pt" in plan

@@ -158,7 +158,7 @@ def test_a_file_that_is_no_generator_is_refused(content, tmp_path):
 def test_another_origin_is_another_training():
     reals = few_reals()
     keys = {
-        fingerprint(["mammosynth.gans.sngan"], asdict(settings("sngan")), 0, reals, *origin)
+        fingerprint(["mammosynth.gans.sngan"], settings("sngan").flat(), 0, reals, *origin)
         for origin in ((), ("one",), ("other",))
     }
     assert len(keys) == 3
