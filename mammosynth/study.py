@@ -12,7 +12,9 @@ from mammosynth.databases.readers import database_of
 from mammosynth.databases.settings import resolve as resolve_source
 from mammosynth.errors import InputError, Problems
 from mammosynth.gans import METHODS
+from mammosynth.gans.settings import check as check_generator
 from mammosynth.gans.settings import resolve
+from mammosynth.networks import NETWORKS
 
 # Names that tables, figures and mixes use themselves, and for what.
 MODALITIES = ("ultrasound", "mammography")
@@ -42,6 +44,9 @@ def check(config: Mapping[str, Any]) -> None:
     _check_known("databases", config["databases"], config["sources"], "sources")
     _check_known("gans", config["gans"], config["generators"], "generators")
     resolve_sources(config)
+    _check_known("quality.extractors", config["quality"]["extractors"], NETWORKS, "networks")
+    for name, given in config["generators"].items():
+        check_generator(name, given)
     for name in config["databases"]:
         _check_origin(name, config["sources"][name])
     for fold in config["folds"]:

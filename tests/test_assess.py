@@ -11,6 +11,7 @@ from quality_for_tests import image_set, parameter_file
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
+from mammosynth.networks import NETWORKS, Network
 from mammosynth.quality import assess as module
 from mammosynth.quality import distances, fidelity
 from mammosynth.quality import reference as reference_module
@@ -25,7 +26,6 @@ from mammosynth.quality.assess import (
     assess,
     assess_real,
 )
-from mammosynth.quality.features import EXTRACTORS, Extractor
 from mammosynth.quality.fidelity import ALL, units_of
 from mammosynth.quality.novelty import near_copies, nearest_in
 from mammosynth.quality.reference import HALVINGS, Reference, halves
@@ -34,7 +34,7 @@ from mammosynth.quality.rows import tidy
 NEAREST = "SSIM, nearest real"
 
 
-def load_toy(weights, device):
+def load(weights, device):
     """Means and deviations of 16 px blocks and of the differences between neighbouring pixels: 192 features."""
 
     def network(images):
@@ -51,7 +51,7 @@ def load_toy(weights, device):
 def toy():
     """A quick extractor, a quick measure of single images, which flat images have not, and fewer pairs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXTRACTORS, "toy", Extractor("toy", 192, load_toy))
+        patch.setitem(NETWORKS, "toy", Network("toy", 192, {}, __name__))
         patch.setattr(module, "naturalness", lambda images, parameters, device, refitted: {"spread": spread(images)})
         patch.setattr(module, "PAIRS", 30)
         yield

@@ -15,7 +15,7 @@ from mammosynth.gans import choice, gan_class
 from mammosynth.gans.choice import LATENTS, Best, Judge
 from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import CLASSES
-from mammosynth.quality import features
+from mammosynth.networks import NETWORKS, features
 from mammosynth.quality.distances import kernel_distance
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
@@ -23,7 +23,7 @@ SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.sc
 
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch):
-    monkeypatch.setitem(features.EXTRACTORS, "toy", TOY)
+    monkeypatch.setitem(NETWORKS, "toy", TOY)
     monkeypatch.setattr(choice, "IMAGES", 6)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from quality_for_tests import parameter_file
+from quality_for_tests import DECLARATIONS, parameter_file
 
 from mammosynth.databases.phantoms import make_phantoms
 
@@ -208,6 +208,12 @@ def test_results_follow_code_and_not_its_words(place, tmp_path):
     change("quality/assess.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     run = rules_run(snakemake(snakefile, folder, study_of(place)))
     assert run & AFTER == {"assess", "assess_real"}
+    change("networks/squeezenet.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
+    plan = snakemake(snakefile, folder, study_of(place), "--dry-run")
+    assert "rule assess_real:" in plan
+    assert "output: results/ultrasound/fold0/gans/projected_gan/seed0.pt" in plan  # whose steps it chooses
+    assert "output: results/ultrasound/fold0/gans/cyclegan/seed0.pt" not in plan
+    snakemake(snakefile, folder, study_of(place))
     change("gans/cyclegan.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     plan = snakemake(snakefile, folder, study_of(place), "--dry-run")
     assert "gans/cyclegan/seed0.pt" in plan
@@ -225,8 +231,7 @@ def with_data(tmp_path_factory):
     (place / "resnet.pth").write_bytes(b"weights")
     (place / "weights").mkdir()
     for name in ("niqe", "brisque", "efficientnet_lite0", "squeezenet"):
-        declared = yaml.safe_load((ROOT / "resources/parameters.yaml").read_text())[name]
-        shutil.copy2(parameter_file(name), place / "weights" / declared["file"])
+        shutil.copy2(parameter_file(name), place / "weights" / DECLARATIONS[name]["file"])
     hollow(place / "workflow", DATA)
     snakemake(place / "workflow/Snakefile", place / "finished", data_study(place))
     return place

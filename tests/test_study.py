@@ -12,6 +12,11 @@ from mammosynth.errors import InputError
 from mammosynth.gans import METHODS, settings
 
 ROOT = Path(__file__).parents[1]
+SWITCHED_OFF = {
+    "critic_learning_rate": 0.0, "critic_steps": 1, "smooth_upsampling": False, "noise": False, "flips": False,
+    "diffaugment": (), "r1": 0.0, "lecam": 0.0, "ema_half_life": 10_000, "evaluate_every": 0, "patience": 0,
+    "start_from": "", "freeze_critic": 0, "precision": "auto",
+}  # fmt: skip
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 MINE = {"reader": "udiat", "modality": "ultrasound"}
@@ -66,6 +71,16 @@ def test_the_papers_study_has_the_gans_own_settings(config):
         ({"gans": ["stylegan"]}, "gans names stylegan, not among generators: wgan_gp"),
         ({"mixes": ["real", "real+stylegan"]}, r"mix real\+stylegan: stylegan is neither"),
         ({"mixes": ["sngan"]}, "mixes lacks 'real'"),
+        (
+            {"quality": {"extractors": ["resnet"]}},
+            "extractors names resnet, not among networks: efficientnet",
+        ),
+        ({"generators": {"fastgan": {"step": 5}}}, r"generators\.fastgan\.step: .* did you mean steps"),
+        (
+            {"generators": {"new": {"method": "cgan", "conditioning": 1}}},
+            r"new\.conditioning: 1 is not one",
+        ),
+        ({"generators": {"new": {"method": "stylegan"}}}, r"generators\.new\.method: stylegan is not one of"),
         ({"folds": [5]}, "folds names fold 5, but partition.folds makes 0 to 4"),
         (
             {"sources": {"busi": {"phantoms": {"benign": 9, "malignant": 9}}}, "databases": ["busi"]},
@@ -106,7 +121,20 @@ def test_references_to_what_is_not_there_are_refused(config, change, message):
         ("sngan", {"preset": "best"}, r"preset: sngan has no preset best; it has reference, few-images"),
         ("sngan", {"width": 8, "steps": 5, "batch": 4}, r"generators\.mine has no learning_rate: give it, or a preset"),
         ("cyclegan", {"preset": "reference", "critic_steps": 5}, "critic_steps: cyclegan has no use for it"),
-        ("sngan", {"preset": "reference", "conditioning": "concat"}, "conditioning: sngan has no use for it"),
+        ("sngan", {"preset": "reference", "conditioning": "concat"}, r"has no use for it \(it is for cgan\)"),
+        ("cgan", {"preset": "reference", "conditioning": "both"}, r"'both' is not one of \['projection'.*how it sees"),
+        (
+            "fastgan",
+            {"preset": "few-images", "noise": True},
+            r"noise: .* \(it is for wgan_gp, cgan, sngan\)",
+        ),
+        (
+            "cgan",
+            {"preset": "reference", "step": 5},
+            r"mine\.step: cgan has no such .* did you mean steps\?",
+        ),
+        ("sngan", {"preset": "reference", "colour": 5}, r"sngan has no such setting; it has method, width, .*r1"),
+        ("sngan", {"preset": "reference", "own": {}}, r"own: sngan has no such setting"),
         ("wgan_gp", {"preset": "reference", "r1": 0.1}, "r1: wgan_gp has no use for it"),
         ("projected_gan", {"preset": "few-images", "freeze_critic": 1}, "freeze_critic: projected_gan has no use"),
         ("sngan", {"preset": "reference", "patience": 3}, "patience counts evaluations, and there are none"),
@@ -125,8 +153,42 @@ def test_settings_that_make_no_sense_are_refused(method, given, message):
 def test_presets_are_whole_and_without_contradiction(preset, method):
     found = settings.resolve("mine", {"method": method, "preset": preset, "width": 4})
     assert found["width"] == 4
-    assert settings.Settings(**found).method == method
+    assert settings.Settings.of(found).method == method
     assert set(settings.presets()["few-images"]) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("preset", "method"),
+    [(p, m) for p, of_methods in settings.presets().items() for m in of_methods] + [(None, m) for m in METHODS],
+)
+def test_what_is_not_set_is_what_it_has_always_been(preset, method):
+    """What GANs of version 0.1 were trained with; settings that a GAN does not take are switched off, and not named."""
+    needed = {"method": method, "width": 4, "steps": 1000, "batch": 2, "learning_rate": 0.1}
+    given = {"method": method, "preset": preset} if preset else needed
+    expected = SWITCHED_OFF | (settings.presets()[preset][method] | {"method": method} if preset else needed)
+    expected["diffaugment"] = tuple(expected["diffaugment"])
+    made = settings.Settings.of(settings.resolve("mine", given))
+    own = {"conditioning": "projection"} if method == "cgan" else {}
+    assert {key: getattr(made, key) for key in expected} == expected
+    assert made.own == own
+    untaken = set(settings.OPTIONS) - set(METHODS[method].takes)
+    assert made.flat() == {key: value for key, value in expected.items() if key not in untaken} | own
+    assert settings.Settings.of(made.flat()) == made
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gans_declare_their_settings_soundly(method):
+    assert set(METHODS[method].takes) <= set(settings.OPTIONS)
+    assert not set(METHODS[method].own) & {"preset", "own", *settings.COMMON, *settings.OPTIONS}
+    for declared in METHODS[method].own.values():
+        jsonschema.Draft202012Validator.check_schema(declared)
+        assert declared["description"]
+        jsonschema.validate(declared["default"], declared)
+
+
+def test_the_schema_describes_the_settings_that_gans_share():
+    described = SCHEMA["properties"]["generators"]["additionalProperties"]["properties"]
+    assert set(described) == {"preset", *settings.COMMON, *settings.OPTIONS}
 
 
 def test_a_study_whose_only_features_a_gan_is_trained_against_is_refused(config):
@@ -143,7 +205,6 @@ def test_a_study_whose_only_features_a_gan_is_trained_against_is_refused(config)
     ("change", "message"),
     [
         ({"gan": ["sngan"]}, "'gan' was unexpected"),
-        ({"generators": {"sngan": {"step": 5}}}, "'step' was unexpected"),
         ({"generators": {"sngan": {"width": 1}}}, "1 is less than the minimum of 4"),
         ({"rois": {"size": 64}}, "128 was expected"),
         ({"seeds": []}, "non-empty|too short"),

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from mammosynth import study
-from mammosynth.quality import TITLES
+from mammosynth.gans import METHODS
+from mammosynth.networks import NETWORKS
 from mammosynth.report.names import gans_of_mix, holds_real, name_of, name_of_mix
 from mammosynth.report.tables import decimals, number, p_value, quality_cell, summarise_quality
 
@@ -148,7 +149,7 @@ def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> 
 
     The features are the first that no GAN of the study was trained against.
     """
-    seen = [TITLES[network] for network in study.features_seen(config).values()]
+    seen = [NETWORKS[network].title for network in study.features_seen(config).values()]
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
     ratios = [measure for measure in rows["measure"].unique() if measure.startswith("floor/")]
     ratios = [measure for measure in ratios if not any(title in measure for title in seen)]
@@ -194,8 +195,8 @@ def _are_phantoms(names: list[str]) -> str:
 def on_features(config: Mapping[str, Any]) -> list[str]:
     """Which GANs had the features of a measure for a teacher."""
     return [
-        f"{name_of(gan)} was trained against the features of {TITLES[network]}: its values on these, marked †, are "
-        "flattered, and GANs are put in order on other features."
+        f"{name_of(gan)} was trained against the features of {NETWORKS[network].title}: its values on these, "
+        "marked †, are flattered, and GANs are put in order on other features."
         for gan, network in study.features_seen(config).items()
     ]
 
@@ -206,7 +207,7 @@ def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[st
     sentences = []
     for gan in config["gans"]:
         measured = rows[rows["generator"] == gan]
-        if config["generators"][gan]["method"] != "cyclegan" and measured.empty:
+        if measured.empty and not METHODS[config["generators"][gan]["method"]].translates:
             continue
         values = _joined(
             [f"{quality_cell(row)} in {row['modality']} (n = {row['n']})" for _, row in measured.iterrows()]

@@ -3,13 +3,10 @@
 import re
 from typing import NamedTuple
 
+from mammosynth.gans import METHODS
+
 GENERATORS = {
-    "wgan_gp": "WGAN-GP",
-    "cyclegan": "CycleGAN",
-    "cgan": "CGAN",
-    "sngan": "SNGAN",
-    "projected_gan": "Projected GAN",
-    "fastgan": "FastGAN",
+    **{name: method.title for name, method in METHODS.items()},
     "real": "real set",
     "held_out": "held-out real",
     "floor": "real vs real",

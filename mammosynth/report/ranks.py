@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mammosynth.quality import TITLES
+from mammosynth.networks import NETWORKS
 from mammosynth.report import figures
 from mammosynth.report.names import measure_of, name_of
 from mammosynth.report.tables import BASELINES, NONE, number, p_value, summarise_quality
@@ -54,7 +54,7 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
 
 
 def _criterion(measure: str, values: pd.Series, mark: float, seen: Mapping[str, str]) -> str:
-    if taught := [name_of(generator) for generator, network in seen.items() if TITLES[network] in measure]:
+    if taught := [name_of(generator) for generator, network in seen.items() if NETWORKS[network].title in measure]:
         return f"{LEFT_OUT}{', '.join(taught)} trained on its features"
     if values.isna().any():
         return f"{LEFT_OUT}no value for {values.isna().sum()} of {len(values)} generators"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mammosynth.quality import TITLES
+from mammosynth.networks import NETWORKS
 from mammosynth.report.names import measure_of, name_of, name_of_mix
 
 REPORTED = "reported by the paper"
@@ -122,7 +122,7 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
                 }
                 for generator in generators:
                     cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
-                    taught = generator in (seen or {}) and TITLES[seen[generator]] in measure
+                    taught = generator in (seen or {}) and NETWORKS[seen[generator]].title in measure
                     row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
                 values = theirs[theirs["measure"] == measure]
                 row[REPORTED] = (

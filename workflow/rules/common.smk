@@ -9,6 +9,7 @@ from mammosynth.classifiers.mixes import largest_dose, parse_mix
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.gans import METHODS
+from mammosynth.networks import NETWORKS
 
 try:
     study.check(config)
@@ -35,6 +36,7 @@ GPU = 1 if gpu.visible() else 0
 
 with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
     PARAMETERS = yaml.safe_load(file)
+PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
 
 DOWNLOADS = config["downloads"]
 QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
@@ -43,6 +45,11 @@ QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
 def code_of(script):
     """A digest of what a script and the modules that it needs compute: a param of each rule, as results follow code."""
     return code.digest(f"{workflow.basedir}/workflow/scripts/{script}.py")
+
+
+def code_of_networks(names):
+    """Digests of the code of feature networks, which no script names."""
+    return {name: code.digest(code.module(NETWORKS[name].module)) for name in names}
 
 
 def code_of_gan(wildcards):

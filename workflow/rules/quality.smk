@@ -2,7 +2,7 @@
 ROIs that no generator was trained on; never the test part.
 
 In: results/{modality}/{split}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
-    part; resources/parameters.yaml
+    part; resources/parameters.yaml, mammosynth/networks/networks.yaml
 Out: results/parameters/{name}: parameter files, checked; results/{modality}/{split}/quality/{gan}/seed{seed}.csv and
      quality/real.csv: tidy rows; quality/{gan}/seed{seed}_images.csv and quality/real_images.csv: a line an image;
      quality/reference.npz: what all generators of a fold are judged against; filtered/{gan}/seed{seed}.npz: the
@@ -58,7 +58,8 @@ rule assess_real:
         runtime=60,
     params:
         code=code_of("assess_real"),
-        extractors=EXTRACTORS,
+        code_of_networks=code_of_networks(EXTRACTORS),
+        extractors={name: NETWORKS[name].title for name in EXTRACTORS},
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
     script:
@@ -89,7 +90,8 @@ rule assess:
         runtime=60,
     params:
         code=code_of("assess"),
-        extractors=EXTRACTORS,
+        code_of_networks=code_of_networks(EXTRACTORS),
+        extractors={name: NETWORKS[name].title for name in EXTRACTORS},
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
     script:

@@ -17,7 +17,7 @@ if __name__ == "__main__":
             ImageSet.load(snakemake.input.train),
             Reference.load(snakemake.input.reference),
             read(snakemake.input.classifier, device()).probabilities,
-            snakemake.params.extractors,
+            list(snakemake.params.extractors),
             dict(snakemake.input.items()),
             **snakemake.params.statistics,
             device=device(),

@@ -14,7 +14,7 @@ if __name__ == "__main__":
             ImageSet.load(snakemake.input.train),
             ImageSet.load(snakemake.input.val),
             read(snakemake.input.classifier, device()).probabilities,
-            snakemake.params.extractors,
+            list(snakemake.params.extractors),
             dict(snakemake.input.items()),
             **snakemake.params.statistics,
             device=device(),
