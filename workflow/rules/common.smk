@@ -5,12 +5,13 @@ from pathlib import Path
 import yaml
 
 from mammosynth import code, databases, gpu, study
-from mammosynth.classifiers.mixes import largest_dose, parse_mix
+from mammosynth.classifiers.mixes import largest_dose, parse_mix, parse_mixes
 from mammosynth.gans import METHODS
 
 try:
     study.check(config)
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
+    config["mixes"] = [mix.name for mix in parse_mixes(config["mixes"])]
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
     DOWNLOADS = databases.expand(config["downloads"], "downloads")
@@ -132,8 +133,8 @@ def mix_inputs(wildcards):
     weights = config["classifier"]["weights"]
     return image_sets("train", "val") | {
         "weights": [databases.expand(weights, "classifier.weights")] if weights else [],
-        "synthetic": [
-            f"results/{{modality}}/fold{{fold}}/{synthetic}/{gan}/seed{{seed}}.npz"
-            for gan in parse_mix(wildcards.mix, GANS).gans
-        ],
+        **{
+            f"images_of_{gan}": f"results/{{modality}}/fold{{fold}}/{synthetic}/{gan}/seed{{seed}}.npz"
+            for gan in parse_mix(wildcards.mix).gans
+        },
     }
