@@ -6,7 +6,7 @@ Checked before the workflow plans a job: Snakemake calls outputs whose inputs ca
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.classifiers.mixes import parse_mixes
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import database_of
 from mammosynth.databases.settings import resolve as resolve_source
@@ -56,9 +56,10 @@ def check(config: Mapping[str, Any]) -> None:
     for modality in modalities(config):
         _check_official_folds(config, sources_of(config, modality))
     rank_extractors(config)
-    for mix in config["mixes"]:
-        parse_mix(mix, config["gans"])
-    if "real" not in config["mixes"]:
+    mixes = parse_mixes(config["mixes"], config["gans"])
+    for mix in mixes:
+        mix.ends(config["classifier"]["steps"])
+    if "real" not in [mix.name for mix in mixes]:
         raise InputError("config: mixes lacks 'real', which every other mix is compared with: add it")
 
 

@@ -142,7 +142,7 @@ def test_predictions_are_those_of_the_classifier_that_they_name_on_its_folds_par
 def test_a_hybrids_classifier_saw_the_filtered_images_of_its_own_run(study, parts, fold, seed):
     mix = parse_mix("real+cyclegan@0.5", GANS)
     filtered = ImageSet.load(of_run(study, fold, "filtered", "cyclegan", seed, ".npz"))
-    training = assemble(mix, parts[fold, "train"], {"cyclegan": filtered}, seed)
+    [training] = assemble(mix, parts[fold, "train"], {"cyclegan": filtered}, seed)
     saved = torch.load(of_run(study, fold, "classifiers", mix.name, seed, ".pt"), weights_only=True)
     assert saved["images"] == len(training)
     assert (saved["mean"], saved["sd"]) == pytest.approx(

@@ -45,6 +45,10 @@ def test_the_shipped_studies_are_valid(config, files):
     assert study.modalities(config) == ["ultrasound", "mammography"]
 
 
+def test_a_mix_in_any_spelling_is_found(config):
+    study.check(merge(config, {"mixes": ["real@1.0", "classic+sngan@0.50+real"]}))
+
+
 def test_the_default_study_has_every_kind_of_mix_and_every_gan(config):
     gans = set(config["gans"])
     assert {config["generators"][name]["method"] for name in gans} == set(METHODS) - {"fastgan"}
@@ -81,6 +85,12 @@ def test_the_papers_study_has_the_gans_own_settings(config):
             r"new\.conditioning: 1 is not one",
         ),
         ({"generators": {"new": {"method": "stylegan"}}}, r"generators\.new\.method: stylegan is not one of"),
+        ({"mixes": ["real", "real@1"]}, "mixes names one mix twice, as real and as real@1: leave"),
+        (
+            {"mixes": ["real", "sngan=50..real", "real+sngan", "sngan..real"]},
+            r"mixes names one mix twice, as sngan=50\.\.real and as sngan\.\.real: leave",
+        ),
+        ({"mixes": ["real", "sngan=1..real"]}, "its phase sngan has none of the classifier's 12 steps"),
         ({"folds": [5]}, "folds names fold 5, but partition.folds makes 0 to 4"),
         (
             {"sources": {"busi": {"phantoms": {"benign": 9, "malignant": 9}}}, "databases": ["busi"]},

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from mammosynth import code, gpu, paths, splits, study
-from mammosynth.classifiers.mixes import largest_dose, parse_mix
+from mammosynth.classifiers.mixes import largest_dose, parse_mix, parse_mixes
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.gans import METHODS
@@ -16,6 +16,7 @@ try:
     config |= paths.plain(config, workflow.basedir)
     config["sources"] |= study.resolve_sources(config)
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
+    config["mixes"] = [mix.name for mix in parse_mixes(config["mixes"])]
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
 except InputError as error:
@@ -137,8 +138,8 @@ def mix_inputs(wildcards):
     weights = config["classifier"]["weights"]
     return image_sets("train", "val") | {
         "weights": [weights] if weights else [],
-        "synthetic": [
-            f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
-            for gan in parse_mix(wildcards.mix, GANS).gans
-        ],
+        **{
+            f"images_of_{gan}": f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
+            for gan in parse_mix(wildcards.mix).gans
+        },
     }

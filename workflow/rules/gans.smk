@@ -66,9 +66,7 @@ rule synthesise:
     params:
         code=code_of("synthesise"),
         code_of_gan=code_of_gan,
-        dose=lambda wildcards: (
-            FILTER["oversample"]
-            * largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan)
-        ),
+        dose=lambda wildcards: largest_dose(parse_mixes(MIXES), wildcards.gan),
+        oversample=FILTER["oversample"],
     script:
         "../scripts/synthesise.py"
