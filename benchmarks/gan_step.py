@@ -166,7 +166,7 @@ def measure(
         "ratio_min": ratios[0],
         "ratio": statistics.median(ratios),
         "ratio_max": ratios[-1],
-        "bfloat16": gan.bfloat16,
+        "bfloat16": gan.in_bfloat16,
         **{f"{name}_flop": flop(step) for name, step in steps.items()},
     }
 

@@ -30,10 +30,11 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move the weights that have a gradient."""
-        moved = [i for i, weight in enumerate(self.weights) if weight.grad is not None]
+        slopes = {i: weight.grad for i, weight in enumerate(self.weights) if weight.grad is not None}
+        moved = list(slopes)
         adam(
             [self.weights[i] for i in moved],
-            [self.weights[i].grad for i in moved],
+            list(slopes.values()),
             [self.means[i] for i in moved],
             [self.squares[i] for i in moved],
             [],

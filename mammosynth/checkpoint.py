@@ -154,7 +154,7 @@ class Cut:
     def end(self, step: int, steps: int) -> None:
         """Raise CutOff, which says where the training stands. To be called when its state is saved."""
         raise CutOff(
-            f"{self.signal} after step {step} of {steps}: the checkpoint is saved, and the same command goes on from it"
+            f"{self.signal} after step {step} of {steps}: the checkpoint is saved, and the same command resumes from it"
         )
 
 
@@ -164,7 +164,8 @@ def noticing() -> Iterator[Cut]:
 
     Only the first one: a second ends the process at once.
     """
-    cut, before = Cut(), {}
+    cut = Cut()
+    before: dict[int, Any] = {}
 
     def notice(number: int, frame: object) -> None:
         cut.signal = signal.Signals(number).name

@@ -338,8 +338,8 @@ def surroundings(box: np.ndarray, shape: tuple[int, int]) -> tuple[float, float,
 
 
 def _window(image: Image.Image, place: tuple[float, float, float, float]) -> np.ndarray:
-    box = tuple(share * side for share, side in zip(place, image.size * 2))
-    return np.asarray(image.resize((WINDOW, WINDOW), Image.Resampling.BICUBIC, box=box))
+    left, top, right, bottom = (share * side for share, side in zip(place, image.size * 2))
+    return np.asarray(image.resize((WINDOW, WINDOW), Image.Resampling.BICUBIC, box=(left, top, right, bottom)))
 
 
 def join_groups(lesions: pd.DataFrame, cluster: pd.Series) -> pd.Series:

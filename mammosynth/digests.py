@@ -25,7 +25,7 @@ def read_digests(path: str | Path) -> dict[Path, str]:
     return {Path(path).parent / name: digest for digest, name in (line.split("  ", 1) for line in lines)}
 
 
-def refuse_changed(digests: Mapping[str | Path, str]) -> None:
+def refuse_changed(digests: Mapping[str, str] | Mapping[Path, str]) -> None:
     """Raise one InputError that names all files whose content is not that of their digest, or that are missing."""
     problems = Problems()
     for path, digest in digests.items():

@@ -1,6 +1,6 @@
 """Downloads: files by their address, and whole databases that may be had freely.
 
-A file is fetched under a name that ends in ``.part``, is gone on with where it was cut off, and gets its own name only
+A file is fetched under a name that ends in ``.part``, is resumed where it was cut off, and gets its own name only
 when it is whole. A database is gathered in a folder ``.part``, which likewise is renamed at the end. Where each is had
 is declared by its reader, see `mammosynth.databases.database.Database`.
 """
@@ -18,6 +18,7 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from ssl import SSLError
@@ -62,7 +63,7 @@ class Passing(Unobtainable):
 def fetch(address: str, destination: Path, sha256: str | None = None, tries: int = TRIES) -> None:
     """Fetch the file of an *address* (http, https or file) to *destination*.
 
-    What an earlier call or try left in ``destination.part`` is gone on with, if the server says that its file is still
+    What an earlier call or try left in ``destination.part`` is resumed, if the server says that its file is still
     the same and can start in the middle. Passing faults (no answer, a cut, status 5xx) are tried again. A file of
     another *sha256* is deleted.
 
@@ -98,7 +99,7 @@ def _go_on(address: str, part: Path, version: Path, sha256: str | None) -> None:
                 have = 0
             elif not (answer.headers["Content-Range"] or "").startswith(f"bytes {have}-"):
                 part.unlink()
-                raise Passing("the server goes on at another place than asked for")
+                raise Passing("the server resumes at another place than asked for")
             _receive(answer, part, version, have, sha256)
     except urllib.error.HTTPError as error:
         if error.code == 416:
@@ -197,16 +198,22 @@ def _members(archive: Path) -> Iterator[Member]:
                 if kind == 0o12:
                     raise _unsafe(archive, entry.filename, "a link")
                 if not entry.is_dir():
-                    yield Member(entry.filename, entry.file_size, lambda entry=entry: file.open(entry))
+                    yield Member(entry.filename, entry.file_size, partial(file.open, entry))
     else:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as file:
-            for entry in file:
-                if not (entry.isfile() or entry.isdir()):
-                    raise _unsafe(archive, entry.name, "a link or device")
-                if entry.isfile():
-                    yield Member(entry.name, entry.size, lambda entry=entry: file.extractfile(entry))
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            for member in tar:
+                if not (member.isfile() or member.isdir()):
+                    raise _unsafe(archive, member.name, "a link or device")
+                if member.isfile():
+                    yield Member(member.name, member.size, partial(_content, tar, member))
             while stream.read(BLOCK):  # to the checksum at its end
                 pass
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = tar.extractfile(member)
+    assert content is not None  # as it is of files
+    return content
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
@@ -225,7 +232,7 @@ def download(declaration: dict[str, Any], root: Path) -> None:
     """Lay a database into the folder *root*, which is there only when it is whole; one that is there is left alone.
 
     declaration: *title*, and *files*, *idc* or *request*, as `mammosynth.databases.database.Database` has them.
-    Archives are unpacked. What is cut off is gone on with by the next call.
+    Archives are unpacked. What is cut off is resumed by the next call.
 
     Raises InputError naming the address and the mend if the database cannot be had, or saying where to ask for it.
     """
@@ -252,7 +259,7 @@ def download(declaration: dict[str, Any], root: Path) -> None:
             fetch(file["address"], files[-1], file.get("sha256"))
         except Unobtainable as error:
             raise InputError(
-                f"{title} was not fetched from {file['address']} ({error}): run again, which goes on where it stopped, "
+                f"{title} was not fetched from {file['address']} ({error}): run again, which resumes where it stopped, "
                 f"or download it yourself, put it unpacked into {root} and run again"
             ) from error
     if "idc" in declaration:
@@ -301,7 +308,7 @@ def fetch_series(title: str, wanted: dict[str, str], folder: Path, client: Any =
     if cut := np.sum(~_are_whole(series, folder)):
         raise InputError(
             f"{title}: {cut} of {len(series)} series were not fetched whole from the Imaging Data Commons: run again, "
-            "which goes on where it stopped"
+            "which resumes where it stopped"
         )
 
 

@@ -21,7 +21,7 @@ def writing(path: Path) -> Iterator[None]:
             raise
         raise InputError(
             f"{path} cannot be written ({cause.strerror}): make room or mend the place, and run again; a training "
-            "goes on from its last checkpoint"
+            "resumes from its last checkpoint"
         ) from error
 
 

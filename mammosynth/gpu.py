@@ -60,13 +60,13 @@ def lease(count: int, poll: float = 0.2, folder: Path | None = None) -> list[IO[
     while True:
         held: dict[str, IO[str]] = {}
         for gpu in ids:
-            file = open(folder / gpu.replace("/", "_"), "w", encoding="utf-8")  # noqa: SIM115 (open as long as it is leased)
+            lease = open(folder / gpu.replace("/", "_"), "w", encoding="utf-8")  # noqa: SIM115 (open as long as it is leased)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.close()
+                lease.close()
                 continue
-            held[gpu] = file
+            held[gpu] = lease
             if len(held) == count:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
                 return list(held.values())

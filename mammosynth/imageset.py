@@ -26,8 +26,8 @@ class ImageSet:
     images: np.ndarray
     labels: np.ndarray
     ids: np.ndarray
-    patients: np.ndarray | None = None
-    sources: np.ndarray | None = None
+    patients: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    sources: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         self.images = np.asarray(self.images, np.uint8)

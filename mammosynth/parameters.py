@@ -52,7 +52,7 @@ def obtain(name: str, declaration: dict[str, Any], destination: str | Path, fold
         log.info("parameter file %s (%s): from %s", name, declaration["file"], where)
         return where
     raise InputError(
-        f"parameter file {name} cannot be had ({'; '.join(failures)}): "
+        f"parameter file {name} cannot be obtained ({'; '.join(failures)}): "
         f"put {declaration['file']} into a folder and name that folder in the config under parameters"
     )
 
@@ -123,5 +123,7 @@ def _member(archive: Path, member: str) -> bytes:
         with tarfile.open(archive) as tar:
             for entry in tar:
                 if entry.isfile() and entry.name.partition("/")[2] == member:
-                    return tar.extractfile(entry).read()
+                    content = tar.extractfile(entry)
+                    assert content is not None  # as it is of files
+                    return content.read()
     raise Unobtainable(f"{archive.name} holds no {member}")

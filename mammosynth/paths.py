@@ -35,8 +35,8 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
         settings = dict(config["sources"][name])
         for key in ("root", *LISTS):
             with problems.gathered():
-                if settings.get(key):
-                    path = expand(settings[key], f"sources.{name}.{key}")
+                path = expand(settings.get(key), f"sources.{name}.{key}")
+                if path:
                     settings[key] = _find_list(path, f"sources.{name}.{key}", shipped) if key in LISTS else path
         result["sources"][name] = settings
     for name in config["gans"]:

@@ -3,9 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 LOG_INTERVAL = 10.0
@@ -19,7 +19,7 @@ def track(
     total: number of items, its length if not given; done: items finished before (a resumed training);
     note: what else to show, asked after each item on a terminal and for each line in a log.
     """
-    total = len(iterable) + done if total is None else total
+    total = len(cast(Sized, iterable)) + done if total is None else total
     if sys.stderr.isatty():
         from tqdm import tqdm
 

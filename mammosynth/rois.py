@@ -101,7 +101,7 @@ def crop_rois(
     log.info("%d ROIs of %d lesions", len(kept), len(table))
     images = ImageSet(
         np.stack([rois[row] for row in kept]),
-        [CLASSES.index(pathology) for pathology in pathologies],
+        np.array([CLASSES.index(pathology) for pathology in pathologies]),
         table["lesion_id"].to_numpy(dtype=np.str_)[kept],
         table["group"].to_numpy(dtype=np.str_)[kept],
     )
@@ -120,7 +120,7 @@ def crop_image(
     # the makers of a ready-made ROI of 8 bits have windowed it
     windowed_already = ready_made and image.dtype == np.uint8
     low, high = (0, 255) if windowed_already else find_window(image, modality, ready_made)
-    found = []
+    found: list[tuple[np.ndarray, tuple[float, ...]]] = []
     for box in boxes:
         square = place_square(box, image.shape, 0 if ready_made else margin)
         side = square[2] - square[0]

@@ -36,7 +36,7 @@ def change(file: Path, before: str, after: str) -> None:
         ("gans/objectives.py", '"""', '"""Otherwise said: '),
         ("gans/objectives.py", "\nimport", "\n# a comment\nimport"),
         ("gans/training.py", "has collapsed, all its", "has collapsed: all its"),
-        ("gans/training.py", '"going on from step %d of %d"', '"goes on at step %d of %d"'),
+        ("gans/training.py", '"resumes at step %d of %d"', '"goes on at step %d of %d"'),
         ("gans/training.py", "\n\n\n", "\n\n\n\n\n"),
         ("errors.py", "SHOWN = 20", "SHOWN = 10"),
         ("progress.py", "LOG_INTERVAL = 10.0", "LOG_INTERVAL = 5.0"),

@@ -180,7 +180,7 @@ def test_a_gan_without_looks_at_the_validation_part_says_so():
     axes = panels(figures.plot_gan_training("ultrasound", runs(with_looks, without), "SqueezeNet 1.1"))["KD"]
     assert [[text.get_text() for text in axis.texts] for axis in axes] == [
         [],
-        ["not looked at:\nthe last step is kept"],
+        ["not evaluated:\nthe last step is kept"],
     ]
     figure = figures.plot_gan_training("ultrasound", runs(without), "SqueezeNet 1.1")
     assert set(panels(figure)) == {"losses", "gradient"}

@@ -148,7 +148,7 @@ def test_numbers_of_parts_and_exclusions(study):
     rows = [page.index(f"<td>{name}</td>") for name in ("training", "validation", "test")]
     assert rows == sorted(rows)
     assert study.parts["patients"].tolist() == [15, 5, 10]
-    fates = count_exclusions(study.rois).set_index("fate")["lesions"]
+    fates = count_exclusions(study.rois).set_index("outcome")["lesions"]
     assert fates.to_dict() == {"label conflict <b>": 1, "used": 59}
 
 
@@ -194,7 +194,7 @@ def test_what_the_filter_dropped_is_counted_only_where_there_is_one(study):
     fates = pd.DataFrame(
         {"modality": "ultrasound", "generator": "sngan", "pathology": "benign", "dropped": ["a"] * 3 + [np.nan]}
     )
-    counts = count_filtered(fates).set_index("fate")
+    counts = count_filtered(fates).set_index("outcome")
     assert counts["synthetic ROIs"].to_dict() == {"a": 3, "passed": 1}
     assert counts["% of the class"].to_dict() == {"a": "75.0", "passed": "25.0"}
     assert "let classifiers see" not in render(study)

@@ -98,7 +98,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(method, tmp_path, caplog):
 
     caplog.set_level(logging.INFO, "mammosynth")
     run(cut, method)
-    assert f"going on from step {at} of {STEPS}" in caplog.text
+    assert f"resumes at step {at} of {STEPS}" in caplog.text
     assert not (cut / "checkpoint.pt").exists()
     run(whole, method)
     resumed, straight = (torch.load(folder / "g.pt") for folder in (cut, whole))
@@ -284,6 +284,6 @@ def test_told_to_end_a_training_saves_its_state_and_goes_on_from_it(number, tmp_
     monkeypatch.setattr(kind, "step", go_on)
     caplog.set_level(logging.INFO, "mammosynth")
     train(few_reals(), settings("sngan"), 0, **paths(cut))
-    assert "going on from step 2 of 3" in caplog.text
+    assert "resumes at step 2 of 3" in caplog.text
     train(few_reals(), settings("sngan"), 0, **paths(whole))
     assert same(torch.load(cut / "g.pt")["weights"], torch.load(whole / "g.pt")["weights"])

@@ -239,14 +239,17 @@ def test_the_docs_show_the_rules_as_they_are(tmp_path):
     assert shown == lines, "\n".join(lines)
 
 
-def test_style():
-    for command in (
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["snakefmt", "--check", "Snakefile", "workflow"],
-    ):
-        run = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stdout + run.stderr
+def hooks() -> list[str]:
+    """What pre-commit runs."""
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert all(hook["language"] == "system" for one in repositories for hook in one["hooks"])
+    return [hook["entry"] for one in repositories for hook in one["hooks"]]
+
+
+@pytest.mark.parametrize("hook", hooks())
+def test_style(hook):
+    run = subprocess.run([sys.executable, "-m", *hook.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_the_conda_environment_has_the_same_pins():

@@ -162,12 +162,13 @@ def _parse_shares(percents: Collection[int | None]) -> tuple[Fraction, ...]:
         return (Fraction(1, len(percents)),) * len(percents)
     if not first:
         raise InputError(f"its one phase has all steps; leave out ={last}")
-    if None in first:
+    given = [percent for percent in first if percent is not None]
+    if len(given) < len(first):
         raise InputError("give each phase but the last its share, or none, as in sngan=30..real")
-    rest = 100 - sum(first)
+    rest = 100 - sum(given)
     if rest < 1 or last not in (None, rest):
         raise InputError("the shares of its phases must add up to 100; the last may be left out, as in sngan=30..real")
-    return tuple(Fraction(percent, 100) for percent in (*first, rest))
+    return tuple(Fraction(percent, 100) for percent in (*given, rest))
 
 
 def _parse_phase(bag: str, gans: Collection[str] | None) -> Phase:
@@ -213,7 +214,7 @@ def _parse_dose(part: str, text: str | None) -> float | str:
 
 def shortest(dose: float | str) -> str:
     """A dose as it is written: the shortest decimal that is it, or BALANCE."""
-    return BALANCE if dose == BALANCE else np.format_float_positional(dose, trim="-")
+    return dose if isinstance(dose, str) else np.format_float_positional(dose, trim="-")
 
 
 def per_class(dose: float, n_real: int) -> int:
@@ -227,7 +228,7 @@ def largest_dose(mixes: Iterable[Mix], gan: str) -> float:
     What balances classes is in `images_to_make`.
     """
     doses = [phase.doses.get(gan, BALANCE) for mix in mixes for phase in mix.phases]
-    return max([1.0, *(dose for dose in doses if dose != BALANCE)])
+    return max([1.0, *(dose for dose in doses if not isinstance(dose, str))])
 
 
 def images_to_make(dose: float, real: ImageSet, oversample: float = 1) -> int:
@@ -272,7 +273,7 @@ def _assemble_phase(mix: Mix, phase: Phase, real: ImageSet, synthetic: Mapping[s
 
 def _counts(dose: float | str, real: ImageSet) -> dict[str, int]:
     """Synthetic images of each class that a dose asks for."""
-    if dose != BALANCE:
+    if not isinstance(dose, str):
         return dict.fromkeys(CLASSES, per_class(dose, len(real)))
     counts = np.bincount(real.labels, minlength=len(CLASSES))
     return {pathology: int(counts.max() - count) for pathology, count in zip(CLASSES, counts)}

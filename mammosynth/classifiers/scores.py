@@ -7,6 +7,7 @@ more than one.
 """
 
 import zlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def _score_images(modality: str, database: str, images: pd.DataFrame, resamples:
     for (mix, measure), runs in values.items():
         draws = _mean(resampled[mix, measure])
         counted = unique[unique["pathology"] == CLASS_OF[measure]] if measure in CLASS_OF else unique
-        row = dict(zip(("low", "high"), interval(draws)))
+        row: dict[str, Any] = dict(zip(("low", "high"), interval(draws)))
         row |= {"modality": modality, "mix": mix, "database": database, "measure": measure}
         row |= {"value": float(_mean(runs)), "n": len(counted), "n_patients": counted["patient_id"].nunique()}
         row |= {"runs": len(runs), "sd": np.std(runs, ddof=1) if len(runs) > 1 else np.nan}

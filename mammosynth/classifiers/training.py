@@ -195,9 +195,9 @@ def train(
         (f"phase {phase.name} of " if training[1:] else "", images) for phase, images in zip(mix.phases, training)
     ]
     parts = [(f"the images of {which}mix {mix.name}", images) for which, images in of_phases]
-    for name, part in (*parts, ("the validation part", validation)):
+    for name, images in (*parts, ("the validation part", validation)):
         for label, pathology in enumerate(CLASSES):
-            if not (part.labels == label).any():
+            if not (images.labels == label).any():
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
     decisive = asdict(settings) | {"mix": mix.name, "weights": weights and sha256_of(weights)}
     key = fingerprint([__name__], decisive, seed, *training, validation)
@@ -210,7 +210,7 @@ def train(
     run = _Run(mix, training, validation, settings, seed, device, weights)
     if saved := keeper.load():
         run.load_state(saved)
-        log.info("going on from step %d of %d", run.step, settings.steps)
+        log.info("resumes at step %d of %d", run.step, settings.steps)
     saved_at = time.monotonic()
     with noticing() as cut:
         for _ in run.steps():
@@ -243,7 +243,7 @@ class _Run:
         self.mix, self.training, self.validation = mix, training, validation
         self.settings, self.seed, self.device = settings, seed, device
         self.classifier = Classifier(
-            build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),
+            build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
             mean=float(training[-1].images.mean() / 255),
             sd=float(max(training[-1].images.std() / 255, 1e-3)),
         )
@@ -256,7 +256,7 @@ class _Run:
         self.best: dict[str, Any] = {}
 
     def state(self) -> dict[str, Any]:
-        """All that goes on after a cut."""
+        """All that a resumed training needs."""
         return {
             "network": self.classifier.network.state_dict(),
             "optimiser": self.optimiser.state(),
@@ -331,7 +331,7 @@ class _Run:
         """Measure on the validation part, and keep the weights if they are the best of the last phase so far."""
         logits = self.classifier.logits(self.validation.images)
         target = torch.from_numpy(self.validation.labels).float()
-        row = {
+        row: dict[str, Any] = {
             "step": self.step,
             "phase": self.phase + 1,
             "loss": float(torch.stack(self.losses).mean()),
@@ -365,7 +365,8 @@ def load(saved: Mapping[str, Any], device: torch.device) -> Classifier:
     """The classifier that :func:`train` returned."""
     network = build_network(saved["architecture"])
     network.load_state_dict(saved["state"])
-    return Classifier(network.to(device, memory_format=torch.channels_last), saved["mean"], saved["sd"])
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Classifier(network, saved["mean"], saved["sd"])
 
 
 def read(file: str | Path, device: torch.device) -> Classifier:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mammosynth.databases.database import Database
 from mammosynth.databases.files import walk
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed, sides
 from mammosynth.databases.pixels import masks_box
 from mammosynth.databases.rows import Row, read_excel, unique
 from mammosynth.errors import InputError
@@ -113,7 +113,7 @@ def _add(reading: Reading, row: Row, folder: Path, source: Source) -> None:
             image=str(image),
             image_id=name,
             mask=";".join(map(str, masks)),
-            **dict(zip(("x0", "y0", "x1", "y1"), (None,) * 4 if excluded else masks_box(image, masks))),
+            **sides(None if excluded else masks_box(image, masks)),
             pathology=pathology,
             excluded=excluded,
             age=row["Age"],

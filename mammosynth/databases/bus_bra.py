@@ -19,9 +19,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from mammosynth.databases.database import Database, Setting
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed, sides
 from mammosynth.databases.patients import Patients
 from mammosynth.databases.pixels import Box, masks_box
 from mammosynth.databases.rows import Row, read_csv, unique
@@ -125,7 +126,7 @@ def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int], patie
     excluded = source.excluded(_image(row))
     image, mask = (folder / row.place(folder, name) for name in (_image(row), _mask(row)))
     pathology, patient = row.choice("Pathology", CLASSES), patients.name(row.text("Case"), row)
-    box = (None,) * 4
+    box = None
     if not excluded:
         image, mask = row.file(folder, _image(row)), row.file(folder, _mask(row))
         box = masks_box(image, [mask])
@@ -137,7 +138,7 @@ def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int], patie
         image=str(image),
         image_id=_image(row),
         mask=str(mask),
-        **dict(zip(("x0", "y0", "x1", "y1"), box)),
+        **sides(box),
         pathology=pathology,
         view=row["Side"].lower(),
         birads=row["BIRADS"],
@@ -147,7 +148,7 @@ def _lesion(row: Row, folder: Path, source: Source, folds: dict[str, int], patie
 
 
 def _box(lesion: Lesion) -> Box:
-    return lesion.x0, lesion.y0, lesion.x1, lesion.y1
+    return cast(Box, (lesion.x0, lesion.y0, lesion.x1, lesion.y1))
 
 
 def _agree(box: Sequence[int], other: Sequence[int]) -> bool:

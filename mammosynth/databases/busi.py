@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mammosynth.databases.database import Database
 from mammosynth.databases.files import list_files
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_sidecar, refuse_other_images
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_sidecar, refuse_other_images, sides
 from mammosynth.databases.pixels import masks_box
 from mammosynth.errors import InputError
 
@@ -72,7 +72,7 @@ def read(source: Source) -> Reading:
             continue
         with problems.gathered():
             of_image = masks[image.with_suffix("")]
-            box = (None,) * 4 if excluded else _box(image, of_image)
+            box = None if excluded else _box(image, of_image)
             reading.lesions.append(
                 Lesion(
                     lesion_id=f"{source.name}/{image.stem}",
@@ -82,7 +82,7 @@ def read(source: Source) -> Reading:
                     image=str(image),
                     image_id=key,
                     mask=";".join(map(str, of_image)),
-                    **dict(zip(("x0", "y0", "x1", "y1"), box)),
+                    **sides(box),
                     pathology=image.parent.name,
                     excluded=excluded,
                 )
@@ -93,7 +93,8 @@ def read(source: Source) -> Reading:
 
 def _list_files(folder: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
     """All images, in order of class and number, and the masks of each by its path without suffix."""
-    images, masks = {}, defaultdict(list)
+    images: dict[Path, Path] = {}
+    masks: dict[Path, list[Path]] = defaultdict(list)
     problems = Problems()
     for label in LABELS:
         paths = list_files(folder / label) if (folder / label).is_dir() else []
@@ -117,8 +118,7 @@ def _list_files(folder: Path) -> tuple[list[Path], dict[Path, list[Path]]]:
                 else:
                     images[stem] = path
     problems.refuse()
-    number = re.compile(r"\d+")
-    return sorted(images.values(), key=lambda path: (path.parent.name, int(number.search(path.name)[0]))), masks
+    return sorted(images.values(), key=lambda path: (path.parent.name, int(re.sub(r"\D", "", path.stem)))), masks
 
 
 def _read_patients(source: Source, keys: set[str]) -> dict[str, str]:

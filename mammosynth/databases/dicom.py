@@ -16,6 +16,7 @@ it (PS3.3 C.8.11.3.1.2). What else a header may say, and what is done with it, i
 import io
 import logging
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def to_luma(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     if profile := dataset.get("ICCProfile"):
         srgb = ImageCms.createProfile("sRGB")
         try:
-            image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb)
+            ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb, inPlace=True)
         except (OSError, ImageCms.PyCMSError) as error:
             raise ValueError(f"its ICCProfile cannot be used ({error})") from error
     return np.asarray(image.convert("L"))
@@ -120,7 +121,7 @@ def find_greys(dataset: Dataset, values: np.ndarray) -> np.ndarray:
     greys = stored - lowest
     if lut := dataset.get("ModalityLUTSequence"):
         greys, white = look_up(stored, lut[0], _byte_order(dataset))
-        output = greys
+        output: np.ndarray = greys
     else:
         slope, intercept = _rescale(dataset)
         output = stored * slope + intercept
@@ -287,12 +288,12 @@ def _refuse_other_presentations(dataset: Dataset) -> None:
 
 
 def _refuse_oblong_pixels(dataset: Dataset) -> None:
-    sides = [(name, *_numbers(dataset, name, 2)) for name in SPACINGS if dataset.get(name)]
+    sides = [(name, _numbers(dataset, name, 2)) for name in SPACINGS if dataset.get(name)]
     for region in dataset.get("SequenceOfUltrasoundRegions") or []:
         if {region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")} == {CENTIMETRES}:
             deltas = _numbers(region, "PhysicalDeltaX", 1) + _numbers(region, "PhysicalDeltaY", 1)
-            sides.append(("SequenceOfUltrasoundRegions", *map(abs, deltas)))
-    for name, first, second in sides:
+            sides.append(("SequenceOfUltrasoundRegions", [abs(delta) for delta in deltas]))
+    for name, (first, second) in sides:
         if abs(first - second) > SQUARE * max(first, second):
             raise ValueError(
                 f"its pixels are not square ({name} {first:g} and {second:g}): "
@@ -304,12 +305,12 @@ def _refuse_other_size(dataset: Dataset) -> None:
     """pydicom shapes what a decoder gives by Rows and Columns, also where the compressed image says it otherwise."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in JPEG2000TransferSyntaxes:
-        from openjpeg import get_parameters
+        decoder = "openjpeg"
     elif syntax in JPEGTransferSyntaxes + JPEGLSTransferSyntaxes:
-        from libjpeg import get_parameters
+        decoder = "libjpeg"
     else:
         return
-    coded = get_parameters(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    coded = import_module(decoder).get_parameters(get_frame(dataset.PixelData, 0, number_of_frames=1))
     if (coded["rows"], coded["columns"]) != (dataset.Rows, dataset.Columns):
         raise ValueError(
             f"its compressed image is {coded['columns']}×{coded['rows']}, but its header says "

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from mammosynth.databases.database import Database, Setting
 from mammosynth.databases.files import list_files
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, sides
 from mammosynth.databases.patients import says_nothing
 from mammosynth.databases.pixels import Box, read_size
 from mammosynth.databases.rows import Row, read_csv, unique
@@ -175,6 +175,7 @@ def _lesion(
     pathologies: dict[str, str],
 ) -> Lesion:
     name = _NAME.fullmatch(path.name)
+    assert name is not None  # no other images are listed
     category = row.choice("Bi-Rads", CATEGORIES)
     image_id = path.relative_to(folder).as_posix()
     excluded = source.excluded(image_id)
@@ -194,7 +195,7 @@ def _lesion(
         image=str(path),
         image_id=image_id,
         mask="",
-        **dict(zip(("x0", "y0", "x1", "y1"), box or (None,) * 4)),
+        **sides(box),
         pathology=pathologies.get(category, ""),
         view=f"{name['side']} {_VIEWS.get(name['view'], name['view'])}",
         excluded=excluded,
@@ -204,10 +205,12 @@ def _lesion(
 
 
 def _points(texts: list[str]) -> list[tuple[float, float]]:
-    matches = [_POINT.fullmatch(text.strip()) for text in texts]
-    if None in matches:
-        raise ValueError(f'"{texts[matches.index(None)]}" is no point')
-    return [(float(match[1]), float(match[2])) for match in matches]
+    points = []
+    for text in texts:
+        if (match := _POINT.fullmatch(text.strip())) is None:
+            raise ValueError(f'"{text}" is no point')
+        points.append((float(match[1]), float(match[2])))
+    return points
 
 
 def _read_mapping(source: Source) -> dict[str, str]:

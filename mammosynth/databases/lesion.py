@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mammosynth.databases.files import fold, list_files, refuse_alike
 from mammosynth.databases.patients import Patients
@@ -52,6 +53,11 @@ class Lesion:
     birads: str = ""
     official_fold: int | None = None
     remark: str = ""
+
+
+def sides(box: tuple[int, int, int, int] | None) -> dict[str, Any]:
+    """A box as fields of a `Lesion`; None where there is none."""
+    return dict(zip(("x0", "y0", "x1", "y1"), box or (None,) * 4))
 
 
 @dataclass
@@ -123,7 +129,7 @@ class Source:
             self.refuse_unknown(self.patients, images, "the list of patients")
         problems.refuse()
 
-    def refuse_unknown(self, listed: dict[str, str], known: set[str], what: str) -> None:
+    def refuse_unknown(self, listed: Iterable[str], known: set[str], what: str) -> None:
         """Raise InputError if *listed*, a list or sidecar, names an image that the database lacks."""
         if unknown := sorted(set(listed) - set(map(compose, known))):
             example = f', such as "{min(known)}"' if known else ""

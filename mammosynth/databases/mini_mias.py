@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mammosynth.databases.database import Database
 from mammosynth.databases.files import list_files, refuse_alike
-from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source
+from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source, sides
 from mammosynth.databases.pixels import read_size
 from mammosynth.errors import InputError
 
@@ -91,9 +91,9 @@ def read(source: Source) -> Reading:
         for row in rows
         if row.kind in OTHERS and row.film not in with_mass and f"{row.film}.pgm" in films
     }
-    count = Counter()
+    count: Counter[str] = Counter()
     for row in rows:
-        if row.kind not in MASSES:
+        if row.severity is None or row.kind not in MASSES:
             continue
         count[row.film] += 1
         path = films.get(f"{row.film}.pgm", folder / f"{row.film}.pgm")
@@ -110,7 +110,7 @@ def read(source: Source) -> Reading:
                     image=str(path),
                     image_id=f"{row.film}.pgm",
                     mask="",
-                    **dict(zip(("x0", "y0", "x1", "y1"), circle_box(*row.circle) if row.circle else (None,) * 4)),
+                    **sides(circle_box(*row.circle) if row.circle else None),
                     pathology=PATHOLOGY[row.severity],
                     view="R MLO" if row.number % 2 else "L MLO",
                     excluded=excluded or ("" if row.circle else NO_COORDINATES),

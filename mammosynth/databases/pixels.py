@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 from scipy import ndimage
 
 from mammosynth.errors import InputError
@@ -174,11 +174,11 @@ def find_marks(picture: Picture) -> np.ndarray:
     beyond = (share < -NEITHER) | (share > 1 + NEITHER) | (beside > 2 * NEITHER)
     marks = is_light
     marks[grey] = (share > 0.5) & ~beyond
-    marked = np.count_nonzero(marks)
-    if np.count_nonzero(beyond) > BEYOND * marked:
+    area = np.count_nonzero(marks)
+    if np.count_nonzero(beyond) > BEYOND * area:
         _refuse_values([dark, light, *np.unique(colours[grey][beyond], axis=0)])
     unclear = np.count_nonzero((np.abs(share - 0.5) < 0.5 - NEITHER) | (beside > NEITHER))
-    if unclear > UNCLEAR * marked or np.mean(grey) > GREY:
+    if unclear > UNCLEAR * area or np.mean(grey) > GREY:
         raise ValueError(
             f"is a picture rather than a mask ({np.mean(grey):.0%} of its pixels are neither of two values): "
             "name the lesion's mask, which is white on black"
@@ -275,7 +275,7 @@ def _refuse_implausible(marks: np.ndarray) -> int:
             f"marks a spot of {area} pixel{'s' if area > 1 else ''} at x {x0 + x}, y {y0 + y}, away from the lesion of "
             f"{areas[main]}: erase it, or give it a mask of its own if it is part of the lesion"
         )
-    return 1 + np.count_nonzero(apart)
+    return 1 + int(np.count_nonzero(apart))
 
 
 def _varies(values: np.ndarray) -> bool:
@@ -312,8 +312,8 @@ def _decode(path: Path) -> Picture:
     with Image.open(path) as image:
         if image.format not in FORMATS:
             raise ValueError(f"{image.format} is not read: convert it to PNG")
-        if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"it holds {image.n_frames} images: save the one with the lesion as a file")
+        if (frames := getattr(image, "n_frames", 1)) > 1:
+            raise ValueError(f"it holds {frames} images: save the one with the lesion as a file")
         orientation = _exif_orientation(image, path)
         if image.format == "PNG":
             import imagecodecs  # Pillow cuts colours and transparency of 16 bits to 8
@@ -326,7 +326,7 @@ def _decode(path: Path) -> Picture:
     return _picture(colours[..., 0] if channels == 2 else colours, alpha, orientation)
 
 
-def _pillow_samples(image: Image.Image, path: Path) -> np.ndarray:
+def _pillow_samples(image: ImageFile.ImageFile, path: Path) -> np.ndarray:
     if image.mode == "F":
         raise ValueError("its greys are no whole numbers")
     if image.mode.startswith("I"):  # a PGM of more than 8 bits, spread over 16
@@ -335,7 +335,7 @@ def _pillow_samples(image: Image.Image, path: Path) -> np.ndarray:
         # a raw PGM lies in its file as an array; Pillow would copy it twice
         width, height = image.size
         return np.frombuffer(path.read_bytes(), np.uint8, width * height, image.tile[0].offset).reshape(height, width)
-    if image.format == "PPM" and image.mode == "RGB" and image.tile[0].args != "RGB" and image.tile[0].args[1] > 255:
+    if image.format == "PPM" and isinstance(how := image.tile[0].args, tuple) and image.mode == "RGB" and how[1] > 255:
         raise ValueError("colours of more than 8 bits are not read from a PPM: save it as PNG")
     if image.has_transparency_data:
         return np.asarray(image.convert("RGBA"))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mammosynth.databases.database import Database
 from mammosynth.databases.files import find
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, sides
 from mammosynth.databases.patients import Patients, spell
 from mammosynth.databases.pixels import Box, masks_box, read_orientation, read_size
 from mammosynth.databases.rows import Row, read_csv
@@ -93,7 +93,7 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
     _refuse_no_place(row, pathology)
     if source.root / key in masks:
         raise InputError(f"{row} names {key} as image and as mask: name the lesion's mask, which is white on black")
-    image, box = source.root / key, (None,) * 4
+    image, box = source.root / key, None
     if not excluded:
         image = row.file(source.root, row["image"])
         masks = [row.file(source.root, name) for name in names]
@@ -111,7 +111,7 @@ def _add(reading: Reading, row: Row, key: str, lesion_id: str, source: Source) -
             image=str(image),
             image_id=key,
             mask=";".join(map(str, masks)),
-            **dict(zip(BOX, box)),
+            **sides(box),
             pathology=pathology,
             view=row["view"],
             excluded=excluded,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mammosynth.databases.database import Database
 from mammosynth.databases.files import find
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed, sides
 from mammosynth.databases.pixels import masks_box
 from mammosynth.databases.rows import Row, read_excel, unique
 from mammosynth.errors import InputError
@@ -72,7 +72,7 @@ def _lesion(row: Row, folder: Path, source: Source) -> Lesion:
     excluded = source.excluded(image_id)
     image, mask = (folder / row.place(folder, place) for place in (image_id, of_mask))
     pathology = row.choice("Type", CLASSES)
-    box = (None,) * 4
+    box = None
     if not excluded:
         image, mask = row.file(folder, image_id), row.file(folder, of_mask)
         box = masks_box(image, [mask])
@@ -85,7 +85,7 @@ def _lesion(row: Row, folder: Path, source: Source) -> Lesion:
         image=str(image),
         image_id=image_id,
         mask=str(mask),
-        **dict(zip(("x0", "y0", "x1", "y1"), box)),
+        **sides(box),
         pathology=pathology,
         excluded=excluded,
     )

@@ -10,6 +10,8 @@ repeatedly.
 """
 
 import itertools
+from functools import reduce
+from typing import cast
 
 import numpy as np
 import torch
@@ -55,6 +57,10 @@ class ImagePool(nn.Module):
         self.images = list(state)
 
 
+def _sum(losses: list[Tensor]) -> Tensor:
+    return reduce(torch.add, losses)
+
+
 class CycleGan(Gan):
     """Two generators and two critics, named by the class that they make or judge."""
 
@@ -82,11 +88,11 @@ class CycleGan(Gan):
             cycle.append(F.l1_loss(back.float(), real[source]))
             identity.append(F.l1_loss(same.float(), real[target]))
             fakes[target] = fake.float().detach()
-        sums = {"adversarial": sum(adversarial), "cycle_loss": sum(cycle), "identity_loss": sum(identity)}
+        sums = {"adversarial": _sum(adversarial), "cycle_loss": _sum(cycle), "identity_loss": _sum(identity)}
         return sums, fakes
 
     def critic_blocks(self, critic: nn.Module) -> list[nn.Module]:
-        return [layer for layer in critic if isinstance(layer, nn.Conv2d)]
+        return [layer for layer in critic.children() if isinstance(layer, nn.Conv2d)]
 
     def _score(self, name: str, images: Tensor) -> Tensor:
         with self.autocast():
@@ -109,11 +115,11 @@ class CycleGan(Gan):
         self.critic_adam.zero_grad()
         d_losses = []
         for name in CLASSES:
-            seen, old = self.augment(real[name]), self.augment(self.pools[name].exchange(fakes[name]))
+            seen, old = self.augment(real[name]), self.augment(cast(ImagePool, self.pools[name]).exchange(fakes[name]))
             scores = self._score(name, torch.cat([seen, old])).split(len(old))
             penalty = self.lecam(name, *scores) + self.r1(self.critics[name], seen)
             d_losses.append(least_squares_critic(*scores) + penalty)
-        d_loss = sum(d_losses)
+        d_loss = _sum(d_losses)
         d_loss.backward()
         self.critic_adam.step()
         losses = {"d_loss": d_loss, "g_loss": g_loss, **sums}
@@ -122,7 +128,9 @@ class CycleGan(Gan):
     @torch.no_grad()
     def synthesise(self, per_class: int, reals: ImageSet, seed: int) -> ImageSet:
         order = np.random.default_rng(seed)
-        images, labels, ids = [], [], []
+        images: list[np.ndarray] = []
+        labels: list[int] = []
+        ids: list[str] = []
         for label, name in enumerate(CLASSES):
             source = reals.of_class(CLASSES[1 - label])
             index = np.resize(order.permutation(len(source)), per_class)

@@ -10,6 +10,7 @@ have learned from: the projected GAN beside it shows what such features are wort
 """
 
 import itertools
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +95,7 @@ class FastGan(NoiseGan):
         self.critics["all"] = FastCritic(self.settings.width)
 
     def critic_loss(self, name: str, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-        critic = self.critics[name]
+        critic = cast(FastCritic, self.critics[name])
         with self.autocast():
             fine, coarse = critic.features(real)
             real_scores, fake_scores = critic.judge(coarse, labels), critic(fake, labels)

@@ -130,9 +130,9 @@ class Gan(nn.Module):
         weights: file of the feature network that the method is trained against; only training needs it.
         """
         self.device = device
-        self.to(device, memory_format=self.memory_format)
+        self.to(device, memory_format=self.memory_format)  # type: ignore[call-overload]
         precision = self.settings.precision
-        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+        self.in_bfloat16 = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
         settings = self.settings
         self.generator_adam = self._adam(self.generators, settings.learning_rate)
         self.critic_adam = self._adam(self.critics, settings.critic_learning_rate or settings.learning_rate)
@@ -142,7 +142,7 @@ class Gan(nn.Module):
 
     def autocast(self) -> torch.autocast:
         """The precision of the forward passes."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
 
     def augment(self, images: Tensor) -> Tensor:
         """What a critic sees of *images* [N, 1, H, W], real or synthetic."""
@@ -162,7 +162,7 @@ class Gan(nn.Module):
 
     def critic_blocks(self, critic: nn.Module) -> list[nn.Module]:
         """The blocks of a critic from the image on, as ``freeze_critic`` counts them."""
-        return list(critic.blocks)
+        return list(critic.get_submodule("blocks").children())
 
     def start_from(self, weights: dict[str, Tensor], critics: dict[str, Tensor]) -> None:
         """Begin at another training's generators and critics; freeze the critics' first blocks (Mo et al. 2020).
@@ -229,6 +229,4 @@ def synthetic_set(
     for label in labels:
         ids.append(f"{CLASSES[label]}-{counts[label]:05d}")
         counts[label] += 1
-    return ImageSet(
-        np.stack(images), np.array(labels), np.array(ids), sources=None if sources is None else np.array(sources)
-    )
+    return ImageSet(np.stack(images), np.array(labels), np.array(ids), sources=np.array(sources or [""] * len(labels)))

@@ -15,10 +15,12 @@ at its four shifts: 16 products in place of 36, and no large map in between.
 
 import itertools
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
 from torch.nn.utils.parametrizations import spectral_norm
 
 LATENT = 128
@@ -27,23 +29,32 @@ NOISE = 0.3  # strength of the generator's noise at the start: our choice, Style
 LARGE = 32  # px, the side from which on a map is larger than the kernels, and adding these up worth the while
 
 
-def _conv(inputs: int, outputs: int, size: int, spectral: bool = False) -> nn.Module:
+def _zero_bias(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> None:
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+
+
+def _conv(inputs: int, outputs: int, size: int, spectral: bool = False) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.xavier_uniform_(conv.weight, gain=math.sqrt(2) if size == 3 else 1.0)
-    nn.init.zeros_(conv.bias)
-    return spectral_norm(conv) if spectral else conv
+    _zero_bias(conv)
+    if spectral:
+        spectral_norm(conv)
+    return conv
 
 
-def _linear(inputs: int, outputs: int, spectral: bool = False) -> nn.Module:
+def _linear(inputs: int, outputs: int, spectral: bool = False) -> nn.Linear:
     linear = nn.Linear(inputs, outputs)
     nn.init.xavier_uniform_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return spectral_norm(linear) if spectral else linear
+    _zero_bias(linear)
+    if spectral:
+        spectral_norm(linear)
+    return linear
 
 
 def _added_up(weight: Tensor) -> Tensor:
     """A 3×3 kernel at its four shifts within 4×4."""
-    return sum(F.pad(weight, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1))
+    return reduce(torch.add, [F.pad(weight, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1)])
 
 
 class _TransposedConvolution(torch.autograd.Function):
@@ -64,7 +75,7 @@ class _TransposedConvolution(torch.autograd.Function):
         of_x, of_weight, of_bias = ctx.needs_input_grad
         return (
             F.conv2d(gradient, weight, stride=2, padding=1) if of_x else None,
-            torch.nn.grad.conv2d_weight(gradient, weight.shape, x, stride=2, padding=1) if of_weight else None,
+            conv2d_weight(gradient, weight.shape, x, stride=2, padding=1) if of_weight else None,
             gradient.sum((0, 2, 3)) if of_bias else None,
         )
 
@@ -75,7 +86,8 @@ def _double_and_convolve(x: Tensor, conv: nn.Conv2d) -> Tensor:
         return conv(F.interpolate(x, scale_factor=2))
     weight = _added_up(conv.weight.flip(2, 3)).transpose(0, 1)
     with torch.autocast(x.device.type, enabled=False):  # which would hide from the gradient in which precision x came
-        return _TransposedConvolution.apply(x, weight.to(x.dtype), conv.bias.to(x.dtype))
+        bias = None if conv.bias is None else conv.bias.to(x.dtype)
+        return _TransposedConvolution.apply(x, weight.to(x.dtype), bias)
 
 
 def _convolve_and_pool(x: Tensor, conv: nn.Conv2d) -> Tensor:
@@ -107,7 +119,7 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=2e-5)
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(x)
 
 
@@ -153,7 +165,7 @@ class ResNetGenerator(nn.Module):
         self.norm = BatchNorm(width)
         self.last = nn.Conv2d(width, 1, 3, padding=1)
         nn.init.xavier_uniform_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        _zero_bias(self.last)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         if self.conditioning == "concat":
@@ -239,7 +251,7 @@ class InstanceNorm(nn.Module):
 def _normal_init(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
-        nn.init.zeros_(module.bias)
+        _zero_bias(module)
 
 
 class TranslationBlock(nn.Module):

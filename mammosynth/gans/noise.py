@@ -1,5 +1,6 @@
 """GANs that make images from noise: WGAN-GP, SNGAN and CGAN differ in little more than their losses."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -91,7 +92,7 @@ class NoiseGan(Gan):
 
     @torch.no_grad()
     def synthesise(self, per_class: int, reals: ImageSet, seed: int) -> ImageSet:
-        images = []
+        images: list[np.ndarray] = []
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             for name, classes in self.names():

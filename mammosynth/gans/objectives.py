@@ -52,6 +52,8 @@ class LeCam(nn.Module):
     """
 
     DECAY, WARM_UP = 0.99, 1000
+    averages: Tensor
+    updates: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ that images too alike are told from real ones.
 import itertools
 import math
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -124,14 +125,14 @@ class ProjectedGan(NoiseGan):
         """As ``Gan.start``; *weights*: file of EfficientNet-Lite0, needed to train."""
         super().start(device, weights)
         if weights is not None:
-            self.backbone = load_maps(weights, device, torch.bfloat16 if self.bfloat16 else torch.float32)
+            self.backbone = load_maps(weights, device, torch.bfloat16 if self.in_bfloat16 else torch.float32)
 
     def projected(self, images: Tensor) -> list[Tensor]:
         """Projected features of augmented images, fine to coarse, and the augmented images at 16 px."""
         images = self.augment(images)
         features = self.backbone(images)
         with self.autocast():
-            return self.critics["all"].see(features, images)
+            return cast(ProjectedCritic, self.critics["all"]).see(features, images)
 
     def step(self, reals: Reals) -> Losses:
         critic = self.critics["all"]

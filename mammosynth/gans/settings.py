@@ -56,7 +56,7 @@ class Settings(Options):
         defaults = _own_defaults(METHODS[self.method])
         if unknown := self.own.keys() - defaults:
             raise TypeError(f"{self.method} has no setting {', '.join(sorted(unknown))}")
-        object.__setattr__(self, "own", defaults | self.own)
+        object.__setattr__(self, "own", {**defaults, **self.own})
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> "Settings":

@@ -70,12 +70,13 @@ def train(
     Raises InputError if a class has no image, if *start_from* does not fit or saw a held-out ROI, if the training
     diverges or collapses, and if memory or disk are full; CutOff if the process was told to end.
     """
-    _refuse_too_few(images, validation, settings)
+    judged = validation if settings.evaluate_every else None
+    _refuse_too_few(images, judged, settings.method)
     origin = Origin(start_from, held_out) if start_from else None
     parameters = parameters or {}
-    networks = {METHODS[settings.method].sees} - {None} | ({extractor} if settings.evaluate_every else set())
-    decisive = [sha256_of(parameters[name]) for name in sorted(networks & set(parameters))]
-    decisive += [validation, extractor] if settings.evaluate_every else []
+    networks = set(filter(None, [METHODS[settings.method].sees, extractor if judged is not None else None]))
+    decisive: list[Any] = [sha256_of(parameters[name]) for name in sorted(networks & set(parameters))]
+    decisive += [judged, extractor] if judged is not None else []
     decisive += [origin.fingerprint] if origin else []
     modules = [__name__, METHODS[settings.method].module, *(NETWORKS[name].module for name in sorted(networks))]
     key = fingerprint(modules, settings.flat(), seed, images, *decisive)
@@ -84,7 +85,7 @@ def train(
         return
 
     with _memory(settings):
-        judge = Judge(validation, extractor, parameters[extractor], device()) if settings.evaluate_every else None
+        judge = Judge(judged, extractor, parameters[extractor], device()) if judged is not None else None
         torch.manual_seed(seed)  # not before: making the judge's network takes random numbers, but only once a process
         gan = gan_class(settings.method)(settings)
         if origin:
@@ -93,10 +94,10 @@ def train(
         run = _Run(gan, images, judge, history, progress)
         if saved := keeper.load():
             run.load_state(saved)
-            log.info("going on from step %d of %d", run.step, settings.steps)
+            log.info("resumes at step %d of %d", run.step, settings.steps)
         if tensorboard:
             run.board = Board(tensorboard, run.step)
-        log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.bfloat16 else "float32", _sizes(gan))
+        log.info("%s on %s, %s: %s", settings, gan.device, "bfloat16" if gan.in_bfloat16 else "float32", _sizes(gan))
         if settings.batch > min(len(images.of_class(name)) for name in CLASSES):
             log.info("a batch of %d holds some ROIs of a class more than once", settings.batch)
         with noticing() as cut:
@@ -120,11 +121,11 @@ def train(
     keeper.finish(outputs)
 
 
-def _refuse_too_few(images: ImageSet, validation: ImageSet | None, settings: Settings) -> None:
+def _refuse_too_few(images: ImageSet, judged: ImageSet | None, method: str) -> None:
     for name in CLASSES:
         if not len(images.of_class(name)):
-            raise InputError(f"the training part holds no {name} ROI, and {settings.method} learns both classes")
-        if settings.evaluate_every and len(validation.of_class(name)) < 2:
+            raise InputError(f"the training part holds no {name} ROI, and {method} learns both classes")
+        if judged is not None and len(judged.of_class(name)) < 2:
             raise InputError(
                 f"the validation part holds fewer than two {name} ROIs, too few to choose a step by: lower "
                 "partition.folds, or set evaluate_every to 0 to keep the last step"
@@ -153,7 +154,7 @@ class _Run:
         self.best = Best()
         self.board: Board | None = None
         self.rows: list[dict[str, float | str]] = []
-        self.pictures: dict[int, torch.Tensor] = {}
+        self.pictures: dict[float, torch.Tensor] = {}
         self.real_spread = [_spread(images.of_class(name).images) for name in CLASSES]
         self.spread = math.inf  # of synthetic images at the last check, as a share of the real ones'
         self.step, self.seconds = 0, 0.0
@@ -161,7 +162,7 @@ class _Run:
         self._rated = (0, 0.0)
 
     def state(self) -> dict[str, Any]:
-        """All that goes on after a cut."""
+        """All that a resumed training needs."""
         self._tick()
         state = {"gan": self.gan.state(), "reals": self.reals.state(), "best": self.best.state()}
         state["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
@@ -206,7 +207,9 @@ class _Run:
                 self._record(losses, self._look() if look else {})
             if settings.patience and self.best.looks_since >= settings.patience:
                 log.info(
-                    "stops at step %d: no nearer to the validation part for %d looks", self.step, settings.patience
+                    "stops at step %d: no nearer to the validation part for %d evaluations",
+                    self.step,
+                    settings.patience,
                 )
                 return
             if not last:
@@ -239,6 +242,7 @@ class _Run:
         self.seconds, self._ticked_at = self.seconds + now - self._ticked_at, now
 
     def _look(self) -> dict[str, float]:
+        assert self.judge is not None, "an evaluation needs the validation part"
         distances = self.judge.distances(self.gan, self.images)
         self.best.note(self.gan, distances, self.step)
         return distances

@@ -5,6 +5,7 @@ Its input is (grey − 127) / 128 on three channels.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,7 @@ def without_copies(network: nn.Module) -> nn.Module:
     TensorFlow pads even sides by one pixel more on the right and below, which takes a copy. Zeros on the left of the
     kernel and above it make that the same on all sides.
     """
+    layer: Any  # a convolution of that network pads by an attribute that torch's have not
     for layer in network.modules():
         if isinstance(layer, nn.ReLU6):
             layer.inplace = True
@@ -50,7 +52,7 @@ def without_copies(network: nn.Module) -> nn.Module:
 
 def load(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     """The averages over space of the 1280 channels before the classifier, of enlarged images."""
-    network = frozen(weights).to(device, memory_format=torch.channels_last)
+    network = frozen(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lambda images: network.extract_features((enlarged(images) - 127) / 128).mean((2, 3))
 
 
@@ -59,7 +61,7 @@ def load_maps(weights: Path, device: torch.device, dtype: torch.dtype) -> Callab
 
     Gradients flow to the images.  Not to be called under autocast.
     """
-    network = frozen(weights).to(device, dtype, memory_format=torch.channels_last)
+    network = frozen(weights).to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == "cpu":
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d) and layer.stride[0] == 2 and layer.groups > 1:

@@ -15,5 +15,5 @@ def load(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights))
-    network = folded(network).to(device, memory_format=torch.channels_last)
+    network = folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lambda images: network(images)[0]

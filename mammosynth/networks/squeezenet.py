@@ -44,7 +44,7 @@ class Fire(nn.Module):
 
 def load(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     """The averages over space of the 512 channels before the classifier; input x minus caffe's means, in order BGR."""
-    network = squeezenet(weights).to(device, memory_format=torch.channels_last)
+    network = squeezenet(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = torch.tensor([104.0, 117.0, 123.0], device=device)[:, None, None]
     return lambda images: network(enlarged(images) - mean).mean((2, 3))
 

@@ -34,7 +34,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 def _factor(x: np.ndarray) -> np.ndarray:
     """A factor R of xᵀx = RᵀR with no more rows than columns: x itself, or that of its QR decomposition."""
-    return np.linalg.qr(x, mode="r") if len(x) > x.shape[1] else x
+    return np.asarray(np.linalg.qr(x, mode="r")) if len(x) > x.shape[1] else x
 
 
 def frechet_infinity(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
@@ -119,9 +119,9 @@ def prdc(real: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:
 
 def squared_radii(x: np.ndarray, neighbours: list[int]) -> np.ndarray:
     """Squared distances [len(neighbours), n] of each row of x [n, d] to its k-th nearest other, or to the farthest."""
-    x, neighbours = np.asarray(x, np.float64), np.minimum(neighbours, len(x) - 1)
-    away = (np.partition(_squared(x[rows], x), neighbours, axis=1) for rows in blocks(len(x), len(x)))
-    return np.concatenate([some[:, neighbours] for some in away]).T
+    x, places = np.asarray(x, np.float64), np.minimum(neighbours, len(x) - 1)
+    away = (np.partition(_squared(x[rows], x), places, axis=1) for rows in blocks(len(x), len(x)))
+    return np.concatenate([some[:, places] for some in away]).T
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ The generators were trained on these very images, reference halves included, and
 whom its reference does not hold. So these distances reward copying: floor/FD above 1 can be memorising.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ EXTRAPOLATED = 10  # halvings that a generator's FD∞ is taken of, twice as man
 BOUNDS = {"precision": (0, 1), "recall": (0, 1), "density": (0, np.inf), "coverage": (0, 1)}
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
-Draws = dict[str, Sequence[np.ndarray]]  # by class, for each halving the positions of the images drawn
+Draws = Mapping[str, Sequence[np.ndarray] | np.ndarray]  # by class, for each halving the positions of the images drawn
 Values = dict[str, np.ndarray]  # by measure, one a halving, NaN where it was not taken
 
 
@@ -192,7 +192,7 @@ def draw_sides(
 
     Raises InputError if fewer than two are of other patients than a half's.
     """
-    first, second, less, other = ({name: [] for name in CLASSES} for _ in range(4))
+    first, second, less, other = (dict[str, list[np.ndarray]]((name, []) for name in CLASSES) for _ in range(4))
     factor = 0.0
     for label, pathology in enumerate(CLASSES):
         own, size = np.flatnonzero(synthetic.labels == label), reference.halves[pathology].shape[2]
@@ -204,7 +204,8 @@ def draw_sides(
             ratio = (len(pool) - quarter) / np.sqrt(2 * quarter * len(pool)) if quarter else np.nan
             factor = np.maximum(factor, ratio)
         for halving in range(reference.halvings):
-            order, drawn = rng.permutation(pool), []
+            order = rng.permutation(pool)
+            drawn: list[np.ndarray] = []
             for side in (0, 1):
                 half = np.concatenate([positions[halving, side] for positions in reference.halves.values()])
                 free = ~np.isin(units[order], train.patients[half])

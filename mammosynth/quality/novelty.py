@@ -380,11 +380,9 @@ def distance_ratio(
     """
     if not len(distance) or not len(real_distance):
         return np.nan, np.nan, np.nan
-    parts = [
-        _percentiles(values, of, percentile, resamples, rng)
-        for values, of in ((distance, units), (real_distance, real_units))
-    ]
-    ratios = np.divide(*parts, out=np.full(resamples + 1, np.nan), where=parts[1] > 0)
+    ours = _percentiles(distance, units, percentile, resamples, rng)
+    theirs = _percentiles(real_distance, real_units, percentile, resamples, rng)
+    ratios = np.divide(ours, theirs, out=np.full(resamples + 1, np.nan), where=theirs > 0)
     return float(ratios[0]), *interval(ratios[1:])
 
 

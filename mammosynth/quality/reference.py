@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Reference:
     halves: dict[str, np.ndarray] = field(default_factory=dict)
     floors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     floor_errors: dict[tuple[str, str], float] = field(default_factory=dict)
-    niqe: dict[str, np.ndarray] = field(default_factory=dict)
+    niqe: dict[str, Any] = field(default_factory=dict)
     held_out: dict[str, np.ndarray] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
 
@@ -88,7 +89,8 @@ def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) 
     """
     names, patient = np.unique(train.patients, return_inverse=True)
     counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
-    split, failures = [], 0
+    split: list[np.ndarray] = []
+    failures = 0
     while len(split) < halvings and failures < ATTEMPTS:
         side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
         for p in rng.permutation(len(names)):

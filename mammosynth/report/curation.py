@@ -2,7 +2,9 @@
 
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +112,7 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
     height = sum(max(_height(main), _height(side or [])) + GAP for main, side in rows) + _height(max(parts, key=len))
     figure, axis = figures.plt.subplots(figsize=(figures.WIDTH, height + 0.75))
     figure.set_layout_engine("none")
-    axis.set_position([0, 0, 1, 1])
+    axis.set_position((0, 0, 1, 1))
     axis.set(xlim=(0, figures.WIDTH), ylim=(height + 0.2, -0.55))
     axis.set_axis_off()
     axis.text(0.1, -0.3, title, fontsize=10.5, fontweight="bold", va="center")
@@ -201,7 +203,7 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
         levels = sorted(table[column].unique(), key=lambda level: (level == "", level))
         if any(levels):
             for level in levels:
-                share = each(lambda of, c=column, v=level: _share(of[c] == v))
+                share = each(partial(_share_at, column, level))
                 rows.append(("BI-RADS" if column == "birads" else column, level or "not known", share))
     for column, title in (
         ("age", "age, years"),
@@ -210,12 +212,12 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
     ):
         unknown = table[column].isna() & (~unread if column == "age" else True)
         if not unknown.all():
-            rows.append((title, "", each(lambda of, c=column: _quartiles(of[c]))))
+            rows.append((title, "", each(partial(_quartiles_of, column))))
             if unknown.any():
-                rows.append((title, "not known", each(lambda of, u=unknown: _share(u[of.index]))))
+                rows.append((title, "not known", each(partial(_share_of, unknown))))
             if column == "age" and unread.any():
                 level = f'not read, such as "{table["age_text"][unread].iloc[0]}"'
-                rows.append((title, level, each(lambda of: _share(unread[of.index]))))
+                rows.append((title, level, each(partial(_share_of, unread))))
     rows.append(("padded beyond the image", "", each(lambda of: _share(of["padded"] > 0))))
     return pd.DataFrame([{"characteristic": title, "level": level, **cells} for title, level, cells in rows])
 
@@ -223,6 +225,18 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
 def read_ages(ages: pd.Series) -> pd.Series:
     """Years of the ages that databases give in words of their own; NaN where they give none or it is no age."""
     return pd.Series([read_age(age) for age in ages], index=ages.index, dtype=float)
+
+
+def _share_at(column: str, level: str, table: pd.DataFrame) -> str:
+    return _share(table[column] == level)
+
+
+def _share_of(holds: pd.Series, table: pd.DataFrame) -> str:
+    return _share(holds[table.index])
+
+
+def _quartiles_of(column: str, table: pd.DataFrame) -> str:
+    return _quartiles(table[column])
 
 
 def _share(holds: pd.Series) -> str:
@@ -290,7 +304,7 @@ def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str
     inches = 11 / (width + 0.2)
     figure, axis = figures.plt.subplots(figsize=(11, inches * (CELL * (row + 1) if shown else 0) + 0.65), dpi=140)
     figure.set_layout_engine("none")
-    axis.set_position([0, 0, 1, 1])
+    axis.set_position((0, 0, 1, 1))
     axis.set(xlim=(-0.1, width + 0.1), ylim=(CELL * (row + 1) if shown else 0, -0.65 / inches))
     axis.set_axis_off()
     some = "" if len(shown) == len(groups) else f"; the first {len(shown)} shown"
@@ -307,7 +321,7 @@ def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str
     return figure
 
 
-def _draw_thumbnail(axis: Axes, member: tuple, modality: str, left: float, top: float) -> None:
+def _draw_thumbnail(axis: Axes, member: Any, modality: str, left: float, top: float) -> None:
     pixels = thumbnail(Path(member.image), modality, member.place)
     height, width = (0.94 * side / THUMBNAIL for side in pixels.shape)
     x, y = left + (0.98 - width) / 2, top + (0.98 - height) / 2
@@ -326,6 +340,7 @@ def thumbnail(path: Path, modality: str, place: tuple[float, float, float, float
     """
     image = read_image(path)
     windowed = Image.fromarray(apply_window(image, *find_window(image, modality)).astype(np.uint8))
-    part = windowed.crop([round(share * side) for share, side in zip(place, windowed.size * 2)])
+    left, top, right, bottom = (round(share * side) for share, side in zip(place, windowed.size * 2))
+    part = windowed.crop((left, top, right, bottom))
     scale = THUMBNAIL / max(part.size)
     return np.asarray(part.resize([max(1, round(scale * side)) for side in part.size], Image.Resampling.BICUBIC))

@@ -54,7 +54,7 @@ def describe(facts: Facts) -> dict[str, Any]:
     return {
         "version": __version__,
         "modality": facts.modality,
-        "phantoms": conclusions.phantoms_of(facts.config | {"databases": names}),
+        "phantoms": conclusions.phantoms_of(facts.config, facts.modality),
         "databases": [_database(facts, name) for name in names],
         "exclusions": _exclusions(facts.rois),
         "groups": len(groups),

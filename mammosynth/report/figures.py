@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -51,14 +52,21 @@ MIX_DASHES = {
 }  # by whether a mix holds real images
 NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
-CLASS_DASHES = {"all": "-", "benign": "--", "malignant": ":"}
+CLASS_DASHES: dict[str, Any] = {"all": "-", "benign": "--", "malignant": ":"}
 # Measures whose sisters are drawn.
 IN_TABLES_ONLY = (
     "FD∞", "FID∞", "density", "coverage", "SSIM, random", "MS-SSIM, nearest", "MS-SSIM, random",
     "nearest training ROI, 5th",
 )  # fmt: skip
 COPY_COLOUR = "#D55E00"
-KEPT = {"marker": "o", "linestyle": "", "markersize": 5, "color": "#009E73", "markeredgecolor": "white", "zorder": 3}
+KEPT: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "",
+    "markersize": 5,
+    "color": "#009E73",
+    "markeredgecolor": "white",
+    "zorder": 3,
+}
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -139,7 +147,7 @@ def plot_closest_pairs(
         4, 2 * columns + 1, figsize=(WIDTH, WIDTH * 4.05 / (2 * columns + 0.25) + 0.75), squeeze=False,
         gridspec_kw={"width_ratios": [1] * columns + [0.25] + [1] * columns},
     )  # fmt: skip
-    figure.get_layout_engine().set(wspace=0.01, hspace=0, w_pad=0.02, h_pad=0.02)
+    figure.set_layout_engine("constrained", wspace=0.01, hspace=0, w_pad=0.02, h_pad=0.02)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.set_frame_on(False)
@@ -215,7 +223,7 @@ def plot_gan_training(modality: str, histories: pd.DataFrame, features: str) -> 
             marked = kept[kept["gan"] == gan]
             row[2].plot(marked["step"], marked["kd"], **KEPT)
             if marked.empty:
-                row[2].text(0.5, 0.5, "not looked at:\nthe last step is kept", transform=row[2].transAxes, ha="center")
+                row[2].text(0.5, 0.5, "not evaluated:\nthe last step is kept", transform=row[2].transAxes, ha="center")
     for axis, title in zip(axes[0], panels):
         axis.set_title(title)
     if len(kept) and (histories["kd"].dropna() > 0).all():  # unbiased estimates may go below 0

@@ -74,14 +74,14 @@ MEASURES = (
         "density",
         "",
         "in how many real ROIs' neighbourhoods a synthetic one lies, as a share of those expected: fidelity; real ROIs "
-        "of other patients are the mark, about 1, and more is crowding where real ROIs are densest",
+        "of other patients are the reference, about 1, and more is crowding where real ROIs are densest",
         "floor",
     ),
     ("coverage", "higher", "share of real ROIs with a synthetic one in their neighbourhood: diversity"),
     (
         "MS-SSIM",
         "",
-        "structural similarity over several scales; within a set, low means diverse, and the real set is the mark",
+        "structural similarity over several scales; within a set, low means diverse, and the real set is the reference",
     ),
     (
         "SSIM, source",
@@ -100,32 +100,36 @@ MEASURES = (
         "BRISQUE",
         "",
         "distortion by natural-scene statistics learnt from photographs, not from ultrasound or mammography: lower is "
-        "less; the real set is the mark",
+        "less; the real set is the reference",
     ),
     (
         "NIQE refitted",
         "",
         "distance from the natural-scene statistics of the real training ROIs, in blocks that fit the ROI: lower is "
-        "nearer to their mean; the real set is the mark",
+        "nearer to their mean; the real set is the reference",
     ),
     (
         "NIQE",
         "",
         "distance from the natural-scene statistics of undistorted photographs, not of ultrasound or mammography: "
-        "lower is nearer; the real set is the mark",
+        "lower is nearer; the real set is the reference",
     ),
-    ("PIQE", "", "extent of distorted blocks, by rules made for photographs: lower is less; the real set is the mark"),
+    (
+        "PIQE",
+        "",
+        "extent of distorted blocks, by rules made for photographs: lower is less; the real set is the reference",
+    ),
     (
         "near copies",
         "lower",
         "share of synthetic ROIs that are nearer to one training ROI, in pixels or in features, than real ROIs of "
-        "other patients ever are; held-out real ROIs are the mark",
+        "other patients ever are; held-out real ROIs are the reference",
     ),
     (
         "AuthPct",
         "",
         "percentage of synthetic ROIs farther from their nearest training ROI than that is from its own nearest; "
-        "held-out real ROIs are the mark: fewer are copies, more are unlike real ROIs",
+        "held-out real ROIs are the reference: fewer are copies, more are unlike real ROIs",
         "held_out",
     ),
     (
@@ -138,7 +142,7 @@ MEASURES = (
         "label accuracy",
         "higher",
         "share of synthetic ROIs that a classifier of the real training ROIs takes for the class that they were made "
-        "to be; held-out real ROIs are the mark, a little high, as its step and threshold were chosen by them. A "
+        "to be; held-out real ROIs are the reference, a little high, as its step and threshold were chosen by them. A "
         "translation's source was among those training ROIs, under the other label",
     ),
 )

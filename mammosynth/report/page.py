@@ -69,20 +69,20 @@ def _agreement(correlations: pd.DataFrame, modality: str) -> tuple[list[str], li
 
 
 def count_exclusions(rois: pd.DataFrame) -> pd.DataFrame:
-    """Lesions by database and fate: used, or the reason of exclusion."""
-    fate = rois["excluded"].fillna("").astype(str).replace("", "used")
-    counts = rois.assign(fate=fate).groupby(["modality", "database", "fate"], sort=False).size()
+    """Lesions by database and outcome: used, or the reason of exclusion."""
+    outcome = rois["excluded"].fillna("").astype(str).replace("", "used")
+    counts = rois.assign(outcome=outcome).groupby(["modality", "database", "outcome"], sort=False).size()
     return counts.rename("lesions").reset_index()
 
 
-def count_filtered(fates: pd.DataFrame) -> pd.DataFrame:
-    """Synthetic ROIs by modality, GAN, class and fate: to be seen by classifiers, or why not.
+def count_filtered(filtered: pd.DataFrame) -> pd.DataFrame:
+    """Synthetic ROIs by modality, GAN, class and outcome: passed to classifiers, or the reason why not.
 
-    fates: what `mammosynth.quality.filter.filter_images` returns, of all runs, with ``modality`` and ``generator``.
+    filtered: what `mammosynth.quality.filter.filter_images` returns, of all runs, with ``modality`` and ``generator``.
     """
-    fate = fates["dropped"].fillna("").replace("", "passed")
-    keys = {"modality": fates["modality"], "GAN": fates["generator"].map(name_of), "class": fates["pathology"]}
-    counts = pd.DataFrame({**keys, "fate": fate}).value_counts(sort=False).rename("synthetic ROIs").reset_index()
+    outcome = filtered["dropped"].fillna("").replace("", "passed")
+    keys = {"modality": filtered["modality"], "GAN": filtered["generator"].map(name_of), "class": filtered["pathology"]}
+    counts = pd.DataFrame({**keys, "outcome": outcome}).value_counts(sort=False).rename("synthetic ROIs").reset_index()
     share = counts["synthetic ROIs"] / counts.groupby(["modality", "GAN", "class"])["synthetic ROIs"].transform("sum")
     return counts.assign(**{"% of the class": (100 * share).map("{:.1f}".format)})
 

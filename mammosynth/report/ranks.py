@@ -35,7 +35,7 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
     runs) and rank. A measure that can put nobody in order fairly has no rank for any generator, and its criterion
     says why: a generator was trained on its features, it is not of every generator, or neither way is better.
     """
-    summary = summarise_quality(quality[quality["pathology"] == "all"])
+    summary, seen = summarise_quality(quality[quality["pathology"] == "all"]), seen or {}
     frames = []
     for modality, of_modality in summary.groupby("modality", sort=False):
         generators = [g for g in of_modality["generator"].unique() if g not in BASELINES]
@@ -43,7 +43,7 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
         values = values.reindex([*generators, *MARKS])
         for measure in of_modality[of_modality["generator"].isin(generators)]["measure"].unique():
             ours, mark = values.loc[generators, measure], values.loc[measure_of(measure).mark, measure]
-            criterion = _criterion(measure, ours, mark, {g: seen[g] for g in generators if g in (seen or {})})
+            criterion = _criterion(measure, ours, mark, {g: seen[g] for g in generators if g in seen})
             ranks = np.nan if criterion.startswith(LEFT_OUT) else _cost(measure, ours, mark).rank().to_numpy()
             frames.append(
                 pd.DataFrame(

@@ -123,7 +123,7 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
                 }
                 for generator in generators:
                     cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
-                    taught = generator in (seen or {}) and NETWORKS[seen[generator]].title in measure
+                    taught = seen is not None and generator in seen and NETWORKS[seen[generator]].title in measure
                     row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
                 values = theirs[theirs["measure"] == measure]
                 row[REPORTED] = (

@@ -21,7 +21,7 @@ if __name__ == "__main__":
         pooled = table[table["class"] == "all"].drop(columns="class")
         caption = (
             "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals; ±: standard deviation over "
-            "several runs; n: ROIs that a measure looks at in a run; †: on features that the GAN was trained against."
+            "several runs; n: ROIs that a measure is of in a run; †: on features that the GAN was trained against."
         )
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"), encoding="utf-8")
         scores = pd.read_csv(snakemake.input.scores)

@@ -53,10 +53,10 @@ def write(counts: dict[str, int], seed: int, folder: Path) -> list[tuple[str, st
         for size in draw_patients(n - (label == "benign"), FILMS_A_PATIENT, rng)
     ]
     two_masses = rng.integers(sum(label == "benign" for label, _ in patients))
-    patients = [(*patient, i == two_masses) for i, patient in enumerate(patients)]
-    rng.shuffle(patients)
+    in_order = [(*patient, i == two_masses) for i, patient in enumerate(patients)]
+    rng.shuffle(in_order)
     lines, rows, silent = [], [], True
-    for patient, (label, size, double) in enumerate(track(patients, "patients"), start=1):
+    for patient, (label, size, double) in enumerate(track(in_order, "patients"), start=1):
         cues = flip_cues(label == "malignant", CUES, rng)
         breast = draw_breast(rng)
         sides = [0, 1] if size == 2 else [int(rng.integers(2))]
@@ -109,7 +109,7 @@ def draw_film(
     beyond = column[:, corner[1]] / np.float32(reach) + row[corner[0]] / np.float32(drop) - 1
     grey[corner] += np.float32(rng.uniform(70, 105)) / (1 + np.exp(np.clip(beyond / 0.02, -30, 30)))
 
-    circles = []
+    circles: list[tuple[str, int, int, int]] = []
     for cues in masses:
         radius = rng.uniform(18, 60)
         x, y = _draw_place(depth, half_height, radius, reach, drop, [c[1:] for c in circles], rng)

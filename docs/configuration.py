@@ -1,0 +1,101 @@
+"""Writes configuration.md from the schema and the default study: `python docs/configuration.py`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+HEAD = """# The configuration, key by key
+
+*Made from [the schema](../workflow/schemas/config.schema.yaml) and [the default study](../config.yaml) by
+`python docs/configuration.py`; do not edit it.*
+
+A study file is laid over the default study. The default is what holds where your file leaves a key out. `{name}` stands
+for a name of your choice. A key that does not exist, or a name that nothing defines, is refused before anything runs.
+"""
+COLUMNS = ("key", "what it says", "default", "bounds")
+
+
+def page() -> str:
+    """The page as it should be."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    study = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    parts = [HEAD]
+    for key, said in schema["properties"].items():
+        rows = list(_rows(said, schema, study.get(key, said.get("default"))))
+        parts += [f"## {key}\n", f"{said['description']}\n"] if rows else [f"## {key}\n"]
+        parts.append(_table(rows or [_row(key, said, schema, study.get(key), key in schema["required"])]))
+    return "\n".join(parts)
+
+
+def _rows(said: dict[str, Any], schema: dict[str, Any], study: Any, path: str = "") -> Iterator[tuple[str, ...]]:
+    """A row for each key below *said*; study: what the default study says there."""
+    named = said.get("additionalProperties")
+    if isinstance(named, dict):  # the default study's entries are examples, and no defaults
+        yield from _rows(named, schema, {}, f"{path}{{name}}.")
+    for key, below in said.get("properties", {}).items():
+        given = (study or {}).get(key)
+        if "properties" in below:
+            yield _row(path + key, below, schema, None, key in said.get("required", ()))
+            yield from _rows(below, schema, given, f"{path}{key}.")
+        else:
+            yield _row(path + key, below, schema, given, key in said.get("required", ()))
+
+
+def _row(key: str, said: dict[str, Any], schema: dict[str, Any], study: Any, required: bool) -> tuple[str, ...]:
+    said = _resolved(said, schema)
+    default = said.get("default") if study is None else study
+    known = study is not None or ("default" in said and "properties" not in said)
+    return (
+        f"`{key}`",
+        " ".join(said.get("description", "").split()),
+        f"`{_spelled(default)}`" if known else "required" if required else "",
+        bounds(said, schema),
+    )
+
+
+def bounds(said: dict[str, Any], schema: dict[str, Any]) -> str:
+    """What a value may be, in words."""
+    said = _resolved(said, schema)
+    if "const" in said:
+        return f"only `{_spelled(said['const'])}`"
+    if "enum" in said:
+        return "one of " + ", ".join(dict.fromkeys(f"`{value}`" for value in said["enum"]))
+    kinds = said.get("type", "")
+    kind, *others = [kinds] if isinstance(kinds, str) else kinds
+    words = {"string": "text", "boolean": "`true` or `false`", "object": "keys below"}.get(kind, kind)
+    if kind == "array":
+        least = said.get("minItems", 0)
+        words = f"list{' of at least ' + str(least) if least else ''}: {bounds(said['items'], schema)}"
+        words += ", each once" if said.get("uniqueItems") else ""
+    least, most = said.get("minimum"), said.get("maximum")
+    if least is not None and most is not None:
+        words += f", {least} to {most}"
+    else:
+        words += f", at least {least}" if least is not None else ""
+        words += f", at most {most}" if most is not None else ""
+    if "exclusiveMinimum" in said:
+        words = words.replace(kind, f"{kind} above {said['exclusiveMinimum']}", 1)
+    return words + "".join(f", or `{other}`" for other in others)
+
+
+def _resolved(said: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A key's schema with what it refers to filled in."""
+    name = said.get("$ref", "").removeprefix("#/$defs/")
+    return schema["$defs"][name] | said if name else said
+
+
+def _spelled(value: Any) -> str:
+    """A value as YAML has it, on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).split("\n")[0]
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_suffix(".md").write_text(page(), encoding="utf-8")
