@@ -148,6 +148,11 @@ def unknown(facts: Facts) -> list[str]:
         if "phantoms" not in settings and settings["reader"] in facts.declarations:
             tried = facts.declarations[settings["reader"]]["tried"]
             sentences.append(f"How far {name} is read rightly: it was tried on {tried}")
+    for remark, of_remark in lesions[lesions["remark"] != ""].groupby("remark", sort=False):
+        sentences.append(
+            f"Whether {len(of_remark)} ROIs ({_names(of_remark)}), such as {of_remark['lesion_id'].iloc[0]}, show the "
+            f"right place: {remark} (column remark of rois.csv)"
+        )
     unread = lesions[told["age"] & read_ages(lesions["age"]).isna()]
     if len(unread):
         sentences.append(
