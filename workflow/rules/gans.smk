@@ -36,6 +36,7 @@ rule train_gan:
         settings=lookup("generators/{gan}", within=config),
         extractor=EXTRACTORS[0],
         networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
+        start_from=lambda wildcards: contents_of(start_of(wildcards)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
         checkpoint="checkpoints/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
         tensorboard="logs/tensorboard/{modality}/fold{fold}/{gan}/seed{seed}",
