@@ -64,7 +64,7 @@ def rois(images):
     table = pd.DataFrame(rows, columns=columns)
     table["image"] = images["image"].to_numpy()[table["image"]]
     measured = {"scale": 56 / 128, "padded": 0.0, "moved": 0.0, "beyond": 0.0, "marks": 0.001}
-    return table.assign(patient_id="", x0=10, y0=10, x1=50, y1=30, **measured, window_low=3, window_high=200)
+    return table.assign(patient_id="", remark="", x0=10, y0=10, x1=50, y1=30, **measured, window_low=3, window_high=200)
 
 
 @pytest.fixture
@@ -232,10 +232,11 @@ def test_pairs_to_be_looked_at_are_shown_with_their_surroundings(images, rois, a
     pixels[10:30, 10:50] = 200  # the lesion's box; around it are 20 px of the image on each side, or what there is
     for image in images["image"]:
         Image.fromarray(pixels).save(image)
-    figure = plot_groups(curation.find_pairs(alike, rois), "ultrasound", "ROIs that look alike", "none found")
+    pairs = curation.find_pairs(alike, rois)
+    figure = plot_groups(pairs, "ultrasound", "ROIs that look alike", "none found", "pairs")
     assert len(figure.axes[0].images) == 4
     said = texts(figure)
-    assert "ROIs that look alike: 2 groups of 4 images" in said
+    assert "ROIs that look alike: 2 pairs of 3 images" in said  # one of them has two of the lesions
     for text in ("3-2", "5", "0.81, joined", "3-1", "7", "0.64"):
         assert text in said, text
     assert [text for text in said if text in "ab"] == ["a", "a", "a", "b"]
@@ -327,6 +328,16 @@ def test_a_data_card_says_which_ages_were_not_read(facts):
     said = " ".join(datacard.describe(facts)["unknown"])
     assert 'age of 1 ROIs (a), which is no number of years, such as "40-49"' in said
     assert "age: not read for 1 of 4 ROIs (b)" in said
+
+
+def test_a_data_card_says_of_which_rois_a_person_should_know_something(facts):
+    remarks = {"a/3-1": "its box is elsewhere", "b/7": "mask rescaled", "a/4": "of one that is excluded"}
+    rois = facts.rois.assign(remark=[remarks.get(lesion, "") for lesion in facts.rois["lesion_id"]])
+    said = [sentence for sentence in datacard.unknown(dataclasses.replace(facts, rois=rois)) if "remark" in sentence]
+    assert len(said) == 2
+    for sentence, lesion, remark in zip(said, ("1 ROIs (a), such as a/3-1", "b/7"), ("elsewhere", "mask rescaled")):
+        assert lesion in sentence
+        assert remark in sentence
 
 
 def test_a_data_card_says_what_is_not_known(facts):

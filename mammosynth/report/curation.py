@@ -282,11 +282,12 @@ def find_pairs(alike: pd.DataFrame, rois: pd.DataFrame) -> list[pd.DataFrame]:
     return pairs
 
 
-def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str) -> Figure:
+def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str, kind: str = "groups") -> Figure:
     """The images of groups side by side, each group on a ground of its own, framed by what they show.
 
-    groups: those of `find_groups` or `find_pairs`. Below each image stand its name and its database. Shows the first
-    groups, up to MOST images; *none* is what the figure says where there is no group.
+    groups: those of `find_groups` or `find_pairs`, which *kind* says; an image may be in several pairs. Below each
+    image stand its name and its database. Shows the first groups, up to MOST images; *none* is what the figure says
+    where there is no group.
     """
     shown: list[pd.DataFrame] = []
     for group in groups:
@@ -308,7 +309,8 @@ def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str
     axis.set(xlim=(-0.1, width + 0.1), ylim=(CELL * (row + 1) if shown else 0, -0.65 / inches))
     axis.set_axis_off()
     some = "" if len(shown) == len(groups) else f"; the first {len(shown)} shown"
-    counts = f"{len(groups)} groups of {sum(map(len, groups))} images{some}" if groups else none
+    images = len({image for group in groups for image in group["image"]})
+    counts = f"{len(groups)} {kind} of {images} images{some}" if groups else none
     axis.text(0, -0.45 / inches, f"{title}: {counts}", fontsize=11, fontweight="bold", va="center")
     for i, (label, colour) in enumerate(COLOURS.items()):
         axis.text(1.1 * i / inches, -0.18 / inches, f"■ {label}", color=colour, fontsize=9, va="center")

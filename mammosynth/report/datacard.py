@@ -155,6 +155,11 @@ def unknown(facts: Facts) -> list[str]:
         lesions_of = facts.rois.loc[facts.rois["database"] == name, "pathology"]
         if found := miscounted(settings, lesions_of.value_counts()):
             sentences.append(f"Why {name} has {found}")
+    for remark, of_remark in lesions[lesions["remark"] != ""].groupby("remark", sort=False):
+        sentences.append(
+            f"Whether {len(of_remark)} ROIs ({_names(of_remark)}), such as {of_remark['lesion_id'].iloc[0]}, show the "
+            f"right place: {remark} (column remark of rois.csv)"
+        )
     unread = lesions[told["age"] & read_ages(lesions["age"]).isna()]
     if len(unread):
         sentences.append(

@@ -28,6 +28,7 @@ rule train_classifier:
     params:
         code=code_of("train_classifier"),
         settings=lookup("classifier", within=config),
+        weights=contents_of(WEIGHTS),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
         checkpoint="checkpoints/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
     script:

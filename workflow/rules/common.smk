@@ -1,5 +1,6 @@
 """Names and helper functions that the rules share."""
 
+import functools
 from pathlib import Path
 
 import yaml
@@ -8,6 +9,7 @@ from mammosynth import code, gpu, paths, splits, study
 from mammosynth.classifiers.mixes import largest_dose, parse_mix, parse_mixes
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
+from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
 
@@ -74,6 +76,14 @@ def digests_of(names):
     return {name: PARAMETERS[name]["sha256"] for name in names}
 
 
+content_of = functools.cache(sha256_of)  # of a large file, once a call and not once a job
+
+
+def contents_of(files):
+    """Digests of files that a person gives: as params they notice one that was put in another's place and is older."""
+    return {str(file): content_of(str(file)) for file in files if Path(file).is_file()}
+
+
 def image_sets(*parts, split="{split}"):
     """Parts of a split as inputs, by name, and their digests, which stand for their age."""
     folder = f"results/{{modality}}/{split}"
@@ -97,6 +107,16 @@ def sources_of(modality):
     return study.sources_of(config, modality)
 
 
+def lists_of(modality):
+    """The files of exclusions and of patients that its databases have."""
+    return [
+        config["sources"][source][setting]
+        for source in sources_of(modality)
+        for setting in paths.LISTS
+        if config["sources"][source].get(setting)
+    ]
+
+
 def settings_of(source):
     """The settings of a source, with the root that a download of it has."""
     settings = config["sources"][source]
@@ -114,12 +134,22 @@ def networks_of(gan):
     return sorted({METHODS[settings["method"]].sees} - {None} | judge)
 
 
+def start_of(wildcards):
+    """The generator's file that a GAN begins at, if a person gives it and no training of this study makes it."""
+    start = config["generators"][wildcards.gan].get("start_from", "")
+    return [] if not start or start.startswith("results/") else [start.format(**wildcards)]
+
+
 def training_inputs(wildcards):
     """What a GAN is trained with: ROIs, feature networks, what to judge steps by, where to begin."""
     settings = config["generators"][wildcards.gan]
     inputs = image_sets("train", *(["val"] if settings.get("evaluate_every") else []))
     if start := settings.get("start_from"):
-        inputs |= {"start_from": start, "partition": "results/{modality}/{split}/partition.csv"}
+        # which ROIs are held out the digests of the parts say as well
+        inputs |= {
+            "start_from": ancient(start) if start_of(wildcards) else start,
+            "partition": ancient("results/{modality}/{split}/partition.csv"),
+        }
     return inputs | parameter_files(networks_of(wildcards.gan))
 
 
@@ -132,12 +162,14 @@ FILTERED = (
 )
 
 
+WEIGHTS = [path for path in [config["classifier"]["weights"]] if path]
+
+
 def mix_inputs(wildcards):
     """Image sets that a mix is made of: the real training part, and those of its GANs that pass the filter, if any."""
     synthetic = "filtered" if FILTERED else "synthetic"
-    weights = config["classifier"]["weights"]
     return image_sets("train", "val") | {
-        "weights": [weights] if weights else [],
+        "weights": [ancient(path) for path in WEIGHTS],
         **{
             f"images_of_{gan}": f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
             for gan in parse_mix(wildcards.mix).gans

@@ -6,7 +6,6 @@ found, and curation/images.csv, what each image shows.
 """
 
 from mammosynth.fingerprint import fingerprint
-from mammosynth.paths import LISTS
 
 
 # Where the workflow is started there is a way out to the web, which a cluster's nodes need not have.
@@ -75,12 +74,7 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "phantoms" in config["sources"][source]
         ],
-        lists=lambda wildcards: [
-            config["sources"][source][setting]
-            for source in sources_of(wildcards.modality)
-            for setting in LISTS
-            if config["sources"][source].get(setting)
-        ],
+        lists=lambda wildcards: lists_of(wildcards.modality),
     output:
         lesions="results/{modality}/lesions.csv",
         images="results/{modality}/curation/images.csv",
@@ -106,5 +100,6 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "root" in config["sources"][source]
         },
+        lists=lambda wildcards: contents_of(lists_of(wildcards.modality)),
     script:
         "../scripts/read_lesions.py"

@@ -27,9 +27,9 @@ if __name__ == "__main__":
         groups = curation.find_groups(images)
         conflicts = [group for group in groups if curation.in_conflict(group)]
         pairs = curation.find_pairs(alike, rois)
-        for shown, title, path in (
-            (groups, "Near-duplicates", made.near_duplicates),
-            (conflicts, "Near-duplicates with different labels, all excluded", made.conflicts),
-            (pairs, "ROIs of different patients or groups that look alike", made.alike),
+        for shown, title, path, kind in (
+            (groups, "Near-duplicates", made.near_duplicates, "groups"),
+            (conflicts, "Near-duplicates with different labels, all excluded", made.conflicts, "groups"),
+            (pairs, "ROIs of different patients or groups that look alike", made.alike, "pairs"),
         ):
-            figures.save(curation.plot_groups(shown, modality, f"{title}{note}", "none found"), path)
+            figures.save(curation.plot_groups(shown, modality, f"{title}{note}", "none found", kind), path)
