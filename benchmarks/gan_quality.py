@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 import yaml
 
+from mammosynth.arrays.distances import distances
 from mammosynth.gans import gan_class
 from mammosynth.gans.choice import Judge
 from mammosynth.gans.gan import Reals
@@ -29,7 +30,6 @@ from mammosynth.gans.training import load_generator, train
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks.features import features
-from mammosynth.quality.distances import distances
 from mammosynth.quality.fidelity import make_reference, measure_fidelity
 from mammosynth.quality.rows import COLUMNS
 

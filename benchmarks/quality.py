@@ -35,16 +35,17 @@ import mammosynth.vision  # noqa: F401  isort: skip  (before torch_fidelity and 
 import pyiqa
 import torch_fidelity
 
+from mammosynth.arrays.distances import frechet_distance, kernel_distance
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
 from mammosynth.networks.features import features
 from mammosynth.networks.squeezenet import squeezenet
+from mammosynth.partition import halves
 from mammosynth.quality import assess
-from mammosynth.quality.distances import frechet_distance, kernel_distance
 from mammosynth.quality.fidelity import ALL, measure_fidelity
 from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness, support_vectors
 from mammosynth.quality.novelty import authentic, distance_ratio, find_nearest
-from mammosynth.quality.reference import Reference, halves
+from mammosynth.quality.reference import Reference
 
 GENERATORS = 6
 PYIQA_BATCH = 16  # its quickest here

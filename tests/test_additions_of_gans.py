@@ -103,7 +103,7 @@ from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS
 from mammosynth.networks.features import features
-from mammosynth.report.names import name_of
+from mammosynth.findings.names import name_of
 
 images = ImageSet.load("images.npz")
 found = {}

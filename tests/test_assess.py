@@ -12,6 +12,7 @@ from quality_for_tests import image_set, parameter_file
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
+from mammosynth.partition import HALVINGS, halves
 from mammosynth.quality import assess as module
 from mammosynth.quality import distances, fidelity
 from mammosynth.quality import reference as reference_module
@@ -28,7 +29,7 @@ from mammosynth.quality.assess import (
 )
 from mammosynth.quality.fidelity import ALL, units_of
 from mammosynth.quality.novelty import near_copies, nearest_in
-from mammosynth.quality.reference import HALVINGS, Reference, halves
+from mammosynth.quality.reference import Reference
 from mammosynth.quality.rows import tidy
 
 NEAREST = "SSIM, nearest real"

@@ -10,13 +10,13 @@ import yaml
 from gans_for_tests import TOY, few_reals, judged, paths, same, settings, started
 from quality_for_tests import image_set
 
+from mammosynth.arrays.distances import kernel_distance
 from mammosynth.errors import InputError
 from mammosynth.gans import choice, gan_class
 from mammosynth.gans.choice import LATENTS, Best, Judge
 from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import CLASSES
 from mammosynth.networks import NETWORKS, features
-from mammosynth.quality.distances import kernel_distance
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 

@@ -89,9 +89,9 @@ def test_a_network_of_its_own_file_leaves_gans_that_do_not_see_it_as_they_are(pa
 
 
 def test_reports_show_the_titles_of_gans(package):
-    earlier = digest("mammosynth.report.names"), digest("mammosynth.quality.assess")
+    earlier = digest("mammosynth.findings.names"), digest("mammosynth.quality.assess")
     change(package / "gans/__init__.py", '"WGAN-GP"', '"WGAN with a penalty"')
-    assert digest("mammosynth.report.names") != earlier[0]
+    assert digest("mammosynth.findings.names") != earlier[0]
     assert digest("mammosynth.quality.assess") == earlier[1]
 
 

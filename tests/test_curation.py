@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from quality_for_tests import textures
 from scipy import ndimage
 
+from mammosynth.arrays.likeness import correlate
 from mammosynth.curation import (
     ALIKE,
     REVIEWED,
@@ -27,7 +28,6 @@ from mammosynth.curation import save_lesions as save
 from mammosynth.databases import Lesion, busi
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.novelty import correlate
 
 
 def flipped(bits, n):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from quality_for_tests import parameter_file, real_rois, textures
 
+from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.errors import InputError
 from mammosynth.networks import NETWORKS, dinov2, efficientnet_lite0, frozen
 from mammosynth.networks.features import BATCH, features
 from mammosynth.networks.squeezenet import squeezenet
-from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
 
 SHIPPED = ("efficientnet_lite0", "squeezenet")
 

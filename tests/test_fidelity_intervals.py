@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
 from mammosynth.quality import fidelity, reference
-from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.quality.fidelity import draw_sides, estimate, make_reference, units_of
 
 DIMENSIONS, HALF = 12, 60  # features; ROIs of half of the training part

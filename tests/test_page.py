@@ -10,12 +10,13 @@ from test_scores import predictions
 from test_tables import PAPER, quality_rows
 
 from mammosynth.classifiers.scores import score
+from mammosynth.findings import conclusions
+from mammosynth.findings.ranks import rank_correlations, rank_generators
+from mammosynth.findings.tables import table_accuracy, table_quality
+from mammosynth.findings.verdicts import verdicts
 from mammosynth.partition import count_parts
 from mammosynth.quality import HELD_OUT, NEAR_COPY
-from mammosynth.report import conclusions
-from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times, verdicts
-from mammosynth.report.ranks import rank_correlations, rank_generators
-from mammosynth.report.tables import table_accuracy, table_quality
+from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
 CONFIG = {
     "sources": {

@@ -8,9 +8,16 @@ from databases_for_tests import phantom_lesions, real_busi
 from mammosynth import partition
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.partition import UNUSED, assign_parts, count_parts, reduce_training, refuse_unjudgeable, split_images
+from mammosynth.partition import (
+    UNUSED,
+    assign_parts,
+    count_parts,
+    halves,
+    reduce_training,
+    refuse_unjudgeable,
+    split_images,
+)
 from mammosynth.partition import usable as usable_lesions
-from mammosynth.quality.reference import halves
 
 
 def lesions(benign=60, malignant=30, per_group=2, database="d", seed=0):

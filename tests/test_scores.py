@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammosynth.arrays.statistics import area_under_roc
 from mammosynth.classifiers.scores import score
-from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.errors import InputError
 
 

@@ -17,11 +17,11 @@ import yaml
 from mammosynth.classifiers.mixes import assemble, parse_mix
 from mammosynth.classifiers.training import read
 from mammosynth.digests import sha256_of
+from mammosynth.findings.names import name_of
 from mammosynth.gans.training import load_generator
 from mammosynth.gans.transfer import read_generator
 from mammosynth.imageset import ImageSet
 from mammosynth.partition import count_parts
-from mammosynth.report.names import name_of
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")

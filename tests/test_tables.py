@@ -6,8 +6,8 @@ import pytest
 from test_scores import predictions
 
 from mammosynth.classifiers.scores import score
-from mammosynth.report.names import measure_of, name_of_mix
-from mammosynth.report.tables import (
+from mammosynth.findings.names import measure_of, name_of_mix
+from mammosynth.findings.tables import (
     NONE,
     REPORTED,
     SIZES,

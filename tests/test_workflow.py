@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
+from mammosynth.findings.names import name_of_mix
 from mammosynth.imageset import ImageSet
-from mammosynth.report.names import name_of_mix
 
 ROOT = Path(__file__).parents[1]
 TOY = {

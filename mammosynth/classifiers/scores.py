@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mammosynth.classifiers.statistics import SCORES, bootstrap_p, draw_patients, interval
+from mammosynth.arrays.statistics import SCORES, bootstrap_p, draw_patients, interval
 from mammosynth.errors import InputError
 
 COMPARED = ("AUROC", "balanced accuracy")

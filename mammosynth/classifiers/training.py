@@ -29,9 +29,9 @@ from torch.nn import functional
 
 from mammosynth import __version__
 from mammosynth.adam import Adam
+from mammosynth.arrays.statistics import area_under_roc
 from mammosynth.checkpoint import Checkpoint, fingerprint, noticing, write
 from mammosynth.classifiers.mixes import Mix
-from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
 from mammosynth.files import replacing

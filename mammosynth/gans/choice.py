@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from mammosynth.arrays.distances import kernel_distance
 from mammosynth.gans.gan import Gan
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks.features import features
-from mammosynth.quality.distances import kernel_distance
 
 log = logging.getLogger("mammosynth")
 

@@ -31,12 +31,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mammosynth.classifiers.statistics import interval, youden_threshold
+from mammosynth.arrays.distances import blocks, distances_to_others
+from mammosynth.arrays.statistics import interval, youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks.features import features
 from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
-from mammosynth.quality.distances import blocks, distances_to_others
 from mammosynth.quality.fidelity import (
     ALL,
     Parameters,

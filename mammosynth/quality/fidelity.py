@@ -50,13 +50,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mammosynth.classifiers.statistics import interval
+from mammosynth.arrays.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
+from mammosynth.arrays.statistics import interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
 from mammosynth.networks.features import features
-from mammosynth.quality.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
-from mammosynth.quality.reference import HALVINGS, Reference, halves
+from mammosynth.partition import HALVINGS, halves
+from mammosynth.quality.reference import Reference
 
 ALL = "all"
 EXTRAPOLATED = 10  # halvings that a generator's FD∞ is taken of, twice as many for the floor; each costs 5 distances

@@ -12,11 +12,11 @@ from mammosynth.curation import ALIKE, REVIEWED
 from mammosynth.databases import database_of, miscounted, near_duplicate_bits
 from mammosynth.databases.database import Database
 from mammosynth.databases.patients import says_nothing
-from mammosynth.report import conclusions
+from mammosynth.findings import conclusions
+from mammosynth.findings.names import NAMES_OF_PARTS
+from mammosynth.findings.tables import NONE, decimals, number, with_interval
 from mammosynth.report.curation import find_groups, in_conflict, read_ages
-from mammosynth.report.names import NAMES_OF_PARTS
 from mammosynth.report.page import environment
-from mammosynth.report.tables import NONE, decimals, number, with_interval
 
 OWN = "not known here: that of the images' makers"
 NAMED = 20  # joined pairs that a page names

@@ -14,12 +14,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from mammosynth.arrays.statistics import roc_curve
 from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.classifiers.statistics import roc_curve
+from mammosynth.findings.names import REAL_COLOUR, colours_of, measure_of, name_of, name_of_mix
+from mammosynth.findings.tables import BASELINES, decimals, p_value, summarise_quality
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import Limits, Nearest, near_copies
-from mammosynth.report.names import REAL_COLOUR, colours_of, measure_of, name_of, name_of_mix
-from mammosynth.report.tables import BASELINES, decimals, p_value, summarise_quality
 from mammosynth.splits import place_of, read_name
 
 WIDTH = 7.6  # inches

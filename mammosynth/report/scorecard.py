@@ -20,14 +20,14 @@ from PIL import Image
 
 from mammosynth import __version__, study
 from mammosynth.errors import InputError
+from mammosynth.findings import conclusions
+from mammosynth.findings.names import measure_of, name_of
+from mammosynth.findings.tables import BASELINES, number, quality_cell, summarise_quality
 from mammosynth.gans.settings import Settings, presets
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
-from mammosynth.report import conclusions
 from mammosynth.report.contact import tile
-from mammosynth.report.names import measure_of, name_of
 from mammosynth.report.page import data_uri, environment, explained
-from mammosynth.report.tables import BASELINES, number, quality_cell, summarise_quality
 
 FORMAT = 1  # of the JSON file; one more with each change that its readers must know of
 SCHEMA = Path(__file__).with_name("scorecard.schema.json")

@@ -6,8 +6,9 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
+        from mammosynth.findings.ranks import rank_correlations, rank_generators
         from mammosynth.report import figures
-        from mammosynth.report.ranks import plot_ranks, rank_correlations, rank_generators
+        from mammosynth.report.ranks import plot_ranks
         from mammosynth.splits import WHOLE
 
         quality = pd.read_csv(snakemake.input.quality)

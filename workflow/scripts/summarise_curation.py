@@ -7,6 +7,7 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.curation import load_alike, load_images, load_lesions
+        from mammosynth.findings.flow import count_flow
         from mammosynth.report import curation, figures
         from mammosynth.splits import place_of, read_name
 
@@ -17,7 +18,7 @@ if __name__ == "__main__":
             read_name(place_of(file)["split"]).fold: pd.read_csv(file, dtype=str) for file in given.partitions
         }
         fold = next(iter(partitions))
-        flow = curation.count_flow(images, rois, alike, partitions)
+        flow = count_flow(images, rois, alike, partitions)
         flow.to_csv(made.flow, index=False)
         note = f" (phantoms, not clinical data: {', '.join(params.phantoms)})" if params.phantoms else ""
         title = f"{modality.capitalize()}{note}: from images to ROIs, fold {fold}"

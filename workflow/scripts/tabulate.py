@@ -8,7 +8,7 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.report.tables import table_accuracy, table_quality, to_latex
+        from mammosynth.findings.tables import table_accuracy, table_quality, to_latex
         from mammosynth.splits import WHOLE, read_rows
         from mammosynth.study import features_seen
 

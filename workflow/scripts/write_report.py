@@ -6,8 +6,9 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
+        from mammosynth.findings.names import name_of
+        from mammosynth.findings.verdicts import verdicts
         from mammosynth.report import page
-        from mammosynth.report.names import name_of
         from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
@@ -37,7 +38,7 @@ if __name__ == "__main__":
             quality_table=pd.read_csv(given.table_quality, dtype=str),
             ranks=pd.read_csv(given.ranks),
             correlations=pd.read_csv(given.correlations),
-            verdicts=page.verdicts(images, real_images),
+            verdicts=verdicts(images, real_images),
             paper=pd.read_csv(given.paper),
             devices=sorted({pd.read_csv(file)["device"].iloc[0] for file in given.histories}),
             times=page.rule_times(snakemake.params.benchmarks),

@@ -9,13 +9,13 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.digests import sha256_of
+        from mammosynth.findings.names import name_of
+        from mammosynth.findings.verdicts import verdicts
         from mammosynth.gans.transfer import read_generator
         from mammosynth.imageset import ImageSet
         from mammosynth.quality.novelty import nearest_in
         from mammosynth.quality.reference import Reference
         from mammosynth.report import figures, scorecard
-        from mammosynth.report.names import name_of
-        from mammosynth.report.page import verdicts
         from mammosynth.splits import WHOLE, by_run, place_of, read_name, read_rows
 
         given, params, made = snakemake.input, snakemake.params, snakemake.output

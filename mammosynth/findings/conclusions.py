@@ -7,10 +7,10 @@ import pandas as pd
 
 from mammosynth import study
 from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.findings.names import name_of, name_of_mix
+from mammosynth.findings.tables import decimals, number, p_value, quality_cell, summarise_quality
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
-from mammosynth.report.names import name_of, name_of_mix
-from mammosynth.report.tables import decimals, number, p_value, quality_cell, summarise_quality
 
 SIGNIFICANCE = 0.05
 TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from mammosynth.findings.names import measure_of, name_of, name_of_mix
 from mammosynth.networks import NETWORKS
-from mammosynth.report.names import measure_of, name_of, name_of_mix
 
 REPORTED = "reported by the paper"
 SIZES = "n synthetic / n real"
