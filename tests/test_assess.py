@@ -9,13 +9,14 @@ import pytest
 import torch
 from quality_for_tests import image_set, parameter_file
 
+from mammosynth import partition
+from mammosynth.arrays import distances
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
 from mammosynth.partition import HALVINGS, halves
 from mammosynth.quality import assess as module
-from mammosynth.quality import distances, fidelity
-from mammosynth.quality import reference as reference_module
+from mammosynth.quality import fidelity
 from mammosynth.quality.assess import (
     AS_INTENDED,
     AUTHENTIC,
@@ -164,7 +165,7 @@ def test_halves_of_patients_with_many_images_and_both_classes():
 
 
 def test_halves_of_a_large_training_part_are_thinned_and_all_of_it_takes_its_turn(train, monkeypatch):
-    monkeypatch.setattr(reference_module, "LARGEST", 16)
+    monkeypatch.setattr(partition, "LARGEST", 16)
     split = halves(train, np.random.default_rng(0))
     sizes = {pathology: positions.shape for pathology, positions in split.items()}
     assert sizes == {"benign": (HALVINGS, 2, 11), "malignant": (HALVINGS, 2, 5)}, "16 of 22 + 10, in proportion"
@@ -181,7 +182,7 @@ def test_halves_of_a_large_training_part_are_thinned_and_all_of_it_takes_its_tur
 
 
 def test_rows_say_the_size_of_thinned_halves(train, others, monkeypatch):
-    monkeypatch.setattr(reference_module, "LARGEST", 16)
+    monkeypatch.setattr(partition, "LARGEST", 16)
     rows, reference = measure_real(train)
     rows = pd.concat([rows, judge(others, train, reference)])
     sizes = rows[rows["measure"] == "FD (toy)"].set_index(["generator", "pathology"])[["n", "n_reference"]]
@@ -192,7 +193,7 @@ def test_rows_say_the_size_of_thinned_halves(train, others, monkeypatch):
 
 
 def test_a_rare_class_is_never_thinned_away(monkeypatch):
-    monkeypatch.setattr(reference_module, "LARGEST", 10)
+    monkeypatch.setattr(partition, "LARGEST", 10)
     assert halves(image_set(196, 4, per_patient=1), np.random.default_rng(0))["malignant"].shape == (HALVINGS, 2, 2)
 
 

@@ -356,7 +356,7 @@ def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypa
     while (joined := np.where(alike | alike.T, group, len(images)).min(axis=1)).tolist() != group.tolist():
         group = joined
     assert 12 < len(set(group)) < 20
-    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", batch)
+    monkeypatch.setattr("mammosynth.arrays.likeness.BATCH", batch)
     kept, found, _ = join_alike(rois, table, ["busi"])
     same = found["group"].to_numpy()[:, None] == found["group"].to_numpy()
     assert (same == (group[:, None] == group)).all()
@@ -366,7 +366,7 @@ def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypa
 
 
 def test_joining_rois_takes_no_table_of_all_pairs(monkeypatch):
-    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", 20)
+    monkeypatch.setattr("mammosynth.arrays.likeness.BATCH", 20)
     peaks = []
     for n in (60, 240):
         rois, table = rois_of(textures(n, side=48), np.zeros(n, int), [f"group {i}" for i in range(n)])

@@ -17,8 +17,9 @@ from PIL import Image
 
 from mammosynth.curation import load_images, load_lesions, read_databases
 from mammosynth.databases import busi, open_source, read_database
+from mammosynth.findings.flow import count_flow
 from mammosynth.report import curation, datacard
-from mammosynth.report.curation import ALL, characterise, count_flow, find_groups, in_conflict, plot_flow, plot_groups
+from mammosynth.report.curation import ALL, characterise, find_groups, in_conflict, plot_flow, plot_groups
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("train", "val", "test")

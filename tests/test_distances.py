@@ -10,6 +10,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from mammosynth.arrays import distances as module
 from mammosynth.arrays.distances import (
     distances,
     distances_to_others,
@@ -19,7 +20,6 @@ from mammosynth.arrays.distances import (
     prdc,
     squared_radii,
 )
-from mammosynth.quality import distances as module
 
 rng = np.random.default_rng(0)
 

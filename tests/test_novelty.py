@@ -8,11 +8,11 @@ from quality_for_tests import textures
 from scipy.ndimage import gaussian_filter, shift
 from scipy.stats import beta
 
+from mammosynth.arrays.likeness import correlate
 from mammosynth.errors import InputError
 from mammosynth.quality.novelty import (
     Nearest,
     authentic,
-    correlate,
     distance_ratio,
     find_nearest,
     judge,
