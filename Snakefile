@@ -1,5 +1,7 @@
 """Raw breast-imaging databases -> ROIs -> GANs -> synthetic ROIs -> quality -> classifiers -> report."""
 
+import re
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
@@ -30,8 +32,8 @@ wildcard_constraints:
     modality="|".join(MODALITIES),
     source="|".join(config["databases"]),
     gan="|".join(GANS),
-    mix=r"[a-z0-9_@.+]+",
-    fold=r"\d+",
+    mix="|".join(map(re.escape, MIXES)),
+    split="|".join(SPLITS),
     seed=r"\d+",
 
 

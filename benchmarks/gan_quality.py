@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 import yaml
 
+from mammosynth.arrays.distances import distances
 from mammosynth.gans import gan_class
 from mammosynth.gans.choice import Judge
 from mammosynth.gans.gan import Reals
@@ -28,8 +29,7 @@ from mammosynth.gans.settings import Settings, resolve
 from mammosynth.gans.training import load_generator, train
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import distances
-from mammosynth.quality.features import features
+from mammosynth.networks.features import features
 from mammosynth.quality.fidelity import make_reference, measure_fidelity
 from mammosynth.quality.rows import COLUMNS
 
@@ -93,14 +93,14 @@ def made(
         method, preset, *changes = run.split(":")
         given = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in changes)}
         settings = resolve(run, {"method": method, "preset": preset, **given}) | {"patience": 0}
-        step, look = seconds_of(Settings(**settings), reals, validation, parameters)
+        step, look = seconds_of(Settings.of(settings), reals, validation, parameters)
         looks = looks if settings.get("evaluate_every") else 0
         steps = max(1, looks, round((seconds - looks * look) / step))
         settings |= {"steps": steps, "evaluate_every": -(-steps // looks) if looks else 0}
         started = time.process_time()
         train(
             reals,
-            Settings(**settings),
+            Settings.of(settings),
             0,
             generator=generator,
             history=folder / "history.csv",

@@ -35,26 +35,29 @@ import mammosynth.vision  # noqa: F401  isort: skip  (before torch_fidelity and 
 import pyiqa
 import torch_fidelity
 
+from mammosynth.arrays.distances import frechet_distance, kernel_distance
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.networks import NETWORKS
+from mammosynth.networks.features import features
+from mammosynth.networks.squeezenet import squeezenet
+from mammosynth.partition import halves
 from mammosynth.quality import assess
-from mammosynth.quality.distances import frechet_distance, kernel_distance
-from mammosynth.quality.features import EXTRACTORS, Network, features
 from mammosynth.quality.fidelity import ALL, measure_fidelity
 from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness, support_vectors
 from mammosynth.quality.novelty import authentic, distance_ratio, find_nearest
-from mammosynth.quality.reference import Reference, halves
-from mammosynth.quality.squeezenet import squeezenet
+from mammosynth.quality.reference import Reference
 
 GENERATORS = 6
 PYIQA_BATCH = 16  # its quickest here
 HALVINGS = 2  # of the 30 that the pipeline takes, where sizes grow
 RESAMPLES = 1000
 FEW = 1000  # real images, where their number does not grow
+Extract = Callable[[torch.Tensor], torch.Tensor]
 Sets = dict[tuple[str, str], np.ndarray]  # uint8 [n, 128, 128] by generator, or "real", and class
 Values = dict[tuple[str, str], dict[str, Any]]  # by generator and class, each measure
 
 
-def plain_efficientnet_lite0(weights: Path) -> Network:
+def plain_efficientnet_lite0(weights: Path) -> Extract:
     """The network as its package makes it."""
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -64,7 +67,7 @@ def plain_efficientnet_lite0(weights: Path) -> Network:
     return lambda images: network.extract_features((images - 127) / 128)
 
 
-def plain_squeezenet(weights: Path) -> Network:
+def plain_squeezenet(weights: Path) -> Extract:
     """The network as its package makes it."""
     import torchvision
 
@@ -232,7 +235,7 @@ def compare(sets: Sets, extractor: str, parameters: dict[str, Path], rounds: int
     ratios = sorted(b / a for a, b in zip(seconds["ours"], seconds["theirs"]))
     images = len(next(iter(sets.values())))
     print(
-        f"{EXTRACTORS[extractor].title}, {images} images of each class: torch-fidelity and pyiqa "
+        f"{NETWORKS[extractor].title}, {images} images of each class: torch-fidelity and pyiqa "
         f"{statistics.median(seconds['theirs']):.1f} s, ours {statistics.median(seconds['ours']):.1f} s, "
         f"ratio {statistics.median(ratios):.1f} ({ratios[0]:.1f}–{ratios[-1]:.1f} of {rounds})"
     )
@@ -380,7 +383,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=[*STAGES], help="that are scaled (default: all)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    parameters = {name: arguments.parameters / name for name in ("niqe", "brisque", *EXTRACTORS)}
+    parameters = {name: arguments.parameters / name for name in ("niqe", "brisque", *NETWORKS)}
     print(f"{processor()}, one thread, torch {torch.__version__}")
     if arguments.scaling:
         scaling(arguments.scaling, arguments.stages, parameters, arguments.train)

@@ -29,6 +29,7 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, Expli
 from mammosynth import rois
 from mammosynth.databases import open_source, read_database
 from mammosynth.databases.pixels import DICOM_SUFFIXES
+from mammosynth.paths import expand
 
 SIZES = {"size": 128, "margin": 0.2, "min_side": 16}
 SOURCES = {
@@ -48,7 +49,8 @@ SYNTAXES = {"raw": ExplicitVRLittleEndian, "jpeg2000": JPEG2000Lossless}
 
 def read_lesions(name: str, count: int) -> pd.DataFrame:
     """The usable lesions of a source, on up to *count* images of each class."""
-    lesions = pd.DataFrame([vars(lesion) for lesion in read_database(open_source(name, SOURCES[name])).lesions])
+    source = open_source(name, SOURCES[name] | {"root": expand(SOURCES[name]["root"], name)})
+    lesions = pd.DataFrame([vars(lesion) for lesion in read_database(source).lesions])
     lesions = lesions[lesions["excluded"] == ""]
     images = lesions.drop_duplicates("image").groupby("pathology").head(count)["image"]
     return lesions[lesions["image"].isin(images)].assign(group=lesions["lesion_id"]).reset_index(drop=True)

@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     generators = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["generators"]
-    settings = {name: Settings(**resolve(name, generators[name])) for name in arguments.gans}
+    settings = {name: Settings.of(resolve(name, generators[name])) for name in arguments.gans}
     fresh = multiprocessing.get_context("spawn")
     results = fresh.Queue()
     found = {name: [] for name in settings}

@@ -21,9 +21,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from mammosynth.gans.fast_networks import FastBlock, FastGenerator
 from mammosynth.gans.fastgan import FastCritic
 from mammosynth.gans.gan import Gan, Losses, Reals, frozen
-from mammosynth.gans.projected_gan import BLOCKS, ProjectedCritic
+from mammosynth.gans.projected_gan import ProjectedCritic
 from mammosynth.gans.settings import Settings
 from mammosynth.imageset import CLASSES
+from mammosynth.networks.efficientnet_lite0 import BLOCKS
 
 LATENT = 128
 

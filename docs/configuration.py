@@ -14,8 +14,8 @@ from mammosynth.gans import METHODS  # noqa: E402
 
 HEAD = """# The configuration, key by key
 
-*Made from [the schema](../workflow/schemas/config.schema.yaml), [the default study](../config.yaml) and what GANs declare, by
-`python docs/configuration.py`; do not edit it. Settings that one database alone has: [readers](readers.md).*
+*Made from [the schema](../workflow/schemas/config.schema.yaml), [the default study](../config.yaml) and what GANs
+declare, by `python docs/configuration.py`; do not edit it. Settings of one database alone: [readers](readers.md).*
 
 A study file is laid over the default study. The default is what holds where your file leaves a key out. `{name}` stands
 for a name of your choice. A key that does not exist, or a name that nothing defines, is refused before anything runs.

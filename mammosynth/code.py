@@ -2,7 +2,7 @@
 
 A digest covers a file and all modules of this package that it imports, directly or through others, wherever in them the
 import stands, and the templates beside these. It is blind to what changes no result: comments, docstrings, formatting,
-the words of errors and of log lines, and the modules of HOUSEKEEPING.
+the words of errors and of log lines, the modules of HOUSEKEEPING and LISTS.
 """
 
 import ast
@@ -13,12 +13,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = {".jinja", ".json"}
-# What carries a job and not what it computes: how it is started, shown, locked, written and resumed; and the list of
-# GANs, so that one more leaves the others as they are: a GAN's own file is named where it is trained.
+# What carries a job and not what it computes: how it is started, shown, locked, written and resumed.
 HOUSEKEEPING = {
     "__init__.py", "checkpoint.py", "code.py", "digests.py", "errors.py", "files.py", "fingerprint.py",
-    "gans/__init__.py", "gans/watching.py", "gpu.py", "job.py", "progress.py",
+    "gans/watching.py", "gpu.py", "job.py", "progress.py",
 }  # fmt: skip
+# Lists of readers, GANs and networks. One more leaves the others as they are: who needs one names its file.
+LISTS = {"databases/readers.py", "gans/__init__.py", "networks/__init__.py"}
 
 
 @functools.cache
@@ -58,7 +59,8 @@ def _imported(path: Path) -> list[Path]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return sorted(set(_files(names)))
+    skipped = HOUSEKEEPING if path.parent.name == "report" else HOUSEKEEPING | LISTS
+    return sorted(file for file in set(_files(names)) if file.relative_to(PACKAGE).as_posix() not in skipped)
 
 
 def _files(names: Iterable[str]) -> Iterable[Path]:
@@ -66,7 +68,7 @@ def _files(names: Iterable[str]) -> Iterable[Path]:
         parts = name.split(".")
         for length in range(2, len(parts) + 1) if parts[0] == PACKAGE.name else ():
             path = module(".".join(parts[:length]))
-            if path.is_file() and path.relative_to(PACKAGE).as_posix() not in HOUSEKEEPING:
+            if path.is_file():
                 yield path
 
 

@@ -20,12 +20,12 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mammosynth.arrays.likeness import alike, correlate
 from mammosynth.databases import Lesion, Problems, Reading, near_duplicate_bits, open_source, read_database
 from mammosynth.databases.pixels import read_image, read_size
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.progress import track
-from mammosynth.quality.novelty import alike, correlate
 from mammosynth.rois import MEASURED
 
 log = logging.getLogger(__name__)

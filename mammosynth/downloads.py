@@ -2,7 +2,7 @@
 
 A file is fetched under a name that ends in ``.part``, is resumed where it was cut off, and gets its own name only
 when it is whole. A database is gathered in a folder ``.part``, which likewise is renamed at the end. Where each is had
-is declared in ``resources/databases.yaml``.
+is declared by its reader, see `mammosynth.databases.database.Database`.
 """
 
 import csv
@@ -231,8 +231,8 @@ def _unsafe(archive: Path, name: str, what: str) -> InputError:
 def download(declaration: dict[str, Any], root: Path) -> None:
     """Lay a database into the folder *root*, which is there only when it is whole; one that is there is left alone.
 
-    declaration: its entry in ``resources/databases.yaml``. Archives are unpacked. What is cut off is resumed by
-    the next call.
+    declaration: *title*, and *files*, *idc* or *request*, as `mammosynth.databases.database.Database` has them.
+    Archives are unpacked. What is cut off is resumed by the next call.
 
     Raises InputError naming the address and the mend if the database cannot be had, or saying where to ask for it.
     """

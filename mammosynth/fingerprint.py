@@ -12,11 +12,10 @@ UNREADABLE = -1
 def fingerprint(root: str) -> str:
     """A digest of all files below *root* and of where they lie, without opening one; "" if there is no such folder.
 
-    *root* is as in the config, its variables not yet replaced; of each file path, size and time of change count. The
-    folder itself counts too, as tables of lesions hold paths below it. A root that is missing, or whose variable is
-    not set, is refused by the job that reads it and not here.
+    Of each file path, size and time of change count. The folder itself counts too, as tables of lesions hold paths
+    below it. A root that is missing is refused by the job that reads it and not here.
     """
-    folder = Path(os.path.expandvars(root)).expanduser()
+    folder = Path(root)
     if not folder.is_dir():
         return ""
     digest = hashlib.sha256(repr(str(folder)).encode())

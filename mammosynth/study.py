@@ -6,42 +6,74 @@ Checked before the workflow plans a job: Snakemake calls outputs whose inputs ca
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.databases.lesion import expand
-from mammosynth.errors import InputError
+from mammosynth.classifiers.mixes import parse_mixes
+from mammosynth.databases.phantoms import writer_of
+from mammosynth.databases.readers import database_of
+from mammosynth.databases.settings import resolve as resolve_source
+from mammosynth.errors import InputError, Problems
 from mammosynth.gans import METHODS
+from mammosynth.gans.settings import check as check_generator
 from mammosynth.gans.settings import resolve
+from mammosynth.networks import NETWORKS
+
+# Names that tables, figures and mixes use themselves, and for what.
+MODALITIES = ("ultrasound", "mammography")
+RESERVED = {
+    "sources": dict.fromkeys(("all", "pooled"), "all databases together")
+    | dict.fromkeys(MODALITIES, "the databases of a modality"),
+    "generators": {
+        "all": "all generators together",
+        "balance": "a dose",
+        "classic": "classical augmentation",
+        "controls": "mixes without a generator",
+        "floor": "real ROIs beside real ROIs",
+        "held_out": "the validation part",
+        "real": "real ROIs",
+    },
+}
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Check the cross-references of a resolved configuration.
+    """Check the names and cross-references of a configuration whose schema holds.
 
     Raises InputError naming the key, what it says and what it may say.
     """
+    for key, reserved in RESERVED.items():
+        if taken := next((name for name in config[key] if name in reserved), None):
+            raise InputError(f"config: {key}.{taken}: that name stands for {reserved[taken]}: choose another")
     _check_known("databases", config["databases"], config["sources"], "sources")
     _check_known("gans", config["gans"], config["generators"], "generators")
+    resolve_sources(config)
+    _check_known("quality.extractors", config["quality"]["extractors"], NETWORKS, "networks")
+    for name, given in config["generators"].items():
+        check_generator(name, given)
     for name in config["databases"]:
-        if len({"root", "phantoms", "download"} & set(config["sources"][name])) != 1:
-            raise InputError(
-                f"config: sources.{name} needs either root (its folder), phantoms (to make them) or download (to fetch "
-                "it), and one of them only"
-            )
+        _check_origin(name, config["sources"][name])
     for fold in config["folds"]:
         if fold >= config["partition"]["folds"]:
             count = config["partition"]["folds"]
             raise InputError(f"config: folds names fold {fold}, but partition.folds makes 0 to {count - 1}")
     for modality in modalities(config):
         _check_official_folds(config, sources_of(config, modality))
-    weights = config["classifier"].get("weights")
-    if weights and not expand(weights, "classifier.weights").is_file():
-        raise InputError(
-            f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
-        )
     rank_extractors(config)
-    for mix in config["mixes"]:
-        parse_mix(mix, config["gans"])
-    if "real" not in config["mixes"]:
+    mixes = parse_mixes(config["mixes"], config["gans"])
+    for mix in mixes:
+        mix.ends(config["classifier"]["steps"])
+    if "real" not in [mix.name for mix in mixes]:
         raise InputError("config: mixes lacks 'real', which every other mix is compared with: add it")
+
+
+def resolve_sources(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of each source, selected or not, with the defaults of its reader filled in.
+
+    Raises InputError, one for all of them, naming the key, what is wrong and what it may be.
+    """
+    problems, found = Problems(), {}
+    for name, settings in config["sources"].items():
+        with problems.gathered():
+            found[name] = resolve_source(name, settings)
+    problems.refuse()
+    return found
 
 
 def resolve_generators(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -85,6 +117,23 @@ def modalities(config: Mapping[str, Any]) -> list[str]:
 def sources_of(config: Mapping[str, Any], modality: str) -> list[str]:
     """Names of the selected databases of one modality."""
     return [name for name in config["databases"] if config["sources"][name]["modality"] == modality]
+
+
+def _check_origin(name: str, settings: Mapping[str, Any]) -> None:
+    """Where the files of a source come from is said once, and it is possible."""
+    where, reader = f"config: sources.{name}", settings["reader"]
+    if len({"root", "phantoms", "download"} & set(settings)) != 1:
+        raise InputError(
+            f"{where} needs either root (its folder), phantoms (to make them) or download (to fetch it), and one of "
+            "them only"
+        )
+    if "download" in settings and not database_of(reader).download:
+        raise InputError(f"{where}: there is nothing to download for reader {reader}: give its root")
+    if "phantoms" in settings:
+        try:
+            writer_of(reader)
+        except InputError as error:
+            raise InputError(f"{where}.phantoms: {error}") from error
 
 
 def _check_official_folds(config: Mapping[str, Any], names: Iterable[str]) -> None:

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from mammosynth.gans import METHODS, gan_class
 from mammosynth.gans.gan import Gan
-from mammosynth.gans.settings import Settings
+from mammosynth.gans.settings import OPTIONS, Settings
 from mammosynth.imageset import ImageSet
-from mammosynth.quality.features import Extractor
+from mammosynth.networks import Network
 
 FOLDER = tempfile.TemporaryDirectory(prefix="mammosynth-random-weights-")
 CPU = torch.device("cpu")
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 def settings(method: str, **changes) -> Settings:
     values = {"width": 4, "steps": 3, "batch": 2, "learning_rate": 2e-4, "precision": "float32"} | changes
-    return Settings(method, **values)
+    return Settings.of({"method": method, **values})
 
 
 def options(method: str, **changes) -> Settings:
@@ -33,9 +33,8 @@ def options(method: str, **changes) -> Settings:
         "evaluate_every": 2,
         "patience": 100,
     }
-    return settings(
-        method, **{key: value for key, value in every.items() if key not in METHODS[method].refuses}, **changes
-    )
+    refused = set(OPTIONS) - set(METHODS[method].takes)
+    return settings(method, **{key: value for key, value in every.items() if key not in refused}, **changes)
 
 
 def paths(folder: Path) -> dict[str, Path]:
@@ -60,12 +59,13 @@ def random_lite0() -> Path:
     return path
 
 
-def _toy(weights: Path, device: torch.device):
+def load(weights: Path, device: torch.device):
+    """The network ``TOY``."""
     torch.rand(7)  # as networks that are made with random weights before they load their own
     return lambda images: F.avg_pool2d(images[:, :1].float() / 255, 16).flatten(1)
 
 
-TOY = Extractor("means of 16×16 px", 64, _toy)
+TOY = Network("means of 16×16 px", 64, {}, __name__)
 
 
 def judged(method: str) -> dict:

@@ -16,9 +16,11 @@ from scipy.ndimage import gaussian_filter
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
+from mammosynth.networks import NETWORKS
 from mammosynth.parameters import obtain
 
 DECLARATIONS = yaml.safe_load((Path(__file__).parents[1] / "resources/parameters.yaml").read_text())
+DECLARATIONS |= {name: network.weights for name, network in NETWORKS.items()}
 FOLDER = tempfile.TemporaryDirectory(prefix="mammosynth-parameters-")
 
 

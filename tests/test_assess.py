@@ -9,11 +9,14 @@ import pytest
 import torch
 from quality_for_tests import image_set, parameter_file
 
+from mammosynth import partition
+from mammosynth.arrays import distances
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
+from mammosynth.networks import NETWORKS, Network
+from mammosynth.partition import HALVINGS, halves
 from mammosynth.quality import assess as module
-from mammosynth.quality import distances, fidelity
-from mammosynth.quality import reference as reference_module
+from mammosynth.quality import fidelity
 from mammosynth.quality.assess import (
     AS_INTENDED,
     AUTHENTIC,
@@ -25,16 +28,15 @@ from mammosynth.quality.assess import (
     assess,
     assess_real,
 )
-from mammosynth.quality.features import EXTRACTORS, Extractor
 from mammosynth.quality.fidelity import ALL, units_of
 from mammosynth.quality.novelty import near_copies, nearest_in
-from mammosynth.quality.reference import HALVINGS, Reference, halves
+from mammosynth.quality.reference import Reference
 from mammosynth.quality.rows import tidy
 
 NEAREST = "SSIM, nearest real"
 
 
-def load_toy(weights, device):
+def load(weights, device):
     """Means and deviations of 16 px blocks and of the differences between neighbouring pixels: 192 features."""
 
     def network(images):
@@ -51,7 +53,7 @@ def load_toy(weights, device):
 def toy():
     """A quick extractor, a quick measure of single images, which flat images have not, and fewer pairs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXTRACTORS, "toy", Extractor("toy", 192, load_toy))
+        patch.setitem(NETWORKS, "toy", Network("toy", 192, {}, __name__))
         patch.setattr(module, "naturalness", lambda images, parameters, device, refitted: {"spread": spread(images)})
         patch.setattr(module, "PAIRS", 30)
         yield
@@ -163,7 +165,7 @@ def test_halves_of_patients_with_many_images_and_both_classes():
 
 
 def test_halves_of_a_large_training_part_are_thinned_and_all_of_it_takes_its_turn(train, monkeypatch):
-    monkeypatch.setattr(reference_module, "LARGEST", 16)
+    monkeypatch.setattr(partition, "LARGEST", 16)
     split = halves(train, np.random.default_rng(0))
     sizes = {pathology: positions.shape for pathology, positions in split.items()}
     assert sizes == {"benign": (HALVINGS, 2, 11), "malignant": (HALVINGS, 2, 5)}, "16 of 22 + 10, in proportion"
@@ -180,7 +182,7 @@ def test_halves_of_a_large_training_part_are_thinned_and_all_of_it_takes_its_tur
 
 
 def test_rows_say_the_size_of_thinned_halves(train, others, monkeypatch):
-    monkeypatch.setattr(reference_module, "LARGEST", 16)
+    monkeypatch.setattr(partition, "LARGEST", 16)
     rows, reference = measure_real(train)
     rows = pd.concat([rows, judge(others, train, reference)])
     sizes = rows[rows["measure"] == "FD (toy)"].set_index(["generator", "pathology"])[["n", "n_reference"]]
@@ -191,7 +193,7 @@ def test_rows_say_the_size_of_thinned_halves(train, others, monkeypatch):
 
 
 def test_a_rare_class_is_never_thinned_away(monkeypatch):
-    monkeypatch.setattr(reference_module, "LARGEST", 10)
+    monkeypatch.setattr(partition, "LARGEST", 10)
     assert halves(image_set(196, 4, per_patient=1), np.random.default_rng(0))["malignant"].shape == (HALVINGS, 2, 2)
 
 
@@ -447,8 +449,8 @@ def test_small_classes_have_distances_but_no_precision(train):
 
 
 def test_tidy_rows_say_where_they_are_from(real):
-    rows = tidy(real[0], "ultrasound", 0)
-    expected = ["modality", "fold", "generator", "seed", "pathology", "measure", "value", "low", "high"]
+    rows = tidy(real[0], "ultrasound", "fold0")
+    expected = ["modality", "split", "generator", "seed", "pathology", "measure", "value", "low", "high"]
     assert [*rows.columns] == [*expected, "n", "n_reference", "failures"]
 
 

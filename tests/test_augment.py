@@ -1,15 +1,19 @@
 """DiffAugment: each augmentation against its definition, and who sees it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
 from gans_for_tests import few_reals, options, settings, started
 from torch import nn
 
 from mammosynth.gans import METHODS
 from mammosynth.gans.augment import STEPS, augment, brightness, contrast, cutout, translation
 from mammosynth.gans.gan import Reals
-from mammosynth.gans.settings import AUGMENTATIONS
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +32,10 @@ def test_nothing_is_done_where_nothing_is_named():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_every_name_of_the_settings_is_an_augmentation():
-    assert tuple(STEPS) == AUGMENTATIONS
+def test_every_name_of_the_schema_is_an_augmentation():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    generator = schema["properties"]["generators"]["additionalProperties"]["properties"]
+    assert generator["diffaugment"]["items"]["enum"] == list(STEPS)
 
 
 def test_brightness_adds_one_number_to_an_image():
@@ -108,7 +114,7 @@ def test_outside_of_the_square_nothing_changes():
     assert torch.all((y == 0).any((2, 3)))
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("name", tuple(STEPS))
 def test_the_gradient_is_that_of_what_was_done(name):
     def once(x):
         torch.manual_seed(3)
@@ -120,7 +126,7 @@ def test_the_gradient_is_that_of_what_was_done(name):
     assert torch.all(gradient.flatten(1).abs().sum(1) > 0)
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("name", tuple(STEPS))
 def test_draws_are_an_images_own_and_repeat_with_the_seed(name):
     x = images(1).expand(8, 1, 16, 16)
     states = []
@@ -165,7 +171,7 @@ def test_critics_see_augmented_images_only(method, monkeypatch):
     calls = []
 
     def marking(x, names):
-        assert names == AUGMENTATIONS
+        assert names == tuple(STEPS)
         calls.append(len(x))
         return x + 10
 

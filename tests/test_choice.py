@@ -10,20 +10,20 @@ import yaml
 from gans_for_tests import TOY, few_reals, judged, paths, same, settings, started
 from quality_for_tests import image_set
 
+from mammosynth.arrays.distances import kernel_distance
 from mammosynth.errors import InputError
 from mammosynth.gans import choice, gan_class
 from mammosynth.gans.choice import LATENTS, Best, Judge
 from mammosynth.gans.training import load_generator, train
 from mammosynth.imageset import CLASSES
-from mammosynth.quality import features
-from mammosynth.quality.distances import kernel_distance
+from mammosynth.networks import NETWORKS, features
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch):
-    monkeypatch.setitem(features.EXTRACTORS, "toy", TOY)
+    monkeypatch.setitem(NETWORKS, "toy", TOY)
     monkeypatch.setattr(choice, "IMAGES", 6)
 
 

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import itertools
+import math
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,11 @@ def image_set(n=18, seed=0, size=32):
 
 
 def trained_in(folder, mix, training, validation, settings=SETTINGS, seed=0):
-    """The classifier's file and the rows of its history that a training leaves in a folder."""
+    """The classifier's file and the rows of its history that a training leaves in a folder.
+
+    training: the images of each phase, or of the only one.
+    """
+    training = [training] if isinstance(training, ImageSet) else training
     files = {"model": folder / "c.pt", "history": folder / "c.csv", "checkpoint": folder / "checkpoint.pt"}
     train(mix, training, validation, settings, seed, CPU, **files, checkpoint_seconds=0)
     with open(files["history"], newline="", encoding="utf-8") as file:
@@ -50,7 +57,7 @@ def test_it_learns_what_is_plain(trained):
 
 def test_the_history_has_a_row_an_evaluation_and_the_best_step_is_kept(trained):
     saved, history = trained
-    assert [row["step"] for row in history] == ["4", "8"]
+    assert [(row["step"], row["phase"]) for row in history] == [("4", "1"), ("8", "1")]
     best = max(history, key=lambda row: (float(row["val_auroc"]), -float(row["val_loss"])))
     assert saved["step"] == int(best["step"])
 
@@ -83,11 +90,14 @@ def test_a_set_smaller_than_a_batch_and_a_classic_mix_train(tmp_path):
     assert saved["mix"] == "real+classic"
 
 
-@pytest.mark.parametrize("mix", ["real", "real+classic"])
-@pytest.mark.parametrize("step", [2, 5])
+@pytest.mark.parametrize(
+    ("mix", "step"),
+    [*itertools.product(["real", "real+classic"], [2, 5]), *itertools.product(["gan..real+classic"], [2, 3, 5])],
+)
 def test_cut_off_and_resumed_is_the_same_to_the_bit(mix, step, tmp_path, monkeypatch):
     (tmp_path / "cut").mkdir(), (tmp_path / "whole").mkdir()
-    mix, sets, update = parse_mix(mix, []), (image_set(), image_set(seed=1)), _Run._update
+    mix, update = parse_mix(mix), _Run._update
+    sets = [image_set(seed=seed) for seed in (3, 0)][-len(mix.phases) :], image_set(seed=1)
 
     def told(run, rows):
         if run.step == step:
@@ -116,6 +126,63 @@ def test_a_finished_classifier_is_given_back_when_its_outputs_were_deleted(tmp_p
     assert ((tmp_path / "c.pt").read_bytes(), (tmp_path / "c.csv").read_bytes()) == before
 
 
+def seen_in(folder, mix, training, monkeypatch, **settings):
+    """Of each step of a training: its phase, whether images were augmented, the learning rate, how many images."""
+    seen, augmented, update = [], [], _Run._update
+
+    def keep(images, generator):
+        augmented.append(True)
+        return images
+
+    def see(run, rows):
+        augmented.clear()
+        update(run, rows)
+        seen.append((run.phase, bool(augmented), run.optimiser.rate, len(rows)))
+
+    monkeypatch.setattr("mammosynth.classifiers.training.augment", keep)
+    monkeypatch.setattr(_Run, "_update", see)
+    saved, history = trained_in(folder, parse_mix(mix), training, image_set(seed=1), replace(SETTINGS, **settings))
+    monkeypatch.setattr(_Run, "_update", update)
+    return seen, history, saved
+
+
+@pytest.mark.parametrize(
+    ("mix", "ends"), [("gan..real+classic", [5, 10]), ("gan=20..other+classic=50..real", [2, 7, 10])]
+)
+def test_phases_share_the_steps_and_one_schedule(mix, ends, tmp_path, monkeypatch):
+    sets = [image_set(30 - 6 * i, seed=i) for i in range(len(ends))]
+    seen, history, saved = seen_in(tmp_path, mix, sets, monkeypatch, steps=10)
+    assert [n for *_, n in seen] == [8] * 10  # the budget of any mix
+    phases = [phase for phase, *_ in seen]
+    assert [phases.count(phase) for phase in range(len(ends))] == np.diff([0, *ends]).tolist()
+    assert phases == sorted(phases)
+    classic = [phase.classic for phase in parse_mix(mix).phases]
+    assert [augmented for _, augmented, *_ in seen] == [classic[phase] for phase in phases]
+    rates = [rate for _, _, rate, _ in seen]
+    assert rates == pytest.approx([1e-3 * (1 + math.cos(math.pi * step / 10)) / 2 for step in range(10)])
+    assert {row["step"]: int(row["phase"]) for row in history} == {
+        str(step): 1 + next(i for i, end in enumerate(ends) if step <= end) for step in sorted({4, 8, *ends})
+    }
+    assert saved["mix"] == mix
+    assert saved["images"] == sum(map(len, sets))
+
+
+def test_the_step_that_is_kept_is_of_the_last_phase(tmp_path, monkeypatch):
+    worth = iter([0.99, 0.98, 0.7, 0.6])
+    monkeypatch.setattr("mammosynth.classifiers.training.area_under_roc", lambda *_: next(worth))
+    settings = replace(SETTINGS, evaluate_every=2)
+    sets = [image_set(seed=3), image_set()]
+    saved, history = trained_in(tmp_path, parse_mix("gan=45..real"), sets, image_set(seed=1), settings)
+    assert [(row["step"], row["phase"]) for row in history] == [("2", "1"), ("4", "1"), ("6", "2"), ("8", "2")]
+    assert saved["step"] == 6
+
+
+def test_normalisation_is_of_the_last_phase(trained, tmp_path):
+    bright = ImageSet(image_set().images + 40, image_set().labels, image_set().ids)
+    saved, _ = trained_in(tmp_path, parse_mix("gan..real"), [bright, image_set()], image_set(seed=1))
+    assert (saved["mean"], saved["sd"]) == (trained[0]["mean"], trained[0]["sd"])
+
+
 @pytest.mark.parametrize("output", ["c.pt", "c.csv", "checkpoint.pt"])
 def test_a_full_disk_is_one_message(output, tmp_path):
     (tmp_path / f"{output}.part").symlink_to("/dev/full")  # where files are written before they take their name
@@ -127,6 +194,8 @@ def test_one_class_is_refused_with_the_mix_named(tmp_path):
     benign = image_set().of_class("benign")
     with pytest.raises(InputError, match="images of mix sngan hold no malignant"):
         trained_in(tmp_path, parse_mix("sngan", ["sngan"]), benign, image_set())
+    with pytest.raises(InputError, match=r"images of phase sngan of mix sngan\.\.real hold no malignant"):
+        trained_in(tmp_path, parse_mix("sngan..real"), [benign, image_set()], image_set())
     with pytest.raises(InputError, match="validation part hold no malignant"):
         trained_in(tmp_path, parse_mix("real", []), image_set(), benign)
 

@@ -41,7 +41,9 @@ def change(file: Path, before: str, after: str) -> None:
         ("errors.py", "SHOWN = 20", "SHOWN = 10"),
         ("progress.py", "LOG_INTERVAL = 10.0", "LOG_INTERVAL = 5.0"),
         ("classifiers/training.py", "GAIN, OFFSET = 10.0", "GAIN, OFFSET = 9.0"),
-        ("gans/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.gans.more:More"),'),
+        ("gans/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.gans.more:More", "More"),'),
+        ("networks/__init__.py", "NETWORKS = _declared()", "NETWORKS = _declared() | {}"),
+        ("networks/squeezenet.py", "[104.0, 117.0", "[103.0, 117.0"),
     ],
 )  # fmt: skip
 def test_what_changes_no_trained_gan_changes_no_digest(package, file, before, after):
@@ -56,8 +58,9 @@ def test_what_changes_no_trained_gan_changes_no_digest(package, file, before, af
         ("gans/training.py", "COLLAPSED = 0.02", "COLLAPSED = 0.03"),
         ("gans/augment.py", "def ", "def x"),
         ("adam.py", "EPSILON = 1e-8", "EPSILON = 1e-7"),
-        ("quality/distances.py", "return", "return 1.0 *"),
+        ("arrays/distances.py", "return", "return 1.0 *"),
         ("imageset.py", "np.uint8", "np.int16"),
+        ("networks/features.py", "BATCH = 8", "BATCH = 4"),
     ],
 )
 def test_what_changes_a_trained_gan_changes_its_digest_however_far_away_it_stands(package, file, before, after):
@@ -71,6 +74,25 @@ def test_a_gan_of_its_own_file_leaves_the_others_as_they_are(package):
     change(package / "gans/cyclegan.py", "POOL = 50", "POOL = 51")
     changed = {name for name in earlier if digest(f"mammosynth.gans.{name}") != earlier[name]}
     assert changed == {"cyclegan"}
+
+
+def test_a_network_of_its_own_file_leaves_gans_that_do_not_see_it_as_they_are(package):
+    names = ("gans.projected_gan", "gans.sngan", "networks.squeezenet", "networks.efficientnet_lite0")
+    earlier = {name: digest(f"mammosynth.{name}") for name in names}
+    for file, before, after, expected in (
+        ("efficientnet_lite0", "BLOCKS = (2,", "BLOCKS = (1,", {"gans.projected_gan", "networks.efficientnet_lite0"}),
+        ("squeezenet", "[104.0, 117.0", "[103.0, 117.0", {"networks.squeezenet"}),
+    ):
+        change(package / f"networks/{file}.py", before, after)
+        assert {name for name in names if digest(f"mammosynth.{name}") != earlier[name]} == expected
+        change(package / f"networks/{file}.py", after, before)
+
+
+def test_reports_show_the_titles_of_gans(package):
+    earlier = digest("mammosynth.findings.names"), digest("mammosynth.quality.assess")
+    change(package / "gans/__init__.py", '"WGAN-GP"', '"WGAN with a penalty"')
+    assert digest("mammosynth.findings.names") != earlier[0]
+    assert digest("mammosynth.quality.assess") == earlier[1]
 
 
 def test_templates_count(package):

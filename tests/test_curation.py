@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from quality_for_tests import textures
 from scipy import ndimage
 
+from mammosynth.arrays.likeness import correlate
 from mammosynth.curation import (
     ALIKE,
     REVIEWED,
@@ -24,11 +25,9 @@ from mammosynth.curation import (
     read_lesions,
 )
 from mammosynth.curation import save_lesions as save
-from mammosynth.databases import Lesion
-from mammosynth.databases.busi import NEAR_DUPLICATES
+from mammosynth.databases import Lesion, busi
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.novelty import correlate
 
 
 def flipped(bits, n):
@@ -275,7 +274,7 @@ def test_real_busi_has_the_near_duplicates_that_are_known():
     assert len(paths) == 437 + 210 + 12
     frame = pd.DataFrame(
         {
-            "cluster": clusters_of(np.array(hashes), np.full(len(paths), NEAR_DUPLICATES)),
+            "cluster": clusters_of(np.array(hashes), np.full(len(paths), busi.DATABASE.near_duplicates)),
             "label": [path.parent.name for path in paths],
         }
     )
@@ -357,7 +356,7 @@ def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypa
     while (joined := np.where(alike | alike.T, group, len(images)).min(axis=1)).tolist() != group.tolist():
         group = joined
     assert 12 < len(set(group)) < 20
-    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", batch)
+    monkeypatch.setattr("mammosynth.arrays.likeness.BATCH", batch)
     kept, found, _ = join_alike(rois, table, ["busi"])
     same = found["group"].to_numpy()[:, None] == found["group"].to_numpy()
     assert (same == (group[:, None] == group)).all()
@@ -367,7 +366,7 @@ def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypa
 
 
 def test_joining_rois_takes_no_table_of_all_pairs(monkeypatch):
-    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", 20)
+    monkeypatch.setattr("mammosynth.arrays.likeness.BATCH", 20)
     peaks = []
     for n in (60, 240):
         rois, table = rois_of(textures(n, side=48), np.zeros(n, int), [f"group {i}" for i in range(n)])

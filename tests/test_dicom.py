@@ -516,6 +516,14 @@ def test_what_a_person_should_know_is_logged_once(tmp_path, said, caplog, monkey
     assert said in record.getMessage()
 
 
+@pytest.mark.parametrize("kind", ["grey of 12 bits", "colour"])
+def test_a_file_of_which_nothing_need_be_known_logs_nothing(tmp_path, kind, caplog):
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    given = {"photometric": "YBR_FULL"} if kind == "colour" else {"bits": 12}
+    read_image(write_dicom(tmp_path / "a.dcm", pixels if kind == "colour" else ramp(12), **given))
+    assert caplog.text == ""
+
+
 def region(x, y, unit=3):
     return sequence(PhysicalUnitsXDirection=unit, PhysicalUnitsYDirection=unit, PhysicalDeltaX=x, PhysicalDeltaY=y)
 

@@ -10,8 +10,8 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from mammosynth.quality import distances as module
-from mammosynth.quality.distances import (
+from mammosynth.arrays import distances as module
+from mammosynth.arrays.distances import (
     distances,
     distances_to_others,
     frechet_distance,

@@ -21,7 +21,7 @@ import yaml
 from databases_for_tests import phantoms
 
 from mammosynth import downloads
-from mammosynth.databases import READERS
+from mammosynth.databases import READERS, database_of
 from mammosynth.downloads import Unobtainable, download, fetch, fetch_series, list_files, size, unpack
 from mammosynth.errors import InputError
 
@@ -29,7 +29,7 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 CUT = 100_000
 ROOT = Path(__file__).parents[1]
-DECLARATIONS = yaml.safe_load(ROOT.joinpath("resources/databases.yaml").read_text())
+DATABASES = {reader: database_of(reader) for reader in READERS}
 
 
 class Server(ThreadingHTTPServer):
@@ -403,19 +403,19 @@ def test_a_database_whose_archive_is_cut_without_a_length_is_not_there(tmp_path,
 @pytest.mark.parametrize("name", ["udiat", "inbreast"])
 def test_where_to_ask_and_where_to_put_it(tmp_path, name):
     with pytest.raises(InputError) as caught:
-        download(DECLARATIONS[name], tmp_path / name)
-    for text in (DECLARATIONS[name]["title"], "ask", "http", str(tmp_path / name), "root"):
+        download(DATABASES[name].download, tmp_path / name)
+    for text in (DATABASES[name].title, "ask", "http", str(tmp_path / name), "root"):
         assert text in str(caught.value)
     (tmp_path / name).mkdir()
-    download(DECLARATIONS[name], tmp_path / name)
+    download(DATABASES[name].download, tmp_path / name)
 
 
 def test_declarations_are_complete():
-    assert set(READERS) - {"rois", "table"} <= set(DECLARATIONS)
-    for name, declaration in DECLARATIONS.items():
-        assert {"title", "licence", "citation"} <= set(declaration), name
-        assert ("files" in declaration) != ("request" in declaration), name
-        for file in declaration.get("files", []):
+    for name, database in DATABASES.items():
+        if name not in ("rois", "table"):
+            assert "" not in (database.title, database.licence, database.citation, database.tried), name
+            assert ("files" in database.download) != ("request" in database.download), name
+        for file in database.files:
             assert set(file) <= {"address", "sha256"}
             assert downloads.file_name(file["address"]).count("."), name
 
@@ -454,7 +454,7 @@ class Client:
                 (folder / f"{i}.dcm").write_bytes(bytes(bytes_ - (row.SeriesInstanceUID in self.fail)))
 
 
-IDC = DECLARATIONS["cbis_ddsm"]["idc"]
+IDC = DATABASES["cbis_ddsm"].idc
 
 
 def test_only_masses_are_fetched_and_their_size_is_told_first(tmp_path, caplog):
@@ -525,7 +525,7 @@ def test_the_real_index_holds_the_masses(tmp_path, monkeypatch):
     series = {uid for call in client.download_from_selection.call_args_list for uid in call.kwargs["seriesInstanceUID"]}
     chosen = client.index[client.index["SeriesInstanceUID"].isin(series)]
     assert chosen["PatientID"].str.split("_").str[:3].str.join("_").nunique() == 691 + 201
-    assert set(chosen["license_short_name"]) == {DECLARATIONS["cbis_ddsm"]["licence"]}
+    assert set(chosen["license_short_name"]) == {DATABASES["cbis_ddsm"].licence}
     assert chosen["series_size_MB"].sum() == pytest.approx(82_500, rel=0.01)
 
 

@@ -7,21 +7,21 @@ import pytest
 import torch
 from quality_for_tests import parameter_file, real_rois, textures
 
+from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.errors import InputError
-from mammosynth.quality import features as module
-from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
-from mammosynth.quality.features import EXTRACTORS, features
-from mammosynth.quality.squeezenet import squeezenet
+from mammosynth.networks import NETWORKS, dinov2, efficientnet_lite0, frozen
+from mammosynth.networks.features import BATCH, features
+from mammosynth.networks.squeezenet import squeezenet
 
 SHIPPED = ("efficientnet_lite0", "squeezenet")
 
 
 @pytest.mark.parametrize("extractor", SHIPPED)
 def test_order_and_batch_do_not_matter(extractor):
-    images = textures(module.BATCH + 3)
+    images = textures(BATCH + 3)
     weights = parameter_file(extractor)
     found = features(images, extractor, weights)
-    assert found.shape == (len(images), EXTRACTORS[extractor].dimension)
+    assert found.shape == (len(images), NETWORKS[extractor].dimension)
     assert found.dtype == np.float32
     order = np.random.default_rng(0).permutation(len(images))[:5]
     assert features(images[order], extractor, weights) == pytest.approx(found[order], abs=1e-4)
@@ -83,7 +83,8 @@ def random_efficientnet():
 
 
 @pytest.mark.parametrize(
-    ("change", "layer"), [("folded", torch.nn.BatchNorm2d), ("_without_copies", torch.nn.ZeroPad2d)]
+    ("change", "layer"),
+    [(frozen.folded, torch.nn.BatchNorm2d), (efficientnet_lite0.without_copies, torch.nn.ZeroPad2d)],
 )
 def test_a_quicker_network_has_the_same_features(change, layer):
     network = random_efficientnet()
@@ -91,7 +92,7 @@ def test_a_quicker_network_has_the_same_features(change, layer):
     with torch.inference_mode():
         before = network.extract_features(images)
         assert any(isinstance(part, layer) for part in network.modules())
-        quicker = getattr(module, change)(network)
+        quicker = change(network)
         assert not any(isinstance(part, layer) for part in quicker.modules())
         torch.testing.assert_close(quicker.extract_features(images), before, rtol=1e-3, atol=1e-4)
 
@@ -151,7 +152,7 @@ def test_dinov2_is_loaded_from_its_file_and_sees_224_px(tmp_path):
     assert found.shape == (3, 384)
     assert features(images[2:], "dinov2", tmp_path / "weights.pth") == pytest.approx(found[2:], abs=1e-4)
     assert np.abs(found[0] - found[1]).max() > 1e-3
-    grid = module._dinov2_positions(state["pos_embed"])[0, 1:, :2].reshape(16, 16, 2).numpy()
+    grid = dinov2.resampled(state["pos_embed"])[0, 1:, :2].reshape(16, 16, 2).numpy()
     inner = np.arange(2, 14)
     expected = (inner + 0.5) * 37 / 16.1 - 0.5  # of patches' centres; with a ratio of 16 the last is 0.2 more
     assert grid[inner, 5, 0] == pytest.approx(expected, abs=0.06)  # how far the cubic is from the line
@@ -159,7 +160,7 @@ def test_dinov2_is_loaded_from_its_file_and_sees_224_px(tmp_path):
 
 
 def test_only_inception_gives_fid_and_kid():
-    names = {name: [EXTRACTORS[name].measure(m) for m in ("FD", "KD", "floor/FD", "recall")] for name in EXTRACTORS}
+    names = {name: [NETWORKS[name].measure(m) for m in ("FD", "KD", "floor/FD", "recall")] for name in NETWORKS}
     assert names["inception"] == ["FID", "KID", "floor/FID", "recall (Inception 2015-12-05)"]
     assert names["squeezenet"][:2] == ["FD (SqueezeNet 1.1)", "KD (SqueezeNet 1.1)"]
     assert names["efficientnet_lite0"][2] == "floor/FD (EfficientNet-Lite0)"

@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.imageset import ImageSet
+from mammosynth.networks import NETWORKS, Network
 from mammosynth.quality import fidelity, reference
-from mammosynth.quality.distances import frechet_distance, kernel_distance, prdc
-from mammosynth.quality.features import EXTRACTORS, Extractor
 from mammosynth.quality.fidelity import draw_sides, estimate, make_reference, units_of
 
 DIMENSIONS, HALF = 12, 60  # features; ROIs of half of the training part
@@ -71,7 +71,7 @@ def image_set(count, of=None):
 def one_class():
     """Benign ROIs alone, and no FD∞: its five distances a halving would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXTRACTORS, "toy", Extractor("toy", DIMENSIONS, None))
+        patch.setitem(NETWORKS, "toy", Network("toy", DIMENSIONS, {}, ""))
         patch.setattr(fidelity, "EXTRAPOLATED", 0)
         for module in (fidelity, reference):
             patch.setattr(module, "CLASSES", ("benign",))

@@ -79,10 +79,21 @@ def test_closest_pairs_stand_above_their_rois_and_copies_are_framed():
 
 
 def test_mixes_stand_in_the_panels_of_their_gans_beside_real():
-    groups = figures.mix_groups([*MIXES, "real+sngan+cgan"])
+    groups = figures.mix_groups([*MIXES, "real+cgan+sngan"])
     assert groups["controls"] == ["real", "real@2", "real+classic"]
-    assert groups["sngan"] == ["real", "sngan", "real+sngan", "real+sngan@2", "real+sngan+cgan"]
-    assert groups["cgan"] == ["real", "real+sngan+cgan"]
+    assert groups["sngan"] == ["real", "sngan", "real+sngan", "real+sngan@2", "real+cgan+sngan"]
+    assert groups["cgan"] == ["real", "real+cgan+sngan"]
+
+
+def test_a_mix_of_phases_is_in_the_panels_of_its_gans():
+    groups = figures.mix_groups(["real", "sngan..real", "real..real+classic", "sngan..cgan"])
+    assert groups == {
+        "controls": ["real", "real..real+classic"],
+        "sngan": ["real", "sngan..real", "sngan..cgan"],
+        "cgan": ["real", "sngan..cgan"],
+    }
+    assert figures._line("sngan..real", groups["sngan"], "red")["linestyle"] == "-"
+    assert figures._line("sngan..cgan", groups["sngan"], "red")["linestyle"] == "--"
 
 
 def test_roc_panels_draw_every_mix_with_its_area(study):
@@ -141,7 +152,7 @@ def panels(figure):
 
 
 def test_histories_are_told_apart_by_their_places(tmp_path):
-    files = [tmp_path / "fold3" / "gans" / gan / "seed7.csv" for gan in ("sngan", "cyclegan")]
+    files = [tmp_path / "results/ultrasound/fold3/gans" / gan / "seed7.csv" for gan in ("sngan", "cyclegan")]
     for file in files:
         file.parent.mkdir(parents=True)
     history().to_csv(files[0], index=False)

@@ -126,7 +126,7 @@ def test_birads_categories_can_be_given_another_class_or_none(small):
     lesions = read(small, birads={"benign": [2, "4a"], "malignant": [5]}).lesions
     assert [x.pathology for x in lesions] == ["benign", "benign", "benign", ""]
     assert [x.excluded for x in lesions] == ["", "", "", "BI-RADS 6 counts as neither class"]
-    with pytest.raises(InputError, match=r"sources\.db\.birads has 2 in both lists"):
+    with pytest.raises(InputError, match=r"sources\.db\.birads: 2 stands in both lists"):
         read(small, birads={"benign": [2, 3], "malignant": ["2", 5]})
 
 

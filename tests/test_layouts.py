@@ -12,12 +12,13 @@ import yaml
 from databases_for_tests import BOXES, LABELS, SMALL, mask_of, picture, save, save_csv, save_excel, settings
 
 from mammosynth.curation import read_lesions
-from mammosynth.databases import find_lists, open_source, read_database
+from mammosynth.databases import open_source, read_database
 from mammosynth.databases.rows import read_csv, read_excel
 from mammosynth.errors import InputError
 from mammosynth.partition import refuse_split_groups
 
 ROOT = Path(__file__).parents[1]
+SHIPPED = yaml.safe_load((ROOT / "config.yaml").read_text())["sources"]
 
 
 def read(reader, root, **more):
@@ -291,7 +292,6 @@ def test_the_list_of_udiat_comes_with_the_workflow_and_is_used(tmp_path):
         found.setdefault((row["patient"], row["found"]), set()).add(int(row["image"][len("original/") : -len(".png")]))
     for words, groups in (("by eye", BY_EYE), ("by eye, likely", LIKELY), ("the same to the pixel", SAME)):
         assert sorted(map(sorted, (g for (_, f), g in found.items() if f == words))) == sorted(map(sorted, groups))
-    source = yaml.safe_load((ROOT / "config.yaml").read_text())["sources"]["udiat"]
     numbers = sorted(set().union(*BY_EYE, *LIKELY, *SAME))
     rows = [["Image", "Type", "Diagnosis"]]
     for number in [*numbers, 55]:
@@ -299,14 +299,12 @@ def test_the_list_of_udiat_comes_with_the_workflow_and_is_used(tmp_path):
         save(mask_of(BOXES[0]), tmp_path / f"GT/{number:06d}.png")
         rows.append([f"{number:06d}", "Benign", "FA"])
     save_excel(rows, tmp_path / "DatasetB.xlsx")
-    lists = find_lists("udiat", source, ROOT)
-    lesions = read_lesions({"udiat": settings("udiat", tmp_path, **lists)})
+    lesions = read_lesions({"udiat": settings("udiat", tmp_path, patients=str(ROOT / SHIPPED["udiat"]["patients"]))})
     assert lesions["group"].nunique() == len(BY_EYE + LIKELY + SAME) + 1
 
 
 def test_the_exclusions_of_bus_bra_leave_official_folds_whole(tmp_path):
     """Cases 341 and 356 are one lesion, in different official folds; what joins them are their ROIs."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())["sources"]["bus_bra"]
     rows, folds = [["ID", "Case", "Pathology", "Side", "BBOX"]], [["ID", "Pathology", "kFold"]]
     for fold, name in enumerate(["0341-l", "0341-r", "0356-l", "0356-r"]):
         save(picture(fold), tmp_path / f"Images/bus_{name}.png")
@@ -320,25 +318,12 @@ def test_the_exclusions_of_bus_bra_leave_official_folds_whole(tmp_path):
         refuse_split_groups(read_lesions({"bus_bra": joined}).assign(group="one"))
     assert '"Images/bus_0341-l.png" (fold 0)' in str(error.value)
     assert '"Images/bus_0356-l.png" (fold 1)' in str(error.value)
-    lesions = read_lesions({"bus_bra": joined | find_lists("bus_bra", config, ROOT)})
+    lesions = read_lesions({"bus_bra": joined | {"exclusions": str(ROOT / SHIPPED["bus_bra"]["exclusions"])}})
     refuse_split_groups(lesions.assign(group="one"))
     assert (lesions["excluded"] != "").tolist() == [False, False, True, True]
     # the message names images as the list wants them
     named = read_csv(ROOT / "resources/exclusions/bus_bra.csv", ("image", "reason"))
     assert all(f'"{row["image"]}"' in str(error.value) for row in named)
-
-
-def test_lists_are_found_in_the_working_directory_first_and_refused_where_they_are_not(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    given = {"patients": "resources/patients/udiat.csv"}
-    assert find_lists("x", given, ROOT) == {"patients": str(ROOT / "resources/patients/udiat.csv")}
-    write_list(tmp_path / "own.csv")
-    monkeypatch.setenv("PLACE", str(tmp_path))
-    assert find_lists("x", {"exclusions": "$PLACE/own.csv"}, ROOT) == {"exclusions": str(tmp_path / "own.csv")}
-    with pytest.raises(
-        InputError, match=r'config: sources: x: patients is "none\.csv", which is no file: mend the path'
-    ):
-        find_lists("x", {"patients": "none.csv"}, ROOT)
 
 
 def test_the_workflow_reads_again_when_a_list_changes(tmp_path):

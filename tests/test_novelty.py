@@ -8,11 +8,11 @@ from quality_for_tests import textures
 from scipy.ndimage import gaussian_filter, shift
 from scipy.stats import beta
 
+from mammosynth.arrays.likeness import correlate
 from mammosynth.errors import InputError
 from mammosynth.quality.novelty import (
     Nearest,
     authentic,
-    correlate,
     distance_ratio,
     find_nearest,
     judge,
@@ -157,7 +157,7 @@ def test_batches_do_not_matter(monkeypatch):
     """Of images, and of the training ROIs that they are compared with; here those themselves, to leave out units."""
     whole = nearest_of(TRAIN, PATIENTS)
     monkeypatch.setattr("mammosynth.quality.novelty.BATCH", 7)
-    monkeypatch.setattr("mammosynth.quality.distances.PAIRS", 100)
+    monkeypatch.setattr("mammosynth.arrays.distances.PAIRS", 100)
     for parts, at_once in zip(astuple(nearest_of(TRAIN, PATIENTS)), astuple(whole)):
         np.testing.assert_allclose(parts, at_once, atol=1e-5)
 

@@ -10,12 +10,13 @@ from test_scores import predictions
 from test_tables import PAPER, quality_rows
 
 from mammosynth.classifiers.scores import score
+from mammosynth.findings import conclusions
+from mammosynth.findings.ranks import rank_correlations, rank_generators
+from mammosynth.findings.tables import table_accuracy, table_quality
+from mammosynth.findings.verdicts import verdicts
 from mammosynth.partition import count_parts
 from mammosynth.quality import HELD_OUT, NEAR_COPY
-from mammosynth.report import conclusions
-from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times, verdicts
-from mammosynth.report.ranks import rank_correlations, rank_generators
-from mammosynth.report.tables import table_accuracy, table_quality
+from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
 CONFIG = {
     "sources": {
@@ -65,7 +66,7 @@ def study(tmp_path_factory):
         (folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv").write_text("s\tmax_rss\n2.5\t-\n")
     test = predictions(1.0)
     partition = test[["modality", "fold", "lesion_id", "patient_id", "database", "pathology"]].assign(
-        part=["train"] * 30 + ["val"] * 10 + ["test"] * 20
+        part=["train"] * 30 + ["val"] * 10 + ["test"] * 20, split="fold0"
     )
     rois = partition.assign(excluded=["label conflict <b>"] + [float("nan")] * 59)
     scores = scores_of(real=0.8, alone=0.2, hybrid=0.9, doubled=0.8)
@@ -227,7 +228,7 @@ def test_a_plain_gain_and_a_plain_loss_are_named_with_their_numbers():
 
 def mixes(differences, runs):
     """Scores of hybrid mixes that differ plainly from real ROIs alone by so much, or not at all by 0."""
-    names = [f"real+sngan@{k}" for k in range(1, len(differences) + 1)]
+    names = [f"real+sngan@{k + 1}" for k in range(1, len(differences) + 1)]
     scores = pd.DataFrame({"mix": ["real", *names], "difference": [np.nan, *differences], "runs": runs})
     scores = scores.assign(modality="ultrasound", measure="AUROC", database="all", n_patients=30, n=40, value=0.8)
     scores["p_holm"] = np.where(scores["difference"] == 0, 1, 0.01)
@@ -238,12 +239,44 @@ def mixes(differences, runs):
 
 def test_the_headline_names_harm_beside_help():
     one_of_four = conclusions.headline("ultrasound", mixes([0.03, -0.02, -0.05, -0.04], runs=6))
-    assert "helped in 1 of 4 (most with real + SNGAN ×1, +0.030 " in one_of_four
-    assert "harmed in 3 of 4 (most with real + SNGAN ×3, −0.050 " in one_of_four
+    assert "helped in 1 of 4 (most with real + SNGAN ×2, +0.030 " in one_of_four
+    assert "harmed in 3 of 4 (most with real + SNGAN ×4, −0.050 " in one_of_four
     harm_alone = conclusions.headline("ultrasound", mixes([0.0, -0.02], runs=6))
     assert "harmed in 1 of 2" in harm_alone
     assert harm_alone.endswith("; for none is it shown that they help.")
     assert "harm" not in conclusions.headline("ultrasound", mixes([0.03, 0.0], runs=6))
+
+
+def test_phases_are_a_family_of_their_own():
+    scores = mixes([0.03, -0.02, 0.05, 0.04], runs=6)
+    named = {
+        "real+sngan@3": "sngan..real",
+        "real+sngan@4": "sngan=30..real+sngan@balance",
+        "real+sngan@5": "sngan..cgan",
+    }
+    scores = scores.assign(mix=scores["mix"].replace(named))
+    headline = conclusions.headline("ultrasound", scores)
+    assert headline.startswith(
+        "Synthetic ROIs beside the real ones or in phases with them helped in 2 of 3 (most with "
+    )
+    assert "(most with SNGAN (30 %) → real + SNGAN to balance (70 %), +0.050 " in headline
+    added, in_phases, alone = conclusions.answer("ultrasound", scores)[1:]
+    assert added.startswith("Synthetic ROIs added to the real ones raised the AUROC with real + SNGAN ×2 (+0.030")
+    assert in_phases.startswith("Synthetic ROIs in phases with the real ones raised the AUROC with SNGAN (30 %) → real")
+    assert "and lowered it with SNGAN → real (−0.020" in in_phases
+    assert alone.startswith("Synthetic ROIs in place of the real ones raised the AUROC with SNGAN → CGAN (+0.040")
+    beside = scores[~scores["mix"].str.contains(r"\.\.real", regex=True)]
+    assert "phases" not in " ".join(
+        [conclusions.headline("ultrasound", beside), *conclusions.answer("ultrasound", beside)]
+    )
+
+
+def test_balance_and_phases_are_explained_where_a_study_has_them(study):
+    assert not re.search("“to balance”|“→”", render(study))
+    config = CONFIG | {"mixes": ["real", "sngan..real+sngan@balance"]}
+    page = render(Study(**{**vars(study), "config": config}))
+    assert "“to balance”: as many synthetic ROIs of the smaller class as it lacks" in page
+    assert "“→”: trained on what stands left of it first" in page
 
 
 @pytest.mark.parametrize("differences", [[0.03, -0.02, -0.05, -0.04], [0.03, 0.04], [-0.03, 0.0]])

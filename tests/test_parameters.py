@@ -73,10 +73,9 @@ def test_declarations_are_complete():
             assert set(source) in ({"package", "member", "archive"}, {"address"}), name
 
 
-def test_the_local_folder_comes_first(tmp_path, address, monkeypatch):
+def test_the_local_folder_comes_first(tmp_path, address):
     (tmp_path / "toy.bin").write_bytes(CONTENT)
-    monkeypatch.setenv("SOMEWHERE", str(tmp_path))
-    assert obtain("toy", declare(address), tmp_path / "out", "$SOMEWHERE") == f"folder {tmp_path}"
+    assert obtain("toy", declare(address), tmp_path / "out", tmp_path) == f"folder {tmp_path}"
     assert (tmp_path / "out").read_bytes() == CONTENT
 
 

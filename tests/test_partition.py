@@ -7,10 +7,17 @@ from databases_for_tests import phantom_lesions, real_busi
 
 from mammosynth import partition
 from mammosynth.errors import InputError
-from mammosynth.imageset import ImageSet
-from mammosynth.partition import assign_parts, count_parts, refuse_unjudgeable, split_images
+from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.partition import (
+    UNUSED,
+    assign_parts,
+    count_parts,
+    halves,
+    reduce_training,
+    refuse_unjudgeable,
+    split_images,
+)
 from mammosynth.partition import usable as usable_lesions
-from mammosynth.quality.reference import halves
 
 
 def lesions(benign=60, malignant=30, per_group=2, database="d", seed=0):
@@ -87,6 +94,37 @@ def test_the_seed_decides():
     assert set(first) == {"lesion_id", "patient_id", "database", "pathology", "part"}
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_share_keeps_that_part_of_the_training_patients_of_each_kind_and_smaller_ones_lie_in_larger(seed):
+    table = pd.concat([lesions(benign=60, malignant=30), lesions(benign=25, malignant=30, database="other")])
+    whole = assign_parts(table, folds=5, fold=1, seed=0)
+    assert reduce_training(whole, 100, seed).equals(whole)
+    kept_before: set[str] = set()
+    for share in (10, 25, 50, 100):
+        parts = reduce_training(whole, share, seed)
+        for part in ("val", "test"):
+            assert ((parts["part"] == part) == (whole["part"] == part)).all()
+        kept = set(parts.loc[parts["part"] == "train", "patient_id"])
+        assert not kept & set(parts.loc[parts["part"] == UNUSED, "patient_id"])
+        assert kept_before <= kept
+        for database in ("d", "other"):
+            for pathology in CLASSES:
+                of = whole[(whole["part"] == "train") & (whole["database"] == database)]
+                patients = of.loc[of["pathology"] == pathology, "patient_id"].nunique()
+                found = parts[(parts["part"] == "train") & (parts["database"] == database)]
+                found = found.loc[found["pathology"] == pathology, "patient_id"].nunique()
+                assert abs(found - patients * share / 100) <= 1.5
+        kept_before = kept
+
+
+def test_unused_patients_are_in_no_part_and_no_count():
+    table = lesions()
+    parts = reduce_training(assign_parts(table, folds=5, fold=0, seed=0), 50, 0)
+    counts = count_parts(parts.assign(modality="ultrasound", split="fold0-share50"))
+    assert counts["part"].tolist() == ["train", "val", "test"]
+    assert counts[["benign", "malignant"]].to_numpy().sum() == (parts["part"] != UNUSED).sum() < len(table)
+
+
 def test_fewer_groups_than_folds_are_refused():
     with pytest.raises(InputError, match=r"ultrasound has 4 malignant .* groups for 5 folds: lower partition: folds"):
         assign_parts(lesions(malignant=8), folds=5, fold=0, seed=0)
@@ -143,7 +181,7 @@ def test_parts_are_counted_by_images_and_patients():
         ("test", "benign", "p3"),
     ]
     table = pd.DataFrame(rows, columns=["part", "pathology", "patient_id"]).assign(
-        modality="ultrasound", fold=0, database="busi"
+        modality="ultrasound", split="fold0", database="busi"
     )
     counts = count_parts(table).set_index("part")[["benign", "malignant", "patients"]]
     assert counts.loc["train"].tolist() == [2, 1, 2]
@@ -154,8 +192,8 @@ def test_parts_are_counted_by_images_and_patients():
 def test_parts_of_pooled_databases_are_counted_by_database_too():
     both = pd.concat([lesions(30, 20, 2, "large"), lesions(10, 10, 1, "a_small_one", 1)], ignore_index=True)
     tables = [
-        assign_parts(both, folds=5, fold=0, seed=0).assign(modality="ultrasound", fold=0),
-        assign_parts(lesions(), folds=5, fold=0, seed=0).assign(modality="mammography", fold=0),
+        assign_parts(both, folds=5, fold=0, seed=0).assign(modality="ultrasound", split="fold0"),
+        assign_parts(lesions(), folds=5, fold=0, seed=0).assign(modality="mammography", split="fold0"),
     ]
     counts = count_parts(pd.concat(tables))
     assert list(counts["database"]) == ["all"] * 6 + ["a_small_one"] * 3 + ["large"] * 3
@@ -178,7 +216,7 @@ def partition_of(train, val=(3, 3), fold=0):
     ]
     table = pd.DataFrame(rows, columns=["part", "pathology", "patient_id"])
     names = [str(i) for i in range(len(table))]
-    return table.assign(lesion_id=names, modality="ultrasound", database="d", fold=fold)
+    return table.assign(lesion_id=names, modality="ultrasound", database="d", split=f"fold{fold}")
 
 
 ENOUGH = {"benign": list("abcdefgh"), "malignant": list("klmnop")}
@@ -195,7 +233,7 @@ ENOUGH = {"benign": list("abcdefgh"), "malignant": list("klmnop")}
 def test_a_training_part_that_cannot_be_halved_is_refused_before_training(malignant, message):
     good, bad = partition_of(ENOUGH, fold=0), partition_of(ENOUGH | {"malignant": malignant}, fold=3)
     refuse_unjudgeable(good, looks=True)
-    with pytest.raises(InputError, match=rf"^ultrasound, fold 3: the training part's {message}"):
+    with pytest.raises(InputError, match=rf"^ultrasound, fold3: the training part's {message}"):
         refuse_unjudgeable(pd.concat([good, bad]), looks=True)
 
 
@@ -217,8 +255,8 @@ def test_too_few_rois_to_tell_copies_by_and_a_validation_part_too_small_to_look_
     with pytest.raises(InputError) as error:
         refuse_unjudgeable(pd.concat([tiny, small]), looks=True)
     first, second = str(error.value).splitlines()
-    assert first.startswith("ultrasound, fold 1: the training part has 7 ROIs, and 8 are needed")
-    assert second.startswith("ultrasound, fold 2: the validation part has 1 malignant ROIs, too few to choose a step")
+    assert first.startswith("ultrasound, fold1: the training part has 7 ROIs, and 8 are needed")
+    assert second.startswith("ultrasound, fold2: the validation part has 1 malignant ROIs, too few to choose a step")
     refuse_unjudgeable(small, looks=False)
 
 

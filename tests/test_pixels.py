@@ -162,6 +162,14 @@ REFUSED = {
     ),
     "label map in alpha": (with_alpha((255, 255, 255), map_of_labels(127, 255)), "3 values"),
     "thin third label": (np.where(np.arange(WIDTH) % 80 == 3, 2, lesion(0, 1)).astype(np.uint8), "values (0, 1, 2)"),
+    "label map of a lesion of few pixels": (
+        spots((slice(98, 101), slice(98, 102)), value=2, on=np.minimum(map_of_labels(1, 1), 1)),
+        "3 values (0, 1, 2)",
+    ),
+    "label map with a thin third colour": (
+        np.eye(3, dtype=np.uint8)[spots((99, slice(94, 104)), value=2, on=np.minimum(map_of_labels(1, 1), 1))] * 255,
+        "3 values",
+    ),
     "picture": (scan(), "or a picture has"),
     "dark picture with white text": (spots((5, slice(5, 60)), (6, slice(5, 60)), on=scan() // 12), "picture"),
     "picture on black": (np.where(lesion() > 0, scan(), 0).astype(np.uint8), "picture"),
@@ -464,10 +472,12 @@ def test_what_would_not_be_read_rightly_is_refused(tmp_path):
     cut.write_bytes(cut.read_bytes()[:-50])
     jpeg2000 = tmp_path / "wavelet.png"
     Image.fromarray(picture(1)).save(jpeg2000, "JPEG2000")
+    printed = tmp_path / "printed.jpg"
+    Image.fromarray(picture(1)).convert("CMYK").save(printed)
     words = {
         floats: "no whole numbers", signed: "16 bits", two: "holds 2 images", inks: "SEPARATED",
         channel: "does not say what for", hidden: "transparent", colours: "PPM", moving: "holds 2 images",
-        cut: "cut short", jpeg2000: "JPEG2000",
+        cut: "cut short", jpeg2000: "JPEG2000", printed: "CMYK",
     }  # fmt: skip
     for path, word in words.items():
         with pytest.raises(InputError, match=word) as error:

@@ -228,5 +228,5 @@ def test_the_configuration_refuses_official_folds_that_cannot_be_kept():
     for wrong in ({"official_folds": 7}, {"reader": "udiat"}):
         other = copy.deepcopy(config)
         other["sources"]["bra"] |= wrong
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(other, SCHEMA)
+        with pytest.raises(InputError, match=r"sources\.bra\.official_folds: "):
+            study.check(other)

@@ -13,16 +13,14 @@ from mammosynth.gans.fast_networks import FastGenerator, PatchScores, SkipExcita
 from mammosynth.gans.gan import Reals
 from mammosynth.gans.objectives import hinge_critic, linear_generator
 from mammosynth.gans.projected_gan import (
-    BLOCKS,
-    CHANNELS,
     MIXED,
     ProjectedGan,
     RandomProjections,
-    lite0_backbone,
     with_spread,
 )
 from mammosynth.gans.settings import Settings
 from mammosynth.imageset import ImageSet
+from mammosynth.networks.efficientnet_lite0 import BLOCKS, CHANNELS, load_maps
 
 CPU = torch.device("cpu")
 
@@ -137,8 +135,8 @@ def test_backbone_gives_the_librarys_features():
             x = block(x)
             expected.append(x)
         expected = [expected[index] for index in BLOCKS]
-        found = lite0_backbone(weights, CPU, torch.float32)(grey / 127.5 - 1)
-        rounded = lite0_backbone(weights, CPU, torch.bfloat16)(grey / 127.5 - 1)
+        found = load_maps(weights, CPU, torch.float32)(grey / 127.5 - 1)
+        rounded = load_maps(weights, CPU, torch.bfloat16)(grey / 127.5 - 1)
     assert [f.shape[1] for f in found] == list(CHANNELS)
     assert [f.shape[2] for f in found] == [32, 16, 8, 4]
     for a, b, c in zip(expected, found, rounded):

@@ -4,16 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammosynth.findings.ranks import agreement, disagreements, rank_correlations, rank_generators, table_ranks
+from mammosynth.findings.tables import NONE
 from mammosynth.report import figures
-from mammosynth.report.ranks import (
-    agreement,
-    disagreements,
-    plot_ranks,
-    rank_correlations,
-    rank_generators,
-    table_ranks,
-)
-from mammosynth.report.tables import NONE
+from mammosynth.report.ranks import plot_ranks
 
 GANS = ["wgan_gp", "cyclegan", "cgan", "sngan", "projected_gan"]
 

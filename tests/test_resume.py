@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from mammosynth.errors import CutOff, InputError
 from mammosynth.gans import METHODS, choice, cyclegan, gan_class
 from mammosynth.gans.training import train
 from mammosynth.imageset import ImageSet
-from mammosynth.quality.features import EXTRACTORS
+from mammosynth.networks import NETWORKS
 
 STEPS = 5
 
@@ -33,7 +33,7 @@ processes.set_forkserver_preload(["mammosynth.gans.training"])
 
 def quick_looks(setitem=dict.__setitem__, setattr=setattr) -> None:
     """Looks at few images by an extractor without weights, and a pool that is soon full."""
-    setitem(EXTRACTORS, "toy", TOY)
+    setitem(NETWORKS, "toy", TOY)
     setattr(choice, "IMAGES", 4)
     setattr(cyclegan, "POOL", 3)
 
@@ -111,12 +111,12 @@ def test_killed_and_resumed_is_the_same_to_the_bit(method, tmp_path, caplog):
 
 def test_other_settings_images_or_seed_have_another_fingerprint():
     reals: ImageSet = few_reals()
-    base = fingerprint(["mammosynth.gans.sngan"], asdict(options("sngan")), 0, reals)
-    assert fingerprint(["mammosynth.gans.sngan"], asdict(options("sngan")), 0, reals) == base
+    base = fingerprint(["mammosynth.gans.sngan"], options("sngan").flat(), 0, reals)
+    assert fingerprint(["mammosynth.gans.sngan"], options("sngan").flat(), 0, reals) == base
     others = [
-        fingerprint(["mammosynth.gans.sngan"], asdict(replace(options("sngan"), learning_rate=1e-4)), 0, reals),
-        fingerprint(["mammosynth.gans.sngan"], asdict(options("sngan")), 0, reals[:-1]),
-        fingerprint(["mammosynth.gans.sngan"], asdict(options("sngan")), 1, reals),
+        fingerprint(["mammosynth.gans.sngan"], replace(options("sngan"), learning_rate=1e-4).flat(), 0, reals),
+        fingerprint(["mammosynth.gans.sngan"], options("sngan").flat(), 0, reals[:-1]),
+        fingerprint(["mammosynth.gans.sngan"], options("sngan").flat(), 1, reals),
     ]
     assert len({base, *others}) == 4
 
@@ -146,7 +146,7 @@ def test_a_checkpoint_of_no_training_is_set_aside(tmp_path):
 
 
 def test_other_code_has_another_fingerprint():
-    given = asdict(options("sngan")), 0, few_reals()
+    given = options("sngan").flat(), 0, few_reals()
     codes = {fingerprint([f"mammosynth.gans.{name}"], *given) for name in ("sngan", "cgan", "cyclegan")}
     assert len(codes) == 3
 

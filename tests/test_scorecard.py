@@ -2,7 +2,7 @@
 
 import copy
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -55,7 +55,7 @@ def run(content=CONTENT, history=HISTORY, fold=0):
 
 
 def facts(generator="sngan", quality=None, **changes):
-    settings = asdict(Settings(**{"method": generator, **presets()["few-images"][generator], "steps": 4}))
+    settings = Settings.of({"method": generator, **presets()["few-images"][generator], "steps": 4}).flat()
     if quality is None:
         quality = quality_rows((generator, "real", "floor"), MEASURES)
     known = Facts(generator, "ultrasound", CONFIG, "few-images", "squeezenet", settings, [run()], quality)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammosynth.arrays.statistics import area_under_roc
 from mammosynth.classifiers.scores import score
-from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.errors import InputError
 
 
@@ -18,6 +18,7 @@ def predictions(skill, mix="real", seed=0, fold=0, n=60, database="a", noise=0):
         {
             "modality": "ultrasound",
             "fold": fold,
+            "share": 100,
             "mix": mix,
             "seed": seed,
             "part": "test",

@@ -17,11 +17,11 @@ import yaml
 from mammosynth.classifiers.mixes import assemble, parse_mix
 from mammosynth.classifiers.training import read
 from mammosynth.digests import sha256_of
+from mammosynth.findings.names import name_of
 from mammosynth.gans.training import load_generator
 from mammosynth.gans.transfer import read_generator
 from mammosynth.imageset import ImageSet
 from mammosynth.partition import count_parts
-from mammosynth.report.names import name_of
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -93,7 +93,11 @@ def test_synthetic_images_are_of_their_generator_and_the_filtered_ones_are_among
     np.testing.assert_array_equal(made.images, synthetic.images)
     kept = ImageSet.load(of_run(study, fold, "filtered", gan, seed, ".npz"))
     fates = pd.read_csv(of_run(study, fold, "filtered", gan, seed, ".csv"), keep_default_na=False)
-    assert (fates["fold"].unique(), fates["generator"].unique(), fates["seed"].unique()) == ([fold], [gan], [seed])
+    assert (*fates["split"].unique(), *fates["generator"].unique(), *fates["seed"].unique()) == (
+        f"fold{fold}",
+        gan,
+        seed,
+    )
     where = {name: i for i, name in enumerate(synthetic.ids)}
     np.testing.assert_array_equal(kept.images, synthetic.images[[where[name] for name in kept.ids]])
     assert set(kept.ids) == set(fates.loc[fates["dropped"] == "", "id"])
@@ -108,7 +112,11 @@ def test_quality_rows_are_of_the_run_that_they_name(study, parts, fold, gan, see
         pooled.reset_index(drop=True)[own.columns], own, check_dtype=False, check_categorical=False
     )
     images = pd.read_csv(of_run(study, fold, "quality", gan, seed, "_images.csv"))
-    assert (images["fold"].unique(), images["generator"].unique(), images["seed"].unique()) == ([fold], [gan], [seed])
+    assert (*images["split"].unique(), *images["generator"].unique(), *images["seed"].unique()) == (
+        f"fold{fold}",
+        gan,
+        seed,
+    )
     synthetic = ImageSet.load(of_run(study, fold, "synthetic", gan, seed, ".npz"))
     assert set(images["id"]) <= set(synthetic.ids)
     for nearest in (images["nearest_by_features"], images["nearest_by_correlation"]):
@@ -134,7 +142,7 @@ def test_predictions_are_those_of_the_classifier_that_they_name_on_its_folds_par
 def test_a_hybrids_classifier_saw_the_filtered_images_of_its_own_run(study, parts, fold, seed):
     mix = parse_mix("real+cyclegan@0.5", GANS)
     filtered = ImageSet.load(of_run(study, fold, "filtered", "cyclegan", seed, ".npz"))
-    training = assemble(mix, parts[fold, "train"], {"cyclegan": filtered}, seed)
+    [training] = assemble(mix, parts[fold, "train"], {"cyclegan": filtered}, seed)
     saved = torch.load(of_run(study, fold, "classifiers", mix.name, seed, ".pt"), weights_only=True)
     assert saved["images"] == len(training)
     assert (saved["mean"], saved["sd"]) == pytest.approx(
@@ -162,8 +170,8 @@ def test_parts_are_counted_from_their_own_folds(study):
     counted = pd.read_csv(study / "tables/parts.csv")
     for fold in FOLDS:
         own = pd.read_csv(study / f"mammography/fold{fold}/partition.csv", dtype=str)
-        expected = count_parts(own.assign(modality="mammography", fold=fold))
-        found = counted[counted["fold"] == fold].reset_index(drop=True)
+        expected = count_parts(own)
+        found = counted[counted["split"] == f"fold{fold}"].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, expected.reset_index(drop=True), check_dtype=False)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from quality_for_tests import parameter_file
+from quality_for_tests import DECLARATIONS, parameter_file
 
 from mammosynth.databases.phantoms import make_phantoms
 
@@ -38,6 +38,7 @@ def what_it_stands_for():
 '''
 DATA = {"make_phantoms", "read_lesions", "crop_rois", "partition", "count_parts", "get_parameters"}
 AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+GIVEN = ("exclusions.csv", "weights.pth", "generator.pt")  # files beside the raw data
 STUDY = {
     "sources": {
         "phantom_ultrasound": {"phantoms": {"benign": 20, "malignant": 12}},
@@ -100,17 +101,29 @@ def changed(study: dict, **changes) -> dict:
 def place(tmp_path_factory):
     """A folder with raw data, an exclusion list and a study of them that ran to its end."""
     place = tmp_path_factory.mktemp("staleness")
-    make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
-    (place / "exclusions.csv").write_text("image,reason\n")
+    give(place)
     snakefile = hollow(place / "workflow", set())
     snakemake(snakefile, place / "finished", study_of(place))
     return place
 
 
+def give(place: Path) -> None:
+    """Raw data, and what a study names beside them."""
+    make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
+    (place / "exclusions.csv").write_text("image,reason\n")
+    for name in GIVEN[1:]:
+        (place / name).write_bytes(bytes(2**21))  # Snakemake compares the content of smaller files itself
+
+
 def study_of(place: Path) -> dict:
     mine = {"reader": "busi", "modality": "ultrasound", "root": str(place / "raw")}
     mine["exclusions"] = str(place / "exclusions.csv")
-    return changed(STUDY, sources={"mine": mine})
+    return changed(
+        STUDY,
+        sources={"mine": mine},
+        classifier={"weights": str(place / "weights.pth")},
+        generators={"projected_gan": {"start_from": str(place / "generator.pt")}},
+    )
 
 
 def spoil(path: str) -> Callable[[Path, Path], None]:
@@ -119,6 +132,17 @@ def spoil(path: str) -> Callable[[Path, Path], None]:
     def act(raw: Path, folder: Path) -> None:
         file = next((folder if path.startswith("results") else raw).glob(path))
         file.write_bytes(file.read_bytes() + b"\n")
+
+    return act
+
+
+def put_an_older_one(name: str) -> Callable[[Path, Path], None]:
+    """Put another file in the place of one of those given, as a backup or a download that keeps its time is."""
+
+    def act(place: Path, folder: Path) -> None:
+        with open(place / name, "ab") as file:
+            file.write(b"\n")
+        os.utime(place / name, (10**9, 10**9))
 
     return act
 
@@ -132,6 +156,7 @@ CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "an extractor less": ({"quality": {"extractors": ["squeezenet"]}}, None),
     "filter": ({"quality": {"filter": {"labels": True}}}, None),
     "a fold": ({"folds": [0, 1]}, None),
+    "a share": ({"shares": [100, 50]}, None),
     "a seed": ({"seeds": [0, 1]}, None),
     "a mix": ({"mixes": ["real", "real+cyclegan", "real@2"]}, None),
     "a GAN less": ({"gans": ["cyclegan"]}, None),
@@ -139,6 +164,9 @@ CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "a database less": ({"databases": ["mine"]}, None),
     "a raw file": ({}, spoil("raw/**/benign (3).png")),
     "an exclusion": ({}, spoil("exclusions.csv")),
+    "an older exclusion list": ({}, put_an_older_one("exclusions.csv")),
+    "older weights of the classifier": ({}, put_an_older_one("weights.pth")),
+    "an older generator to start from": ({}, put_an_older_one("generator.pt")),
     "steps of a GAN and a fold": ({"generators": {"cyclegan": {"steps": 5}}, "folds": [0, 1]}, None),
     "steps of the classifier and a raw file": ({"classifier": {"steps": 5}}, spoil("raw/**/benign (3).png")),
     "a filter and a modality": (
@@ -171,7 +199,8 @@ def test_after_one_call_all_is_as_in_a_fresh_folder(change, place, tmp_path):
     finally:
         if act:
             shutil.copytree(raw / "raw", place / "raw", dirs_exist_ok=True)
-            shutil.copy2(raw / "exclusions.csv", place / "exclusions.csv")
+            for name in GIVEN:
+                shutil.copy2(raw / name, place / name)
     found, expected = results(folder), results(tmp_path / "fresh")
     assert {name for name, content in expected.items() if found.get(name) != content} == set()
 
@@ -192,6 +221,12 @@ def test_results_follow_code_and_not_its_words(place, tmp_path):
     change("quality/assess.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     run = rules_run(snakemake(snakefile, folder, study_of(place)))
     assert run & AFTER == {"assess", "assess_real"}
+    change("networks/squeezenet.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
+    plan = snakemake(snakefile, folder, study_of(place), "--dry-run")
+    assert "rule assess_real:" in plan
+    assert "output: results/ultrasound/fold0/gans/projected_gan/seed0.pt" in plan  # whose steps it chooses
+    assert "output: results/ultrasound/fold0/gans/cyclegan/seed0.pt" not in plan
+    snakemake(snakefile, folder, study_of(place))
     change("gans/cyclegan.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     plan = snakemake(snakefile, folder, study_of(place), "--dry-run")
     assert "gans/cyclegan/seed0.pt" in plan
@@ -204,12 +239,10 @@ def test_results_follow_code_and_not_its_words(place, tmp_path):
 def with_data(tmp_path_factory):
     """As `place`, the data read in earnest."""
     place = tmp_path_factory.mktemp("content")
-    make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
-    (place / "exclusions.csv").write_text("image,reason\n")
+    give(place)
     (place / "weights").mkdir()
     for name in ("niqe", "brisque", "efficientnet_lite0", "squeezenet"):
-        declared = yaml.safe_load((ROOT / "resources/parameters.yaml").read_text())[name]
-        shutil.copy2(parameter_file(name), place / "weights" / declared["file"])
+        shutil.copy2(parameter_file(name), place / "weights" / DECLARATIONS[name]["file"])
     hollow(place / "workflow", DATA)
     snakemake(place / "workflow/Snakefile", place / "finished", data_study(place))
     return place
@@ -226,8 +259,9 @@ def data_study(place: Path) -> dict:
         lambda raw: (raw / "notes.txt").write_text("to be looked at"),
         lambda raw: os.utime(next(raw.rglob("malignant (2).png"))),
         lambda raw: (raw / "empty").mkdir(),
+        lambda raw: [os.utime(raw.parent / name) for name in GIVEN],
     ],
-    ids=["a file of the system", "a note", "a touched image", "an empty folder"],
+    ids=["a file of the system", "a note", "a touched image", "an empty folder", "touched files beside the data"],
 )
 def test_data_that_are_what_they_were_rerun_no_training(act, with_data):
     before = results(with_data / "finished")

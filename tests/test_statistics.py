@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from mammosynth.classifiers.statistics import (
+from mammosynth.arrays.statistics import (
     SCORES,
     area_under_roc,
     bootstrap_p,

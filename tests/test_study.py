@@ -12,7 +12,14 @@ from mammosynth.errors import InputError
 from mammosynth.gans import METHODS, settings
 
 ROOT = Path(__file__).parents[1]
+SWITCHED_OFF = {
+    "critic_learning_rate": 0.0, "critic_steps": 1, "smooth_upsampling": False, "noise": False, "flips": False,
+    "diffaugment": (), "r1": 0.0, "lecam": 0.0, "ema_half_life": 10_000, "evaluate_every": 0, "patience": 0,
+    "start_from": "", "freeze_critic": 0, "precision": "auto",
+}  # fmt: skip
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+MINE = {"reader": "udiat", "modality": "ultrasound"}
 
 
 def merge(base: dict, over: dict) -> dict:
@@ -36,6 +43,10 @@ def test_the_shipped_studies_are_valid(config, files):
     jsonschema.validate(config, SCHEMA)
     study.check(config)
     assert study.modalities(config) == ["ultrasound", "mammography"]
+
+
+def test_a_mix_in_any_spelling_is_found(config):
+    study.check(merge(config, {"mixes": ["real@1.0", "classic+sngan@0.50+real"]}))
 
 
 def test_the_default_study_has_every_kind_of_mix_and_every_gan(config):
@@ -63,13 +74,49 @@ def test_the_papers_study_has_the_gans_own_settings(config):
         ({"databases": ["bussi"]}, "databases names bussi, not among sources: .*busi"),
         ({"gans": ["stylegan"]}, "gans names stylegan, not among generators: wgan_gp"),
         ({"mixes": ["real", "real+stylegan"]}, r"mix real\+stylegan: stylegan is neither"),
-        ({"classifier": {"weights": "/nowhere/resnet.pth"}}, "classifier.weights: /nowhere/resnet.pth does not exist"),
         ({"mixes": ["sngan"]}, "mixes lacks 'real'"),
+        (
+            {"quality": {"extractors": ["resnet"]}},
+            "extractors names resnet, not among networks: efficientnet",
+        ),
+        ({"generators": {"fastgan": {"step": 5}}}, r"generators\.fastgan\.step: .* did you mean steps"),
+        (
+            {"generators": {"new": {"method": "cgan", "conditioning": 1}}},
+            r"new\.conditioning: 1 is not one",
+        ),
+        ({"generators": {"new": {"method": "stylegan"}}}, r"generators\.new\.method: stylegan is not one of"),
+        ({"mixes": ["real", "real@1"]}, "mixes names one mix twice, as real and as real@1: leave"),
+        (
+            {"mixes": ["real", "sngan=50..real", "real+sngan", "sngan..real"]},
+            r"mixes names one mix twice, as sngan=50\.\.real and as sngan\.\.real: leave",
+        ),
+        ({"mixes": ["real", "sngan=1..real"]}, "its phase sngan has none of the classifier's 12 steps"),
         ({"folds": [5]}, "folds names fold 5, but partition.folds makes 0 to 4"),
         (
             {"sources": {"busi": {"phantoms": {"benign": 9, "malignant": 9}}}, "databases": ["busi"]},
             "needs either root",
         ),
+        (
+            {"sources": {"own": MINE | {"reader": "table", "download": True}}, "databases": ["own"]},
+            "sources.own: there is nothing to download for reader table: give its root",
+        ),
+        (
+            {"sources": {"own": MINE | {"phantoms": {"benign": 9, "malignant": 9}}}, "databases": ["own"]},
+            "sources.own.phantoms: there are no phantoms for reader udiat: use one of busi, mini_mias, or give a root",
+        ),
+        ({"sources": {"all": {"reader": "busi"}}}, "sources.all: that name stands for all databases together: choose"),
+        ({"sources": {"pooled": {"reader": "busi"}}}, "sources.pooled: that name stands for all databases"),
+        (
+            {"sources": {"mammography": {"reader": "busi"}}},
+            "sources.mammography: that name stands for the databases of",
+        ),
+        ({"generators": {"real": {"method": "sngan"}}}, "generators.real: that name stands for real ROIs: choose"),
+        ({"generators": {"held_out": {"method": "sngan"}}}, "generators.held_out: that name stands for the validation"),
+        ({"generators": {"controls": {"method": "sngan"}}}, "generators.controls: that name stands for mixes"),
+        ({"generators": {"balance": {"method": "sngan"}}}, "generators.balance: that name stands for a dose"),
+        ({"generators": {"classic": {"method": "sngan"}}}, "generators.classic: that name stands for"),
+        ({"generators": {"floor": {"method": "sngan"}}}, "generators.floor: that name stands for"),
+        ({"generators": {"all": {"method": "sngan"}}}, "generators.all: that name stands for"),
     ],
 )
 def test_references_to_what_is_not_there_are_refused(config, change, message):
@@ -84,7 +131,20 @@ def test_references_to_what_is_not_there_are_refused(config, change, message):
         ("sngan", {"preset": "best"}, r"preset: sngan has no preset best; it has reference, few-images"),
         ("sngan", {"width": 8, "steps": 5, "batch": 4}, r"generators\.mine has no learning_rate: give it, or a preset"),
         ("cyclegan", {"preset": "reference", "critic_steps": 5}, "critic_steps: cyclegan has no use for it"),
-        ("sngan", {"preset": "reference", "conditioning": "concat"}, "conditioning: sngan has no use for it"),
+        ("sngan", {"preset": "reference", "conditioning": "concat"}, r"has no use for it \(it is for cgan\)"),
+        ("cgan", {"preset": "reference", "conditioning": "both"}, r"'both' is not one of \['projection'.*how it sees"),
+        (
+            "fastgan",
+            {"preset": "few-images", "noise": True},
+            r"noise: .* \(it is for wgan_gp, cgan, sngan\)",
+        ),
+        (
+            "cgan",
+            {"preset": "reference", "step": 5},
+            r"mine\.step: cgan has no such .* did you mean steps\?",
+        ),
+        ("sngan", {"preset": "reference", "colour": 5}, r"sngan has no such setting; it has method, width, .*r1"),
+        ("sngan", {"preset": "reference", "own": {}}, r"own: sngan has no such setting"),
         ("wgan_gp", {"preset": "reference", "r1": 0.1}, "r1: wgan_gp has no use for it"),
         ("projected_gan", {"preset": "few-images", "freeze_critic": 1}, "freeze_critic: projected_gan has no use"),
         ("sngan", {"preset": "reference", "patience": 3}, "patience counts evaluations, and there are none"),
@@ -103,8 +163,42 @@ def test_settings_that_make_no_sense_are_refused(method, given, message):
 def test_presets_are_whole_and_without_contradiction(preset, method):
     found = settings.resolve("mine", {"method": method, "preset": preset, "width": 4})
     assert found["width"] == 4
-    assert settings.Settings(**found).method == method
+    assert settings.Settings.of(found).method == method
     assert set(settings.presets()["few-images"]) == set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("preset", "method"),
+    [(p, m) for p, of_methods in settings.presets().items() for m in of_methods] + [(None, m) for m in METHODS],
+)
+def test_what_is_not_set_is_what_it_has_always_been(preset, method):
+    """What GANs of version 0.1 were trained with; settings that a GAN does not take are switched off, and not named."""
+    needed = {"method": method, "width": 4, "steps": 1000, "batch": 2, "learning_rate": 0.1}
+    given = {"method": method, "preset": preset} if preset else needed
+    expected = SWITCHED_OFF | (settings.presets()[preset][method] | {"method": method} if preset else needed)
+    expected["diffaugment"] = tuple(expected["diffaugment"])
+    made = settings.Settings.of(settings.resolve("mine", given))
+    own = {"conditioning": "projection"} if method == "cgan" else {}
+    assert {key: getattr(made, key) for key in expected} == expected
+    assert made.own == own
+    untaken = set(settings.OPTIONS) - set(METHODS[method].takes)
+    assert made.flat() == {key: value for key, value in expected.items() if key not in untaken} | own
+    assert settings.Settings.of(made.flat()) == made
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gans_declare_their_settings_soundly(method):
+    assert set(METHODS[method].takes) <= set(settings.OPTIONS)
+    assert not set(METHODS[method].own) & {"preset", "own", *settings.COMMON, *settings.OPTIONS}
+    for declared in METHODS[method].own.values():
+        jsonschema.Draft202012Validator.check_schema(declared)
+        assert declared["description"]
+        jsonschema.validate(declared["default"], declared)
+
+
+def test_the_schema_describes_the_settings_that_gans_share():
+    described = SCHEMA["properties"]["generators"]["additionalProperties"]["properties"]
+    assert set(described) == {"preset", *settings.COMMON, *settings.OPTIONS}
 
 
 def test_a_study_whose_only_features_a_gan_is_trained_against_is_refused(config):
@@ -121,10 +215,7 @@ def test_a_study_whose_only_features_a_gan_is_trained_against_is_refused(config)
     ("change", "message"),
     [
         ({"gan": ["sngan"]}, "'gan' was unexpected"),
-        ({"generators": {"sngan": {"step": 5}}}, "'step' was unexpected"),
         ({"generators": {"sngan": {"width": 1}}}, "1 is less than the minimum of 4"),
-        ({"sources": {"busi": {"patient": "x"}}}, "should not be valid under"),
-        ({"generators": {"real": {}}}, "'real' does not match"),
         ({"rois": {"size": 64}}, "128 was expected"),
         ({"seeds": []}, "non-empty|too short"),
     ],

@@ -6,8 +6,8 @@ import pytest
 from test_scores import predictions
 
 from mammosynth.classifiers.scores import score
-from mammosynth.report.names import measure_of, name_of_mix
-from mammosynth.report.tables import (
+from mammosynth.findings.names import measure_of, name_of_mix
+from mammosynth.findings.tables import (
     NONE,
     REPORTED,
     SIZES,
@@ -127,6 +127,12 @@ def test_numbers_keep_their_significant_digits():
 def test_names():
     assert name_of_mix("real+sngan@0.25+classic") == "real + SNGAN ×0.25 + classic"
     assert name_of_mix("my_gan") == "my gan"
+    assert name_of_mix("real+sngan@balance") == "real + SNGAN to balance"
+    assert name_of_mix("sngan..real+classic") == "SNGAN → real + classic"
+    assert name_of_mix("sngan=30..real@2") == "SNGAN (30 %) → real ×2 (70 %)"
+    assert r"SNGAN (30 \%) $\to$ real" in to_latex(
+        pd.DataFrame({"modality": ["ultrasound"], "mix": [name_of_mix("sngan=30..real")]}), "Mixes", "mixes"
+    )
     assert measure_of("FID").arrow == "↓"
     assert measure_of("MS-SSIM within the set").arrow == ""
     assert measure_of("FD (SqueezeNet 1.1)").better == "lower"

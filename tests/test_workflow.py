@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
+from mammosynth.findings.names import name_of_mix
 from mammosynth.imageset import ImageSet
-from mammosynth.report.names import name_of_mix
 
 ROOT = Path(__file__).parents[1]
 TOY = {
@@ -27,7 +27,7 @@ TOY = {
         "projected_gan": {"width": 4, "steps": 4, "batch": 4, "evaluate_every": 2},
     },
     "gans": ["cyclegan", "projected_gan"],
-    "mixes": ["real", "projected_gan", "real+cyclegan@0.5", "real@2", "real+classic"],
+    "mixes": ["real", "projected_gan", "real+cyclegan@balance", "real@2", "projected_gan=34..real+classic"],
     "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
     "statistics": {"resamples": 100},
 }
@@ -76,12 +76,18 @@ def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in run.stdout
 
 
+def test_mixes_spelled_otherwise_are_the_same_study(finished):
+    mixes = ["real@1", "projected_gan@1.0", "cyclegan@balance+real", "real@2.0", "projected_gan=34..classic+real=66"]
+    run = snakemake(finished, "--configfile", configured(finished, mixes=mixes))
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout
+
+
 def test_one_changed_learning_rate_reruns_one_branch(finished):
     generators = TOY["generators"] | {"projected_gan": TOY["generators"]["projected_gan"] | {"learning_rate": 0.001}}
-    run = snakemake(
-        finished, "--configfile", configured(finished, generators=generators), "--dry-run", "--quiet", "rules"
-    )
-    jobs = snakemake(finished, "--configfile", finished / "study1.yaml", "--dry-run").stdout
+    study = configured(finished, generators=generators)
+    run = snakemake(finished, "--configfile", study, "--dry-run", "--quiet", "rules")
+    jobs = snakemake(finished, "--configfile", study, "--dry-run").stdout
     assert run.returncode == 0
     assert "gans/projected_gan/seed0.pt" in jobs
     assert "classifiers/projected_gan/seed0.pt" in jobs
@@ -193,6 +199,11 @@ def test_lint(tmp_path):
     [
         ({"generators": {"sngan": {"step": 5}}}, "'step' was unexpected"),
         ({"mixes": ["real", "real+stylegan"]}, "mix real+stylegan: stylegan is neither"),
+        (
+            {"mixes": ["real", "real+cyclegan", "cyclegan@1.0+real"]},
+            "mixes names one mix twice, as real+cyclegan and as cyclegan@1.0+real",
+        ),
+        ({"mixes": ["real", "cyclegan=10..real"]}, "its phase cyclegan has none of the classifier's 3 steps"),
         ({"databases": ["nowhere"]}, "databases names nowhere"),
     ],
 )

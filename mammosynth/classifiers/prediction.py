@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mammosynth.classifiers.statistics import youden_threshold
+from mammosynth.arrays.statistics import youden_threshold
 from mammosynth.classifiers.training import Classifier, load, read_saved
 from mammosynth.imageset import CLASSES, ImageSet
 

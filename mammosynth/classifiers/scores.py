@@ -7,13 +7,12 @@ more than one.
 """
 
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mammosynth.classifiers.statistics import SCORES, bootstrap_p, draw_patients, interval
+from mammosynth.arrays.statistics import SCORES, bootstrap_p, draw_patients, interval
 from mammosynth.errors import InputError
 
 COMPARED = ("AUROC", "balanced accuracy")
@@ -22,32 +21,27 @@ REFERENCE = "real"
 CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
 
 
-def read_predictions(path: str | Path, modality: str, fold: int) -> pd.DataFrame:
-    """The predictions of one modality and fold, with columns that say so."""
-    text = dict.fromkeys(("mix", "part", "lesion_id", "patient_id", "database", "pathology"), str)
-    return pd.read_csv(path, dtype=text).assign(modality=modality, fold=fold)
-
-
 def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Tidy scores of the predictions of all modalities and folds.
+    """Tidy scores of the predictions of all modalities and splits.
 
-    predictions: ``predictions.csv`` of every fold with columns ``modality`` and ``fold`` added.  Only rows of the test
-    part count.
+    predictions: ``predictions.csv`` of every split with columns ``fold`` and ``share`` added.  Only rows of the test
+    part count; mixes are compared with ``real`` of the same share of the training patients.
 
-    Returns one row a modality, mix, database (``all``, and each one where there are several) and measure: value, low,
-    high (95 % interval; NaN where resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one),
-    difference, difference_low, difference_high (against the mix ``real``), p and p_holm (adjusted for the number of
-    mixes compared; on ``all`` databases only).
+    Returns one row a modality, share, mix, database (``all``, and each one where there are several) and measure: value,
+    low, high (95 % interval; NaN where resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for
+    one), difference, difference_low, difference_high (against the mix ``real``), p and p_holm (adjusted for the number
+    of mixes compared; on ``all`` databases only).
 
     Raises InputError if two mixes of a run were not predicted on the same images.
     """
     test = predictions[predictions["part"] == "test"]
     rows = []
-    for modality, of_modality in test.groupby("modality", sort=False):
-        names = sorted(of_modality["database"].unique())
+    for (modality, share), of_share in test.groupby(["modality", "share"], sort=False):
+        names = sorted(of_share["database"].unique())
         for database in ["all", *(names if len(names) > 1 else [])]:
-            chosen = of_modality if database == "all" else of_modality[of_modality["database"] == database]
-            rows += _score_images(str(modality), database, chosen, resamples, seed)
+            chosen = of_share if database == "all" else of_share[of_share["database"] == database]
+            scored = _score_images(str(modality), database, chosen, resamples, seed)
+            rows += [row | {"share": share} for row in scored]
     return _adjust(pd.DataFrame(rows))
 
 
@@ -104,13 +98,13 @@ def _mean(runs: list) -> np.ndarray:
 
 
 def _adjust(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a modality and measure, and put columns in order."""
+    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a modality, share and measure; columns in order."""
     from statsmodels.stats.multitest import multipletests
 
-    columns = ["modality", "mix", "database", "measure", "value", "low", "high", "n", "n_patients", "runs", "sd"]
-    columns += ["difference", "difference_low", "difference_high", "p", "p_holm"]
+    columns = ["modality", "share", "mix", "database", "measure", "value", "low", "high", "n", "n_patients", "runs"]
+    columns += ["sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
     scores = scores.reindex(columns=columns)
     compared = scores[(scores["database"] == "all") & scores["p"].notna()]
-    for _, family in compared.groupby(["modality", "measure"]):
+    for _, family in compared.groupby(["modality", "share", "measure"]):
         scores.loc[family.index, "p_holm"] = multipletests(family["p"], method="holm")[1]
     return scores

@@ -4,6 +4,11 @@ What the paper does not state is our choice and the same for every mix: AdamW wi
 equally many images of both classes; grey values normalised by mean and standard deviation of the mix's own images; the
 step with the best AUROC of the validation part kept.  All mixes get the same number of steps, so none is trained longer
 because it has more images.
+
+So does a mix of several phases: they share the steps, one optimiser and one schedule.  What belongs to the network that
+comes out belongs to its last phase, which makes it: the step is chosen among those of that phase, as any earlier one is
+of another mix; and grey values are normalised by that phase's images throughout, so that images are normalised alike
+whatever came before.
 """
 
 import csv
@@ -12,7 +17,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +29,9 @@ from torch.nn import functional
 
 from mammosynth import __version__
 from mammosynth.adam import Adam
+from mammosynth.arrays.statistics import area_under_roc
 from mammosynth.checkpoint import Checkpoint, fingerprint, noticing, write
 from mammosynth.classifiers.mixes import Mix
-from mammosynth.classifiers.statistics import area_under_roc
 from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
 from mammosynth.files import replacing
@@ -164,7 +169,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def train(
     mix: Mix,
-    training: ImageSet,
+    training: Sequence[ImageSet],
     validation: ImageSet,
     settings: Settings,
     seed: int,
@@ -178,19 +183,24 @@ def train(
 ) -> None:
     """Train a classifier and write *model* and *history*; the step of best validation AUROC (then least loss) is kept.
 
-    model: what `read` takes. history: CSV; per evaluation step, mean training loss since the last one, validation loss
-    and AUROC, seconds since the start, device. A training that was cut off goes on from *checkpoint* and ends, on the
-    CPU, in the same weights to the bit; one that was finished before gives its results back.
+    training: the images of each phase of *mix*. model: what `read` takes. history: CSV; per evaluation step (also at
+    the end of each phase), phase from 1, mean training loss since the last one, validation loss and AUROC, seconds
+    since the start, device. A training that was cut off goes on from *checkpoint* and ends, on the CPU, in the same
+    weights to the bit; one that was finished before gives its results back.
 
-    Raises InputError if the training images or the validation part lack a class, and if the disk is full; CutOff if the
-    process was told to end.
+    Raises InputError if the training images or the validation part lack a class, if a phase has no step, and if the
+    disk is full; CutOff if the process was told to end.
     """
-    for name, images in ((f"the images of mix {mix.name}", training), ("the validation part", validation)):
+    of_phases = [
+        (f"phase {phase.name} of " if training[1:] else "", images) for phase, images in zip(mix.phases, training)
+    ]
+    parts = [(f"the images of {which}mix {mix.name}", images) for which, images in of_phases]
+    for name, images in (*parts, ("the validation part", validation)):
         for label, pathology in enumerate(CLASSES):
             if not (images.labels == label).any():
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
     decisive = asdict(settings) | {"mix": mix.name, "weights": weights and sha256_of(weights)}
-    key = fingerprint([__name__], decisive, seed, training, validation)
+    key = fingerprint([__name__], decisive, seed, *training, validation)
     keeper, outputs = Checkpoint(checkpoint, key), (model, history)
     if keeper.give_back(outputs):
         return
@@ -223,7 +233,7 @@ class _Run:
     def __init__(
         self,
         mix: Mix,
-        training: ImageSet,
+        training: Sequence[ImageSet],
         validation: ImageSet,
         settings: Settings,
         seed: int,
@@ -234,12 +244,13 @@ class _Run:
         self.settings, self.seed, self.device = settings, seed, device
         self.classifier = Classifier(
             build_network(settings.architecture, weights).to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-            mean=float(training.images.mean() / 255),
-            sd=float(max(training.images.std() / 255, 1e-3)),
+            mean=float(training[-1].images.mean() / 255),
+            sd=float(max(training[-1].images.std() / 255, 1e-3)),
         )
         self.optimiser = Adam(self.classifier.network.parameters(), settings.learning_rate, decay=settings.weight_decay)
         self.generator = torch.Generator().manual_seed(seed)
-        self.step, self.seconds = 0, 0.0
+        self.ends = mix.ends(settings.steps)
+        self.step, self.phase, self.seconds = 0, 0, 0.0
         self.losses: list[Tensor] = []
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
@@ -263,18 +274,24 @@ class _Run:
 
     def steps(self) -> Iterator[None]:
         """Train; yield between steps."""
-        settings, labels = self.settings, self.training.labels
-        batches = balanced_batches(labels, settings.batch, settings.steps, np.random.default_rng(self.seed))
         began = time.monotonic() - self.seconds
-        for rows in itertools.islice(batches, self.step, None):
+        for phase, rows in itertools.islice(self._batches(), self.step, None):
+            self.phase = phase
             self._update(rows)
             self.step += 1
             self.seconds = time.monotonic() - began
-            last = self.step == settings.steps
-            if last or self.step % settings.evaluate_every == 0:
+            if self.step in self.ends or self.step % self.settings.evaluate_every == 0:
                 self._evaluate()
-            if not last:
+            if self.step < self.settings.steps:
                 yield
+
+    def _batches(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The phase of each step, and positions of its images."""
+        rng, start = np.random.default_rng(self.seed), 0
+        for phase, (images, end) in enumerate(zip(self.training, self.ends)):
+            for rows in balanced_batches(images.labels, self.settings.batch, end - start, rng):
+                yield phase, rows
+            start = end
 
     def result(self) -> dict[str, Any]:
         """What `load` takes."""
@@ -288,18 +305,18 @@ class _Run:
             "mix": self.mix.name,
             "seed": self.seed,
             "step": self.best["step"],
-            "images": len(self.training),
+            "images": sum(map(len, self.training)),
             "version": __version__,
         }
 
     def _update(self, rows: np.ndarray) -> None:
-        """One step on the training images at *rows*."""
-        settings, network = self.settings, self.classifier.network
+        """One step on the phase's training images at *rows*."""
+        settings, network, training = self.settings, self.classifier.network, self.training[self.phase]
         self.optimiser.rate = settings.learning_rate * (1 + math.cos(math.pi * self.step / settings.steps)) / 2
-        images = unit_range(self.training.images[rows]).to(self.device)
-        if self.mix.classic:
+        images = unit_range(training.images[rows]).to(self.device)
+        if self.mix.phases[self.phase].classic:
             images = augment(images, self.generator)
-        target = torch.from_numpy(self.training.labels[rows]).float().to(self.device)
+        target = torch.from_numpy(training.labels[rows]).float().to(self.device)
         network.train()
         inputs = self.classifier.normalise(images).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bfloat16(self.device)):
@@ -311,11 +328,12 @@ class _Run:
         self.losses.append(loss.detach())
 
     def _evaluate(self) -> None:
-        """Measure on the validation part, and keep the weights if they are the best so far."""
+        """Measure on the validation part, and keep the weights if they are the best of the last phase so far."""
         logits = self.classifier.logits(self.validation.images)
         target = torch.from_numpy(self.validation.labels).float()
         row: dict[str, Any] = {
             "step": self.step,
+            "phase": self.phase + 1,
             "loss": float(torch.stack(self.losses).mean()),
             "val_loss": float(functional.binary_cross_entropy_with_logits(logits, target)),
             "val_auroc": float(area_under_roc(self.validation.labels, logits.numpy())),
@@ -325,6 +343,8 @@ class _Run:
         log.info("step %(step)d: loss %(loss).3f, validation loss %(val_loss).3f, AUROC %(val_auroc).3f", row)
         self.history.append(row)
         self.losses = []
+        if self.phase < len(self.training) - 1:
+            return
         worth = [row["val_auroc"], -row["val_loss"]]
         if not self.best or worth > self.best["worth"]:
             weights = {

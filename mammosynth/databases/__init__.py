@@ -1,33 +1,24 @@
 """The databases: one reader each, all of which yield the same lesion records.
 
-A new database is one new file with `read` and `NEAR_DUPLICATES`, and one line in `READERS`.
+A new database is one new file in this folder, with `read` and ``DATABASE``, and one line in
+`mammosynth.databases.readers`.
 """
 
 import logging
 import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mammosynth.databases import breast_lesions_usg, bus_bra, busi, cbis_ddsm, inbreast, mini_mias, rois, table, udiat
-from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, expand
+from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
 from mammosynth.databases.patient_lists import join_listed
+from mammosynth.databases.readers import READERS, database_of, load
+from mammosynth.databases.settings import near_duplicate_bits, resolve
 from mammosynth.errors import InputError
 from mammosynth.fingerprint import refuse_unreadable
 
-LISTS = ("exclusions", "patients")  # settings of any source that name a file
 log = logging.getLogger(__name__)
-
-READERS = {
-    "breast_lesions_usg": breast_lesions_usg,
-    "bus_bra": bus_bra,
-    "busi": busi,
-    "cbis_ddsm": cbis_ddsm,
-    "inbreast": inbreast,
-    "mini_mias": mini_mias,
-    "rois": rois,
-    "table": table,
-    "udiat": udiat,
-}
 
 
 def phantoms_root(name: str) -> Path:
@@ -38,33 +29,17 @@ def phantoms_root(name: str) -> Path:
 def open_source(name: str, settings: dict) -> Source:
     """A database of the config: at its *root*, or where its *phantoms* were made.
 
-    Raises InputError if the root does not exist, names an unset environment variable, or has a folder that may
-    not be looked into.
+    Raises InputError if a setting is not right, the root does not exist, or it has a folder that may not be looked
+    into.
     """
-    key = f"sources: {name}: root"
-    root = phantoms_root(name) if "phantoms" in settings else expand(settings["root"], key)
+    settings = resolve(name, settings)
+    root = phantoms_root(name) if "phantoms" in settings else Path(settings["root"])
     if not root.is_dir():
         if "download" in settings:
             raise InputError(f"{root} is no folder any more: delete {root}.csv and run again, to download it")
-        raise InputError(f'{root} is no folder: mend {key} in the config, which is "{settings.get("root", root)}"')
+        raise InputError(f"{root} is no folder: mend sources: {name}: root in the config")
     refuse_unreadable(root)
     return Source(name, settings, root)
-
-
-def find_lists(name: str, settings: dict, shipped: str | Path) -> dict[str, str]:
-    """Where those settings of a source that are lists lie: in the working directory, or among those that are *shipped*.
-
-    Raises InputError if one lies nowhere, or names an environment variable that is not set.
-    """
-    found = {}
-    for setting in filter(settings.get, LISTS):
-        key = f"sources: {name}: {setting}"
-        path = expand(settings[setting], key)
-        places = [place for place in (path, Path(shipped, path)) if place.is_file()]
-        if not places:
-            raise InputError(f'config: {key} is "{settings[setting]}", which is no file: mend the path, or make it')
-        found[setting] = str(places[0])
-    return found
 
 
 def read_database(source: Source) -> Reading:
@@ -73,7 +48,7 @@ def read_database(source: Source) -> Reading:
     Raises InputError for bad files, and where it is not clear who the patients are: see `Patients` and `join_listed`.
     """
     source.read_lists()
-    reading = READERS[source.settings["reader"]].read(source)
+    reading = load(source.settings["reader"]).read(source)
     named = [part for lesion in reading.lesions for part in (lesion.image, *lesion.mask.split(";"))]
     _refuse_undecoded([*named, *map(str, reading.normals), *map(str, reading.passed_over)])
     by_row = {"", *reading.patients.spellings}
@@ -89,6 +64,8 @@ def read_database(source: Source) -> Reading:
             "%s: %d patients are spelled in several ways that are certainly one: %s",
             source.name, len(joined), "; ".join(joined),
         )  # fmt: skip
+    if found := miscounted(source.settings, Counter(lesion.pathology for lesion in reading.lesions)):
+        log.warning("%s: %s", source.name, found)
     lesions = [replace(lesion, patient_id=patient) for lesion, patient in zip(reading.lesions, patients)]
     return replace(reading, lesions=join_listed(lesions, source.patients, reading.patients))
 
@@ -109,12 +86,21 @@ def _refuse_undecoded(names: list[str]) -> None:
         )
 
 
-def near_duplicate_bits(settings: dict) -> int | None:
-    """Up to how many of 256 bits near-duplicates of a source may differ: its setting, else its reader's; None = off."""
-    return settings.get("near_duplicates", READERS[settings["reader"]].NEAR_DUPLICATES)
+def miscounted(settings: Mapping, found: Mapping[str, int]) -> str:
+    """What to say where the lesions *found*, by class, are not as many as the database is known to have; else "".
+
+    Phantoms, and sources whose settings choose other lesions than the reader's defaults do, are not compared.
+    """
+    database = database_of(settings["reader"])
+    chosen = {key: settings.get(key, setting.default) != setting.default for key, setting in database.settings.items()}
+    known = {} if "phantoms" in settings or any(chosen.values()) else database.lesions
+    if all(found.get(label, 0) == count for label, count in known.items()):
+        return ""
+    counts = [f"{found.get(label, 0)} {label} lesions of the {count} known" for label, count in known.items()]
+    return f"{' and '.join(counts)}: its files may not be complete, or not as published"
 
 
 __all__ = [
-    "LISTS", "READERS", "Lesion", "Problems", "Reading", "Source", "expand", "find_lists", "near_duplicate_bits",
-    "open_source", "phantoms_root",
+    "READERS", "Lesion", "Problems", "Reading", "Source", "database_of", "miscounted", "near_duplicate_bits",
+    "open_source", "phantoms_root", "read_database", "resolve",
 ]  # fmt: skip

@@ -12,8 +12,6 @@ Patients: Case (1,064). Cases 341 and 356 show one lesion, the latter with calli
 folds: ``resources/exclusions/bus_bra.csv`` leaves out 356.
 Folds: with ``official_folds: 5`` (or 10) in the source's settings each lesion carries the fold, from 0 up, that kFold
 of the database's own file gives it, and `mammosynth.partition` keeps to it.
-Licence: CC BY 4.0, to be cited: W. Gómez-Flores, M. J. Gregorio-Calas and W. C. de Albuquerque Pereira, "BUS-BRA: A
-breast ultrasound dataset for assessing computer-aided diagnosis systems", Medical Physics 51(4):3110-3123 (2024).
 """
 
 import logging
@@ -23,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from mammosynth.databases.database import Database, Setting
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, list_images, refuse_unnamed, sides
 from mammosynth.databases.patients import Patients
 from mammosynth.databases.pixels import Box, masks_box
@@ -39,8 +38,30 @@ ELSEWHERE = f"BBOX of {TABLE} is elsewhere: the mask is used"
 
 log = logging.getLogger(__name__)
 
-# As for BUSI, where it was measured.
-NEAR_DUPLICATES = 32
+DATABASE = Database(
+    title="BUS-BRA",
+    licence="CC BY 4.0, to be cited",
+    citation='W. Gómez-Flores et al., "BUS-BRA: a breast ultrasound dataset for assessing computer-aided diagnosis '
+    'systems", Medical Physics 51:3110-3123 (2024)',
+    tried="its real files, elsewhere: an independent check of every label and box (1,875: 1,268 benign, 607 malignant)",
+    lesions={"benign": 1268, "malignant": 607},
+    files=[
+        {
+            "address": "https://zenodo.org/records/8231412/files/BUSBRA.zip?download=1",
+            # two public projects independent of each other, one of which also compared the md5 that Zenodo publishes,
+            # name it
+            "sha256": "ba3e6ed19cc37c682d8d39e25435bbf8a555a12cb7e641b5f2117685c95580ff",
+        }
+    ],
+    near_duplicates=32,  # as for BUSI, where it was measured
+    settings={
+        "official_folds": Setting(
+            "Keep to the folds of its makers, of which there are 5 or 10; partition.folds must be the same, and all "
+            "databases of the modality must have them.",
+            {"enum": [5, 10]},
+        ),
+    },
+)
 
 _BBOX = re.compile(r"\[\s*" + r"[\s,]\s*".join([r"(-?\d{1,6}(?:\.\d+)?)"] * 4) + r"\s*\]", re.ASCII)
 

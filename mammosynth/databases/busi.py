@@ -6,14 +6,13 @@ these three, or the folder that holds it as ``Dataset_BUSI_with_GT``.
 Label rule: the folder. Several masks of an image are united to one lesion. Images of ``normal`` show no lesion.
 Patients: none are published. An optional ``patients.csv`` in the root (columns image, patient_id; image as
 ``benign/benign (1).png``) gives them; without it, near-duplicate groups stand in (see `mammosynth.curation`).
-Licence: public, to be cited: W. Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief 28:104863
-(2020).
 """
 
 import re
 from collections import defaultdict
 from pathlib import Path
 
+from mammosynth.databases.database import Database
 from mammosynth.databases.files import list_files
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, read_sidecar, refuse_other_images, sides
 from mammosynth.databases.pixels import masks_box
@@ -24,10 +23,20 @@ LABELS = ("benign", "malignant", "normal")
 PATIENTS = "patients.csv"
 SUFFIX = ".png"
 
-# About a fifth of the images are near-duplicates of others (Pawłowska et al., Data in Brief 48:109247, 2023). On the
-# 437 benign, 210 malignant and 12 of the normal images, 32 of 256 bits gives 106 groups of 229 images, the largest of
-# 4; up to 8 bits more joins hardly any more (114 groups), and random pairs lie at 126 (0.1 % of them below 92).
-NEAR_DUPLICATES = 32
+DATABASE = Database(
+    title="BUSI",
+    licence="public, to be cited",
+    citation='W. Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief 28:104863 (2020)',
+    tried="its real files, but for 121 of the normal ones",
+    lesions={"benign": 437, "malignant": 210},
+    files=[{"address": "https://scholar.cu.edu.eg/Dataset_BUSI.zip"}],
+    # About a fifth of the images are near-duplicates of others (Pawłowska et al., Data in Brief 48:109247, 2023). On
+    # the 437 benign, 210 malignant and 12 of the normal images, 32 of 256 bits gives 106 groups of 229 images, the
+    # largest of 4; up to 8 bits more joins hardly any more (114 groups), and random pairs lie at 126 (0.1 % of them
+    # below 92).
+    near_duplicates=32,
+    phantoms="mammosynth.databases.phantoms.ultrasound",
+)
 
 _NAME = re.compile(r"(?P<stem>(?:benign|malignant|normal) \(\d+\))(?P<mask>_mask(?:_\d+)?)?\.(?i:png)")
 

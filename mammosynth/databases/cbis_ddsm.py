@@ -19,8 +19,6 @@ film of the chosen abnormalities is there at all, the crops are taken as ready-m
 Patients: patient_id, across all tables. The official parts are not used: 18 patients of calc-train are in mass-test,
 and 13 of calc-test in mass-train. Exclusion lists name films or lesions by their PatientID, lists of patients films.
 Checked on the four tables and five of the crops; films, masks and the Kaggle copy were not at hand.
-Licence: CC BY 3.0; cite R. S. Lee et al., "A curated mammography data set for use in computer-aided detection and
-diagnosis research", Scientific Data 4:170177 (2017), and doi:10.7937/K9/TCIA.2016.7O02S9CY.
 """
 
 import logging
@@ -33,6 +31,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mammosynth.databases.database import Database, Setting
 from mammosynth.databases.files import walk
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
 from mammosynth.databases.pixels import DICOM_SUFFIXES, bounding_box, read_header, read_image, read_marks, read_size
@@ -60,8 +59,26 @@ HEADER = ("PatientID", "SeriesInstanceUID", "SeriesDescription")
 CROP, MASK = "cropped images", "ROI mask images"  # what SeriesDescription says
 SHAPE = 0.02  # by which the ratios of width to height of a film and its mask may differ
 
-# Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass.
-NEAR_DUPLICATES = None
+PUBLISHER = "https://www.cancerimagingarchive.net/wp-content/uploads"
+DATABASE = Database(
+    title="CBIS-DDSM",
+    licence="CC BY 3.0",
+    citation='R. S. Lee et al., "A curated mammography data set for use in computer-aided detection and diagnosis '
+    'research", Scientific Data 4:170177 (2017), doi 10.7937/K9/TCIA.2016.7O02S9CY',
+    tried="its real tables and five of its crops; films, masks and the copy on Kaggle in layouts that our tests write",
+    lesions={"benign": 912, "malignant": 784},
+    idc={"collection": "cbis_ddsm", "patients": "Mass-"},
+    files=[{"address": f"{PUBLISHER}/{table}"} for _, tables in TABLES.values() for table in tables.values()],
+    # patients are known, and a hash of a whole film tells the outline of the breast rather than the mass
+    near_duplicates=None,
+    settings={
+        "abnormalities": Setting(
+            "Which abnormalities are read.",
+            {"type": "array", "items": {"enum": list(TABLES)}, "minItems": 1, "uniqueItems": True},
+            default=["mass"],
+        ),
+    },
+)
 
 _PATIENT_ID = re.compile(r"(?P<word>Mass|Calc)-(?:Training|Test)_P_\d+_(?:LEFT|RIGHT)_(?:CC|MLO)(?:_\d+)?", re.ASCII)
 
@@ -105,7 +122,7 @@ def read(source: Source) -> Reading:
     repeats another, no image is there, an image belongs to no row, two are the same film, crop or mask, a header is
     unreadable, or a mask is unreadable or empty.
     """
-    kinds = source.settings.get("abnormalities", ["mass"])
+    kinds = source.settings["abnormalities"]
     findings = [finding for kind in kinds for finding in _read_findings(source, kind)]
     source.check_lists((finding.film for finding in findings), (finding.lesion for finding in findings))
     words = tuple(TABLES[kind][0] for kind in kinds)

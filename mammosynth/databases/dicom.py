@@ -79,7 +79,9 @@ def read_image(path: Path) -> np.ndarray:
     lift_frame(dataset)
     refuse_others(dataset)
     shown = find_shown(dataset)
-    stored = pixel_array(dataset, view_only=True)
+    # no copy where pydicom needs none; else it would say so of each file, among the warnings that a person must read
+    whole = dataset.SamplesPerPixel == 1 and dataset.BitsStored == dataset.BitsAllocated
+    stored = pixel_array(dataset, view_only=whole)
     _refuse_other_size(dataset)
     image = to_luma(dataset, stored) if dataset.SamplesPerPixel == 3 else to_grey(dataset, stored)
     for remark in find_remarks(dataset):

@@ -13,8 +13,6 @@ box is that of the contour. An image of category 1 without any contour shows no 
 contours, or without its file of them, shows a finding that is not said where, and is passed over as one with other
 contours alone is; the log names such images.
 Patients: the second part of the DICOM file's name, the same in all images of a patient.
-Licence: on request, for research; cite I. C. Moreira et al., "INbreast: toward a full-field digital mammographic
-database", Academic Radiology 19(2):236-248 (2012).
 
 Written from documents: no file of INbreast was at hand. Not checked on real files are, above all, the names of the
 columns and of the contours, that points are counted from the upper left pixel, and the counts (115 patients, 410
@@ -27,6 +25,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from mammosynth.databases.database import Database, Setting
 from mammosynth.databases.files import list_files
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, sides
 from mammosynth.databases.patients import says_nothing
@@ -40,12 +39,44 @@ log = logging.getLogger(__name__)
 FOLDER = "INbreast Release 1.0"
 TABLE, IMAGES, CONTOURS = "INbreast.csv", "AllDICOMs", "AllXML"
 CATEGORIES = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
-BIRADS = {"benign": ["1", "2", "3"], "malignant": ["4", "4a", "4b", "4c", "5", "6"]}
 NORMAL = "1"  # the category of an image without any finding
 MASS = "mass"
 
-# Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass.
-NEAR_DUPLICATES = None
+
+def _refuse_both(lists: dict[str, list]) -> None:
+    if both := set(map(_spell, lists["benign"])) & set(map(_spell, lists["malignant"])):
+        raise InputError(f"{min(both)} stands in both lists: take it out of one")
+
+
+def _spell(category: str | int) -> str:
+    return str(category).lower()
+
+
+LISTED = {"type": "array", "items": {"enum": [0, 1, 2, 3, 4, 5, 6, *CATEGORIES]}, "uniqueItems": True}
+DATABASE = Database(
+    title="INbreast",
+    licence="on request, for research only",
+    citation='I. C. Moreira et al., "INbreast: toward a full-field digital mammographic database", Academic Radiology '
+    "19:236-248 (2012)",
+    tried="a layout that our tests write from its documents; no real file has been read",
+    request="ask the Breast Research Group, INESC Porto "
+    "(http://medicalresearch.inescporto.pt/breastresearch/index.php/Get_INbreast_Database)",
+    # patients are known, and a hash of a whole film tells the outline of the breast rather than the mass
+    near_duplicates=None,
+    settings={
+        "birads": Setting(
+            "The BI-RADS categories that count as benign and as malignant; lesions of others are excluded.",
+            {
+                "type": "object",
+                "required": list(CLASSES),
+                "properties": dict.fromkeys(CLASSES, LISTED),
+                "additionalProperties": False,
+            },
+            default={"benign": [1, 2, 3], "malignant": [4, "4a", "4b", "4c", 5, 6]},
+            check=_refuse_both,
+        ),
+    },
+)
 
 _NAME = re.compile(r"(?P<number>\d{8})_(?P<patient>[^_]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON\.(?i:dcm)", re.ASCII)
 _POINT = re.compile(r"\(\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*\)", re.ASCII)
@@ -58,8 +89,8 @@ def read(source: Source) -> Reading:
     """The masses of INbreast.
 
     Raises InputError, one for all rows and files at fault, if the table is missing, a row has no image or no BI-RADS
-    category or repeats another, an image has no row, contours are unreadable or have no image, a header is unreadable,
-    or both lists of *birads* name a category.
+    category or repeats another, an image has no row, contours are unreadable or have no image, or a header is
+    unreadable.
     """
     folder = source.root / FOLDER if (source.root / FOLDER / IMAGES).is_dir() else source.root
     if not (folder / IMAGES).is_dir():
@@ -184,11 +215,7 @@ def _points(texts: list[str]) -> list[tuple[float, float]]:
 
 def _read_mapping(source: Source) -> dict[str, str]:
     """The class of each BI-RADS category that counts."""
-    lists = source.settings.get("birads", BIRADS)
-    mapping = {str(category).lower(): label for label in CLASSES for category in lists[label]}
-    if both := {str(c).lower() for c in lists["benign"]} & {str(c).lower() for c in lists["malignant"]}:
-        raise InputError(f"config: sources.{source.name}.birads has {min(both)} in both lists: take it out of one")
-    return mapping
+    return {_spell(category): label for label in CLASSES for category in source.settings["birads"][label]}
 
 
 def _list_images(folder: Path, problems: Problems) -> dict[str, Path]:

@@ -1,7 +1,5 @@
 """What every reader is given and gives: a source, its lesions, and which files are its images."""
 
-import os
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -104,8 +102,7 @@ class Source:
     def _read_list(self, setting: str, column: str) -> dict[str, Row]:
         if not self.settings.get(setting):
             return {}
-        path = expand(self.settings[setting], f"sources: {self.name}: {setting}")
-        return read_sidecar(path, ("image", column))
+        return read_sidecar(Path(self.settings[setting]), ("image", column))
 
     def read_lists(self) -> None:
         """Read the lists of exclusions and of patients, which are kept. Raises InputError, one for both."""
@@ -141,20 +138,6 @@ class Source:
                 + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else "")
                 + f", which the database does not hold: write paths below its folder{example}"
             )
-
-
-def expand(path: str, key: str) -> Path:
-    """A path of the config with its environment variables replaced.
-
-    Raises InputError naming the variable and the config's *key* if one is not set.
-    """
-    for variable in re.findall(r"\$\{?(\w+)", path):
-        if variable not in os.environ:
-            raise InputError(
-                f'config: {key} is "{path}", but the environment variable {variable} is not set: '
-                f"set it (export {variable}=<folder>), or write the path itself"
-            )
-    return Path(os.path.expandvars(path)).expanduser()
 
 
 def read_sidecar(path: Path, columns: tuple[str, str]) -> dict[str, Row]:

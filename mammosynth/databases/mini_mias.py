@@ -8,8 +8,6 @@ contrast of the circle to its surroundings is that of a mass in 58 of 58 masses,
 Label rule: the severity of the masses, that is of rows of class CIRC, SPIC or MISC (39 B and 20 M); calcifications,
 distortions and asymmetries are no masses and are not read. A mass without coordinates (mdb059) is excluded.
 Patients: films come in pairs, left (even number) and right (odd), so patient = (number + 1) // 2. All are MLO views.
-Licence: research only (Licence.txt); cite J. Suckling et al., "The Mammographic Image Analysis Society digital
-mammogram database", Excerpta Medica, International Congress Series 1069:375-378 (1994).
 """
 
 import codecs
@@ -18,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from mammosynth.databases.database import Database
 from mammosynth.databases.files import list_files, refuse_alike
 from mammosynth.databases.lesion import NO_COORDINATES, Lesion, Problems, Reading, Source, sides
 from mammosynth.databases.pixels import read_size
@@ -31,9 +30,19 @@ MASSES = ("CIRC", "SPIC", "MISC")
 OTHERS = {"CALC": "calcification", "ARCH": "architectural distortion", "ASYM": "asymmetry"}
 PATHOLOGY = {"B": "benign", "M": "malignant"}
 
-# Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass. Nothing is
-# gained: of the 7,381 pairs of 122 films (all abnormal ones), the nearest differ in 54 of 256 bits.
-NEAR_DUPLICATES = None
+DATABASE = Database(
+    title="mini-MIAS",
+    licence="research only (Licence.txt of the database)",
+    citation='J. Suckling et al., "The Mammographic Image Analysis Society digital mammogram database", Excerpta '
+    "Medica, International Congress Series 1069:375-378 (1994)",
+    tried="its real Info.txt and 122 of its films, among them all that show an abnormality",
+    lesions={"benign": 39, "malignant": 20},
+    files=[{"address": "http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz"}],
+    # Patients are known, and a hash of a whole film tells the outline of the breast rather than the mass. Nothing is
+    # gained: of the 7,381 pairs of 122 films (all abnormal ones), the nearest differ in 54 of 256 bits.
+    near_duplicates=None,
+    phantoms="mammosynth.databases.phantoms.mammography",
+)
 
 _ROW = re.compile(
     r"(?P<film>mdb(?P<number>\d{3,}))\s+[FGD]\s+"

@@ -35,7 +35,7 @@ NEITHER = 0.25  # how far, as a share of their distance, a pixel may lie from th
 # Pixels of neither value, as a share of those marked. Masks as above have up to 0.37 where the lesion is 7 pixels wide
 # (below 0.2 from 20 pixels on); photographs of tissue, in BUSI and mini-MIAS, 0.8 to 3.3.
 UNCLEAR = 0.5
-BEYOND = 0.01  # likewise of pixels that do not lie between the two values: no blurring makes these
+BEYOND = 0.01  # likewise of pixels beyond the two values: no blurring makes these, least of all a spot of LEAST
 GREY = 1 / 3  # pixels that are not exactly of either value, as a share of the image: 0.12 and 0.41 to 1.0 as above
 # Of BUSI's 665 masks none marks more than 0.03 of its border, 0.56 of its image or fewer than 569 pixels.
 LIGHT_BORDER = 0.5  # share of the border from which a mask does not look drawn light on dark
@@ -175,7 +175,10 @@ def find_marks(picture: Picture) -> np.ndarray:
     marks = is_light
     marks[grey] = (share > 0.5) & ~beyond
     area = np.count_nonzero(marks)
-    if np.count_nonzero(beyond) > BEYOND * area:
+    third = np.zeros(marks.shape, dtype=bool)
+    third[grey] = beyond
+    spot = np.bincount(_label(third)[0][third], minlength=1).max()
+    if np.count_nonzero(beyond) > BEYOND * area or spot >= LEAST:
         _refuse_values([dark, light, *np.unique(colours[grey][beyond], axis=0)])
     unclear = np.count_nonzero((np.abs(share - 0.5) < 0.5 - NEITHER) | (beside > NEITHER))
     if unclear > UNCLEAR * area or np.mean(grey) > GREY:
@@ -337,6 +340,8 @@ def _pillow_samples(image: ImageFile.ImageFile, path: Path) -> np.ndarray:
         return np.frombuffer(path.read_bytes(), np.uint8, width * height, image.tile[0].offset).reshape(height, width)
     if image.format == "PPM" and isinstance(how := image.tile[0].args, tuple) and image.mode == "RGB" and how[1] > 255:
         raise ValueError("colours of more than 8 bits are not read from a PPM: save it as PNG")
+    if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+        raise ValueError(f"its colours are {image.mode}: save it in grey or RGB")
     if image.has_transparency_data:
         return np.asarray(image.convert("RGBA"))
     return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))

@@ -5,12 +5,12 @@ them is one lesion. Its box is the whole image, so that it is neither given a co
 Label rule: the folder.
 Patients: *patient*, a regular expression, is searched in each file's name; its first group, or all that it matches, is
 the patient. Without it near-duplicate groups stand in.
-Licence and citation: those of the images' makers.
 """
 
 import re
 from pathlib import Path
 
+from mammosynth.databases.database import Database, Setting
 from mammosynth.databases.files import is_leftover, list_files
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, refuse_other_images
 from mammosynth.databases.pixels import read_size
@@ -19,9 +19,28 @@ from mammosynth.imageset import CLASSES
 
 SUFFIXES = (".png", ".pgm", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
-# On 1,296 mass ROIs of CBIS-DDSM (839,160 pairs) the nearest pair differs in 62 of 256 bits: at 32 nothing is joined
-# falsely, and an image that lies in a collection twice is found.
-NEAR_DUPLICATES = 32
+
+def _refuse_no_expression(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InputError(f'"{pattern}" is no regular expression ({error}): mend it') from error
+
+
+DATABASE = Database(
+    # On 1,296 mass ROIs of CBIS-DDSM (839,160 pairs) the nearest pair differs in 62 of 256 bits: at 32 nothing is
+    # joined falsely, and an image that lies in a collection twice is found.
+    near_duplicates=32,
+    settings={
+        "benign": Setting("Folders of benign ROIs, as a glob below root.", {"type": "string"}, required=True),
+        "malignant": Setting("Folders of malignant ROIs, as a glob below root.", {"type": "string"}, required=True),
+        "patient": Setting(
+            "A regular expression whose first group is the patient in a file's name.",
+            {"type": "string"},
+            check=_refuse_no_expression,
+        ),
+    },
+)
 
 
 def read(source: Source) -> Reading:
@@ -30,7 +49,7 @@ def read(source: Source) -> Reading:
     Raises InputError, one for all files at fault, if a glob finds no image or one of another format, both classes
     claim a file, a header is unreadable, two files share an id, or a name gives no patient.
     """
-    pattern = _compile(source)
+    pattern = re.compile(source.settings["patient"]) if "patient" in source.settings else None
     files = {label: _find(source, label) for label in CLASSES}
     if both := sorted(set(files["benign"]) & set(files["malignant"])):
         raise InputError(
@@ -88,16 +107,6 @@ def _find(source: Source, label: str) -> dict[Path, None]:
 def _parts(folder: Path, root: Path) -> list[Path]:
     """A folder and those above it, up to the root."""
     return [folder, *folder.parents][: len(folder.parts) - len(root.parts)]
-
-
-def _compile(source: Source) -> re.Pattern | None:
-    pattern = source.settings.get("patient")
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise InputError(
-            f'patient of {source.name} is no regular expression ("{pattern}": {error}): mend it in the config'
-        ) from error
 
 
 def _patient(path: Path, pattern: re.Pattern | None, source: Source) -> str:

@@ -10,13 +10,13 @@ by ``;``.
 Label rule: pathology, which is benign, malignant or normal; a normal image has one row, without mask or box.
 Patients: *patient* must be filled in, for patients are what is split. Where each image is of another patient, say so by
 repeating the image's name in that column.
-Licence and citation: those of the images' makers.
 """
 
 import logging
 from collections import Counter
 from pathlib import Path
 
+from mammosynth.databases.database import Database
 from mammosynth.databases.files import find
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source, sides
 from mammosynth.databases.patients import Patients, spell
@@ -34,7 +34,7 @@ MASKS = (".png", ".pgm", ".tif", ".tiff", ".dcm", ".dicom")
 IMAGES = (*MASKS, ".jpg", ".jpeg")
 
 # As for BUSI: on films and ROIs it joins nothing falsely (mini-MIAS and CBIS-DDSM, where nothing is nearer than 54).
-NEAR_DUPLICATES = 32
+DATABASE = Database(near_duplicates=32)
 
 
 def read(source: Source) -> Reading:

@@ -1,19 +1,30 @@
-"""GANs: one small file each, one training loop for all."""
+"""GANs: one small file each, one training loop for all.
 
+Adding a GAN is its file with one class, and one entry of ``METHODS``.  Imports no torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any
 
 
-class Method(NamedTuple):
+@dataclass(frozen=True)
+class Method:
     """A GAN.
 
-    place: ``module:Class``; sees: the feature network that it is trained against, on whose features it is not ranked;
-    refuses: settings that it has no use for.
+    place: ``module:Class``; title: how tables spell it; sees: the feature network that it is trained against, on whose
+    features it is not ranked; translates: whether its images are made from real ones; takes: which ``Options`` of
+    `mammosynth.gans.settings` it has a use for; own: settings that it alone has, by name, each a JSON schema with a
+    description and a default, by which studies are checked. The GAN reads them from ``settings.own``.
     """
 
     place: str
+    title: str
     sees: str | None = None
-    refuses: tuple[str, ...] = ()
+    translates: bool = False
+    takes: tuple[str, ...] = ()
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
@@ -21,18 +32,35 @@ class Method(NamedTuple):
         return self.place.partition(":")[0]
 
 
-# Adding a GAN: its file with one class, and one line here.
+RESIDUAL = ("critic_steps", "smooth_upsampling", "noise", "lecam", "freeze_critic")
+
 METHODS = {
-    "wgan_gp": Method("mammosynth.gans.wgan_gp:WganGp", refuses=("conditioning", "r1")),
-    "cyclegan": Method("mammosynth.gans.cyclegan:CycleGan", refuses=("conditioning", "critic_steps", "noise")),
-    "cgan": Method("mammosynth.gans.cgan:Cgan"),
-    "sngan": Method("mammosynth.gans.sngan:Sngan", refuses=("conditioning",)),
-    "projected_gan": Method(
-        "mammosynth.gans.projected_gan:ProjectedGan",
-        sees="efficientnet_lite0",
-        refuses=("conditioning", "smooth_upsampling", "noise", "critic_steps", "r1", "freeze_critic"),
+    "wgan_gp": Method("mammosynth.gans.wgan_gp:WganGp", "WGAN-GP", takes=RESIDUAL),
+    "cyclegan": Method(
+        "mammosynth.gans.cyclegan:CycleGan",
+        "CycleGAN",
+        translates=True,
+        takes=("smooth_upsampling", "lecam", "r1", "freeze_critic"),
     ),
-    "fastgan": Method("mammosynth.gans.fastgan:FastGan", refuses=("conditioning", "smooth_upsampling", "noise")),
+    "cgan": Method(
+        "mammosynth.gans.cgan:Cgan",
+        "CGAN",
+        takes=(*RESIDUAL, "r1"),
+        own={
+            "conditioning": {
+                "description": "how it sees the class: projection (Miyato & Koyama 2018) or concat (Mirza et al. 2014)",
+                "enum": ["projection", "concat"],
+                "default": "projection",
+            }
+        },
+    ),
+    "sngan": Method("mammosynth.gans.sngan:Sngan", "SNGAN", takes=(*RESIDUAL, "r1")),
+    "projected_gan": Method(
+        "mammosynth.gans.projected_gan:ProjectedGan", "Projected GAN", sees="efficientnet_lite0", takes=("lecam",)
+    ),
+    "fastgan": Method(
+        "mammosynth.gans.fastgan:FastGan", "FastGAN", takes=("critic_steps", "lecam", "r1", "freeze_critic")
+    ),
 }
 
 

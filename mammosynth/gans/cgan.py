@@ -15,6 +15,6 @@ class Cgan(Sngan):
     conditional = True
 
     def make_networks(self) -> None:
-        width, conditioning = self.settings.width, self.settings.conditioning
+        width, conditioning = self.settings.width, self.settings.own["conditioning"]
         self.generators["all"] = self.make_generator(conditioning)
         self.critics["all"] = ResNetCritic(width, spectral=True, pooling="sum", conditioning=conditioning)

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from mammosynth.arrays.distances import kernel_distance
 from mammosynth.gans.gan import Gan
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import kernel_distance
-from mammosynth.quality.features import features
+from mammosynth.networks.features import features
 
 log = logging.getLogger("mammosynth")
 
@@ -30,7 +30,7 @@ class Judge:
     """Measures generators against the validation part."""
 
     def __init__(self, validation: ImageSet, extractor: str, weights: Path, device: torch.device) -> None:
-        """validation: at least two ROIs a class; extractor: a name of ``EXTRACTORS``; weights: its parameter file."""
+        """validation: at least two ROIs a class; extractor: a name of ``NETWORKS``; weights: its parameter file."""
         self.extractor, self.weights, self.device = extractor, weights, device
         found = features(validation.images, extractor, weights, device)
         self.reference = [found[validation.labels == label] for label in range(len(CLASSES))]

@@ -18,7 +18,6 @@ that images too alike are told from real ones.
 
 import itertools
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -32,68 +31,13 @@ from mammosynth.gans.gan import Losses, Reals, frozen
 from mammosynth.gans.networks import CLASS_COUNT
 from mammosynth.gans.noise import NoiseGan
 from mammosynth.gans.objectives import hinge_critic, linear_generator
-from mammosynth.weights import read_weights
+from mammosynth.networks.efficientnet_lite0 import CHANNELS, load_maps
 
-# EfficientNet-Lite0's blocks whose results are used, their channels, and the channels after mixing.
-BLOCKS = (2, 4, 10, 15)
-CHANNELS = (24, 40, 112, 320)
-MIXED = (32, 32, 64, 64)
+MIXED = (32, 32, 64, 64)  # channels of each scale after mixing
 # Side of the image that a critic of its own sees, and the channels of each critic, fine to coarse, the image's last.
 SIDE = 16
 HEADS = ((32, 64, 128, 128), (32, 64, 128), (64, 128), (64,), (1, 64, 128))
 GROUP = 4  # images among which features vary, as of Karras et al. 2018
-
-Backbone = Callable[[Tensor], list[Tensor]]
-
-
-def _fold_padding(conv: nn.Conv2d) -> None:
-    """Pad in the convolution, not before it; where the end has one more than the start, zeros start the kernel."""
-    if isinstance(conv.static_padding, nn.ZeroPad2d):
-        start, end = conv.static_padding.padding[:2]
-        conv.weight = nn.Parameter(F.pad(conv.weight, (end - start, 0) * 2), requires_grad=False)
-        conv.padding, conv.static_padding = (end, end), nn.Identity()
-
-
-def _in_float32(conv: nn.Conv2d) -> None:
-    """The gradient of strided depthwise convolutions takes CPUs 5 to 20 times as long in bfloat16."""
-    dtype = conv.weight.dtype
-    conv.float().register_forward_pre_hook(lambda _, inputs: inputs[0].float())
-    conv.register_forward_hook(lambda _, inputs, output: output.to(dtype))
-
-
-def lite0_backbone(weights: Path, device: torch.device, dtype: torch.dtype) -> Backbone:
-    """EfficientNet-Lite0 without gradients for its weights: images [N, 1, H, W] in [−1, 1] to features, fine to coarse.
-
-    Batch normalisation and padding are folded into the convolutions.  Not to be called under autocast.
-    """
-    from efficientnet_lite_pytorch import EfficientNet
-
-    from mammosynth.quality.features import folded
-
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(read_weights(weights, "a file of EfficientNet-Lite0's weights", "delete it and run again"))
-    network = folded(network.eval()).requires_grad_(False)
-    network.to(device, dtype, memory_format=torch.channels_last)
-    for module in network.modules():
-        if isinstance(module, nn.ReLU6):
-            module.inplace = True
-        elif isinstance(module, nn.Conv2d):
-            _fold_padding(module)
-            if device.type == "cpu" and module.stride[0] == 2 and module.groups > 1:
-                _in_float32(module)
-
-    def features(images: Tensor) -> list[Tensor]:
-        x = (images * (127.5 / 128) + 0.5 / 128).to(dtype)  # (grey − 127) / 128, as trained
-        x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = network._swish(network._bn0(network._conv_stem(x)))
-        found = []
-        for index, block in enumerate(network._blocks):
-            x = block(x)
-            if index in BLOCKS:
-                found.append(x)
-        return found
-
-    return features
 
 
 class RandomProjections(nn.Module):
@@ -181,7 +125,7 @@ class ProjectedGan(NoiseGan):
         """As ``Gan.start``; *weights*: file of EfficientNet-Lite0, needed to train."""
         super().start(device, weights)
         if weights is not None:
-            self.backbone = lite0_backbone(weights, device, torch.bfloat16 if self.in_bfloat16 else torch.float32)
+            self.backbone = load_maps(weights, device, torch.bfloat16 if self.in_bfloat16 else torch.float32)
 
     def projected(self, images: Tensor) -> list[Tensor]:
         """Projected features of augmented images, fine to coarse, and the augmented images at 16 px."""

@@ -1,25 +1,39 @@
 """What can be set of a GAN, where settings come from, and which of them contradict each other.  Imports no torch."""
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 
 from mammosynth.errors import InputError
-from mammosynth.gans import METHODS
+from mammosynth.gans import METHODS, Method
 
 PRESETS = Path(__file__).with_name("presets.yaml")
-AUGMENTATIONS = ("brightness", "contrast", "translation", "cutout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What several GANs share, and those have that take it (see ``METHODS``); of the others it is switched off."""
+
+    critic_steps: int = 1
+    smooth_upsampling: bool = False
+    noise: bool = False
+    r1: float = 0.0
+    lecam: float = 0.0
+    freeze_critic: int = 0
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of one GAN; the keys of ``generators`` in the configuration, whose schema describes them.
+class Settings(Options):
+    """Settings of one GAN: those that all GANs have, options, and the GAN's own.
 
-    A zero, or nothing, switches off what the key is for.
+    They are the keys of ``generators`` in the configuration. Its schema describes them, but for a GAN's own, which its
+    entry in ``METHODS`` describes. A zero, or nothing, switches off what the key is for.
     """
 
     method: str
@@ -28,23 +42,38 @@ class Settings:
     batch: int
     learning_rate: float
     critic_learning_rate: float = 0.0  # 0: the same
-    critic_steps: int = 1
-    conditioning: str = "projection"
-    smooth_upsampling: bool = False
-    noise: bool = False
     flips: bool = False
     diffaugment: tuple[str, ...] = ()
-    r1: float = 0.0
-    lecam: float = 0.0
     ema_half_life: float = 10_000
     evaluate_every: int = 0
     patience: int = 0
     start_from: str = ""
-    freeze_critic: int = 0
     precision: str = "auto"
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "diffaugment", tuple(self.diffaugment))
+        defaults = _own_defaults(METHODS[self.method])
+        if unknown := self.own.keys() - defaults:
+            raise TypeError(f"{self.method} has no setting {', '.join(sorted(unknown))}")
+        object.__setattr__(self, "own", {**defaults, **self.own})
+
+    @staticmethod
+    def of(given: Mapping[str, Any]) -> "Settings":
+        """Settings from one mapping, as configurations and generators' files hold them.
+
+        Raises TypeError if a key is missing or unknown.
+        """
+        own = {key: value for key, value in given.items() if key not in (*COMMON, *OPTIONS)}
+        return Settings(**{key: value for key, value in given.items() if key not in own}, own=own)
+
+    def flat(self) -> dict[str, Any]:
+        """All settings that this GAN has, by name: what ``of`` takes."""
+        return {key: getattr(self, key) for key in _taken(METHODS[self.method])} | dict(self.own)
+
+
+OPTIONS = tuple(option.name for option in fields(Options))
+COMMON = tuple(setting.name for setting in fields(Settings) if setting.name not in (*OPTIONS, "own"))
 
 
 @cache
@@ -58,25 +87,63 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError naming the key if one is missing, not for this method, or at odds with another.
     """
-    method = given["method"]
-    if method not in METHODS:
-        raise InputError(f"config: generators.{name}.method: {method} is not one of {', '.join(METHODS)}")
-    settings = {key: value for key, value in given.items() if key != "preset"}
+    where, method = f"config: generators.{name}", given["method"]
+    settings = _own_defaults(_known(where, method))
     if preset := given.get("preset"):
         if method not in (known := presets().get(preset, {})):
             having = [key for key, of_methods in presets().items() if method in of_methods]
-            raise InputError(
-                f"config: generators.{name}.preset: {method} has no preset {preset}; it has {', '.join(having)}"
-            )
-        settings = known[method] | settings
-    for field in fields(Settings):
-        if field.default is MISSING and field.name not in settings:
-            raise InputError(f"config: generators.{name} has no {field.name}: give it, or a preset")
-    for key in METHODS[method].refuses:
-        if settings.get(key):
-            raise InputError(f"config: generators.{name}.{key}: {method} has no use for it; remove it")
-    _refuse_contradictions(f"config: generators.{name}", Settings(**settings))
+            raise InputError(f"{where}.preset: {method} has no preset {preset}; it has {', '.join(having)}")
+        settings |= known[method]
+    settings |= {key: value for key, value in given.items() if key != "preset"}
+    check(name, settings)
+    for needed in fields(Settings):
+        if needed.default is needed.default_factory is MISSING and needed.name not in settings:
+            raise InputError(f"{where} has no {needed.name}: give it, or a preset")
+    _refuse_contradictions(where, Settings.of(settings))
     return settings
+
+
+def check(name: str, given: Mapping[str, Any]) -> None:
+    """Check that generator *name* is of a known method, and that its keys are that method's.
+
+    Values of a GAN's own settings are checked too; those of all others the schema of the configuration checks.
+
+    Raises InputError naming the key, and what may stand there.
+    """
+    where, method = f"config: generators.{name}", given["method"]
+    known = _known(where, method)
+    for key, value in given.items():
+        if key in known.own:
+            for error in jsonschema.Draft202012Validator(known.own[key]).iter_errors(value):
+                raise InputError(f"{where}.{key}: {error.message} ({known.own[key]['description']})")
+        elif key != "preset" and key not in _taken(known):
+            _refuse_key(where, method, key, value)
+
+
+def _known(where: str, method: str) -> Method:
+    if method not in METHODS:
+        raise InputError(f"{where}.method: {method} is not one of {', '.join(METHODS)}")
+    return METHODS[method]
+
+
+def _own_defaults(method: Method) -> dict[str, Any]:
+    return {key: declared["default"] for key, declared in method.own.items()}
+
+
+def _taken(method: Method) -> list[str]:
+    """Names of the settings that this GAN has, without its own."""
+    return [*COMMON, *(option for option in OPTIONS if option in method.takes)]
+
+
+def _refuse_key(where: str, method: str, key: str, value: Any) -> None:
+    if key in OPTIONS and not value:
+        return  # switched off, as it is
+    if having := [other for other, entry in METHODS.items() if key in (*entry.takes, *entry.own)]:
+        raise InputError(f"{where}.{key}: {method} has no use for it (it is for {', '.join(having)}); remove it")
+    known = [*_taken(METHODS[method]), *METHODS[method].own]
+    near = difflib.get_close_matches(key, known, 1)
+    mend = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+    raise InputError(f"{where}.{key}: {method} has no such setting; {mend}")
 
 
 def _refuse_contradictions(where: str, settings: Settings) -> None:

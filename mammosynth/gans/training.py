@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from mammosynth.gans.transfer import Origin, read_generator
 from mammosynth.gans.watching import Board
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.networks import NETWORKS
 from mammosynth.progress import track
 
 log = logging.getLogger("mammosynth")
@@ -78,8 +78,8 @@ def train(
     decisive: list[Any] = [sha256_of(parameters[name]) for name in sorted(networks & set(parameters))]
     decisive += [judged, extractor] if judged is not None else []
     decisive += [origin.fingerprint] if origin else []
-    modules = [__name__, METHODS[settings.method].module]
-    key = fingerprint(modules, asdict(settings), seed, images, *decisive)
+    modules = [__name__, METHODS[settings.method].module, *(NETWORKS[name].module for name in sorted(networks))]
+    key = fingerprint(modules, settings.flat(), seed, images, *decisive)
     keeper, outputs = Checkpoint(checkpoint, key), (generator, history, progress)
     if keeper.give_back(outputs):
         return
@@ -110,7 +110,7 @@ def train(
         run.finish()
     content = {
         **run.kept(),
-        "settings": asdict(settings),
+        "settings": settings.flat(),
         "seed": seed,
         "fingerprint": key,
         "version": __version__,
@@ -366,7 +366,7 @@ def load_generator(path: Path) -> Gan:
     """
     content = read_generator(path)
     try:
-        settings = Settings(**content["settings"])
+        settings = Settings.of(content["settings"])
         gan = gan_class(settings.method)(settings)
         gan.average.load_state_dict(content["weights"])
     except (TypeError, KeyError, RuntimeError) as error:

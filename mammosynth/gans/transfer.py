@@ -1,7 +1,6 @@
 """Generators' files, and trainings that begin at the networks of another one."""
 
 import csv
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,12 @@ class Origin:
         try:
             gan.start_from(self.content["weights"], self.content["critics"])
         except RuntimeError as error:
-            was, now = self.content["settings"], asdict(gan.settings)
-            keys = ("method", "width", "conditioning")
+            was, now = self.content["settings"], gan.settings.flat()
+            keys = [key for key in ("method", "width", *gan.settings.own) if key in was]
             unlike = ", ".join(f"{key} {was[key]} and {now[key]}" for key in keys if was[key] != now[key])
             raise InputError(
                 f"start_from: the networks in {self.path} are not of the size and kind of this training ({unlike}): "
-                "give both the same method, width and conditioning"
+                f"give both the same {', '.join(keys)}"
             ) from error
 
 

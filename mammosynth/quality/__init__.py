@@ -1,13 +1,5 @@
 """Quality of synthetic images: fidelity, similarity, naturalness, labels and novelty, beside what real ones reach."""
 
-# Feature networks as measures and sentences spell them.
-TITLES = {
-    "efficientnet_lite0": "EfficientNet-Lite0",
-    "squeezenet": "SqueezeNet 1.1",
-    "dinov2": "DINOv2 ViT-S/14",
-    "inception": "Inception 2015-12-05",
-}
-
 HELD_OUT = "held_out"  # the validation part, where its real ROIs take the place of a generator's
 # Measures of single images, by which tables of images are read again.
 AS_INTENDED, NEAR_COPY, AUTHENTIC = "label accuracy", "near copies", "AuthPct"

@@ -31,12 +31,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mammosynth.classifiers.statistics import interval, youden_threshold
+from mammosynth.arrays.distances import blocks, distances_to_others
+from mammosynth.arrays.statistics import interval, youden_threshold
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.networks.features import features
 from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
-from mammosynth.quality.distances import blocks, distances_to_others
-from mammosynth.quality.features import features
 from mammosynth.quality.fidelity import (
     ALL,
     Parameters,
@@ -83,7 +83,7 @@ def assess_real(
     generator was trained on), a line for each ROI, and the fold's `Reference`.
 
     train: the training part; held_out: the validation part; classify: a classifier of the training ROIs; extractors:
-    names of ``EXTRACTORS``, the first of which says which images are nearest; parameters: files of the extractors and
+    names of ``NETWORKS``, the first of which says which images are nearest; parameters: files of the extractors and
     of the naturalness measures; resamples: of the bootstrap.
 
     Raises InputError if a class has too few patients for halves.

@@ -50,12 +50,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mammosynth.classifiers.statistics import interval
+from mammosynth.arrays.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
+from mammosynth.arrays.statistics import interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
-from mammosynth.quality.features import EXTRACTORS, features
-from mammosynth.quality.reference import HALVINGS, Reference, halves
+from mammosynth.networks import NETWORKS
+from mammosynth.networks.features import features
+from mammosynth.partition import HALVINGS, halves
+from mammosynth.quality.reference import Reference
 
 ALL = "all"
 EXTRAPOLATED = 10  # halvings that a generator's FD∞ is taken of, twice as many for the floor; each costs 5 distances
@@ -104,7 +106,7 @@ def make_reference(
                 (
                     "floor",
                     pathology,
-                    EXTRACTORS[extractor].measure(measure),
+                    NETWORKS[extractor].measure(measure),
                     _mean(value),
                     *interval(value),
                     size,
@@ -171,7 +173,7 @@ def measure_fidelity(
             size = min(_size(pathology, draws) for draws in (sides.first, sides.second))
             n_reference = _size(pathology, _half(reference, 0))
             for measure, (value, low, high) in estimates.items():
-                title = EXTRACTORS[extractor].measure(measure)
+                title = NETWORKS[extractor].measure(measure)
                 rows.append((generator, pathology, title, value, low, high, size, n_reference, 0))
     return rows
 

@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 
 from mammosynth.errors import InputError
-from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.imageset import CLASSES
 from mammosynth.quality.novelty import Limits
-
-HALVINGS = 30  # each gives two values, one against each half
-ATTEMPTS = 300  # at one of them
-LARGEST = 2500  # images of a half: a larger database costs no more
 
 
 @dataclass
@@ -75,44 +71,3 @@ class Reference:
         if any(not getattr(reference, part.name) for part in fields(reference)):
             raise InputError(f"{path} is a reference of another version of mammosynth: delete it and run again")
         return reference
-
-
-def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) -> dict[str, np.ndarray]:
-    """By class, positions [halvings, 2, m] of ROIs: two halves that share no patient, all of one size m.
-
-    Patients go in random order to the half that keeps the classes more even; what a half has over m is left out. So is
-    what halves have over ``LARGEST`` images of both classes together, in proportion: each halving leaves out others.
-    Of a few patients with many images some halvings leave a half with fewer than two images of a class: these are
-    drawn again.
-
-    Raises InputError if a class has too few patients for halves of two images.
-    """
-    names, patient = np.unique(train.patients, return_inverse=True)
-    counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
-    split: list[np.ndarray] = []
-    failures = 0
-    while len(split) < halvings and failures < ATTEMPTS:
-        side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
-        for p in rng.permutation(len(names)):
-            uneven = [np.abs(excess + counts[p]).sum(), np.abs(excess - counts[p]).sum()]
-            side[p] = rng.integers(2) if uneven[0] == uneven[1] else np.argmin(uneven)
-            excess += counts[p] * (1 - 2 * side[p])
-        of_sides = np.stack([counts[side == k].sum(0) for k in (0, 1)])
-        if of_sides.min() >= 2:
-            split.append(side[patient])
-        failures = 0 if of_sides.min() >= 2 else failures + 1
-    if len(split) < halvings:
-        label = of_sides.min(0).argmin()
-        raise InputError(
-            f"the training part's {CLASSES[label]} ROIs ({counts[:, label].sum()} of {np.sum(counts[:, label] > 0)} "
-            "patients) are too few to halve by patients, with two in each half: add more to the study"
-        )
-    parts, sizes = {}, {}
-    for label, pathology in enumerate(CLASSES):
-        parts[pathology] = [
-            [rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split
-        ]
-        sizes[pathology] = min(len(part) for pair in parts[pathology] for part in pair)
-    share = min(1, LARGEST / sum(sizes.values()))
-    taken = {pathology: max(2, int(share * size)) for pathology, size in sizes.items()}
-    return {name: np.array([[part[: taken[name]] for part in pair] for pair in parts[name]]) for name in parts}

@@ -16,15 +16,14 @@ from PIL import Image
 from mammosynth.curation import surroundings
 from mammosynth.databases.patients import read_age, says_nothing
 from mammosynth.databases.pixels import read_image, read_size
+from mammosynth.findings.flow import ALL
+from mammosynth.findings.names import NAMES_OF_PARTS
+from mammosynth.findings.tables import NONE, number
 from mammosynth.imageset import CLASSES
 from mammosynth.partition import PARTS
 from mammosynth.report import figures
-from mammosynth.report.names import NAMES_OF_PARTS
-from mammosynth.report.tables import NONE, number
 from mammosynth.rois import apply_window, find_window
 
-ALL = "all"
-COUNTS = ["images", "benign", "malignant", "patients"]
 LINE, PADDING, GAP = 0.155, 0.09, 0.32  # of a flow diagram's text, boxes, and the way between boxes; inches
 MAIN, SIDE = 3.3, 3.8  # widths of its boxes
 COLOURS = {"benign": "#0072B2", "malignant": "#D55E00", "normal": "#777777"}  # Okabe and Ito's
@@ -33,47 +32,6 @@ CELL = 1.42  # height of a row, in widths of a thumbnail
 THUMBNAIL = 128
 MOST = 240  # thumbnails on a sheet
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # an image, in shares of its sides
-
-
-def count_flow(
-    images: pd.DataFrame, rois: pd.DataFrame, alike: pd.DataFrame, partitions: dict[int, pd.DataFrame]
-) -> pd.DataFrame:
-    """Tidy counts of each step from images to the parts of each fold, for each database and for all.
-
-    images: as `mammosynth.curation.read_databases` gives them; rois, alike: the table of all lesions after cropping and
-    the pairs of `mammosynth.curation.join_alike`; partitions: those of `mammosynth.partition.assign_parts` by fold.
-    Returns step (``images``, ``no lesion``, ``lesions``, ``excluded``, ``ROIs``; ``joined``, ROIs that show a lesion of
-    another patient, and ``to review``, ROIs that may; or a part), fold, database, reason, and the numbers of images,
-    benign and malignant lesions, and patients (groups, where patients are not known) as far as a step has them.
-    Patients count once where they are joined.
-    """
-    rows = []
-
-    def add(step: str, table: pd.DataFrame, by: str | None = None, fold: int | None = None) -> None:
-        for database, of_database in ((ALL, table), *table.groupby("database", sort=False)):
-            for reason, members in of_database.groupby(by, sort=False) if by else [("", of_database)]:
-                row = {"step": step, "fold": fold, "database": database, "reason": reason}
-                row["images"] = members["image"].nunique()
-                if "pathology" in members:
-                    row |= {pathology: (members["pathology"] == pathology).sum() for pathology in CLASSES}
-                    row["patients"] = members["group"].nunique()
-                rows.append(row)
-
-    used = rois[rois["excluded"] == ""]
-    add("images", images)
-    add("no lesion", images[images["lesions"] == 0], by="shows")
-    add("lesions", rois)
-    add("excluded", rois[rois["excluded"] != ""], by="excluded")
-    add("ROIs", used)
-    for step, pairs in (("joined", alike[alike["joined"]]), ("to review", alike[~alike["joined"]])):
-        add(step, used[used["lesion_id"].isin(pairs[["first", "second"]].to_numpy().ravel())])
-    for fold, partition in partitions.items():
-        in_part = used.merge(partition[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
-        for part in PARTS:
-            add(part, in_part[in_part["part"] == part], fold=fold)
-    return pd.DataFrame(rows, columns=["step", "fold", "database", "reason", *COUNTS]).astype(
-        dict.fromkeys(["fold", *COUNTS], "Int64")
-    )
 
 
 def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
@@ -282,11 +240,12 @@ def find_pairs(alike: pd.DataFrame, rois: pd.DataFrame) -> list[pd.DataFrame]:
     return pairs
 
 
-def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str) -> Figure:
+def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str, kind: str = "groups") -> Figure:
     """The images of groups side by side, each group on a ground of its own, framed by what they show.
 
-    groups: those of `find_groups` or `find_pairs`. Below each image stand its name and its database. Shows the first
-    groups, up to MOST images; *none* is what the figure says where there is no group.
+    groups: those of `find_groups` or `find_pairs`, which *kind* says; an image may be in several pairs. Below each
+    image stand its name and its database. Shows the first groups, up to MOST images; *none* is what the figure says
+    where there is no group.
     """
     shown: list[pd.DataFrame] = []
     for group in groups:
@@ -308,7 +267,8 @@ def plot_groups(groups: list[pd.DataFrame], modality: str, title: str, none: str
     axis.set(xlim=(-0.1, width + 0.1), ylim=(CELL * (row + 1) if shown else 0, -0.65 / inches))
     axis.set_axis_off()
     some = "" if len(shown) == len(groups) else f"; the first {len(shown)} shown"
-    counts = f"{len(groups)} groups of {sum(map(len, groups))} images{some}" if groups else none
+    images = len({image for group in groups for image in group["image"]})
+    counts = f"{len(groups)} {kind} of {images} images{some}" if groups else none
     axis.text(0, -0.45 / inches, f"{title}: {counts}", fontsize=11, fontweight="bold", va="center")
     for i, (label, colour) in enumerate(COLOURS.items()):
         axis.text(1.1 * i / inches, -0.18 / inches, f"■ {label}", color=colour, fontsize=9, va="center")

@@ -9,31 +9,36 @@ import pandas as pd
 
 from mammosynth import __version__, nuisances, study
 from mammosynth.curation import ALIKE, REVIEWED
-from mammosynth.databases import near_duplicate_bits
+from mammosynth.databases import database_of, miscounted, near_duplicate_bits
+from mammosynth.databases.database import Database
 from mammosynth.databases.patients import says_nothing
-from mammosynth.report import conclusions
+from mammosynth.findings import conclusions
+from mammosynth.findings.names import NAMES_OF_PARTS
+from mammosynth.findings.tables import NONE, decimals, number, with_interval
 from mammosynth.report.curation import find_groups, in_conflict, read_ages
-from mammosynth.report.names import NAMES_OF_PARTS
 from mammosynth.report.page import environment
-from mammosynth.report.tables import NONE, decimals, number, with_interval
 
 OWN = "not known here: that of the images' makers"
 NAMED = 20  # joined pairs that a page names
-PHANTOM = {"title": "phantoms", "licence": "made by mammosynth, free of terms", "citation": "none: no clinical data"}
+PHANTOM = Database(
+    near_duplicates=None,
+    title="phantoms",
+    licence="made by mammosynth, free of terms",
+    citation="none: no clinical data",
+)
 
 
 @dataclass(frozen=True)
 class Facts:
     """What a data card is written from.
 
-    modality: a name in *config*, the study's resolved configuration; declarations: ``resources/databases.yaml``;
-    images, rois, alike: as `mammosynth.report.curation` takes them; characteristics: of its `characterise` for *fold*;
-    figure: the file of its flow diagram.
+    modality: a name in *config*, the study's resolved configuration; images, rois, alike: as
+    `mammosynth.report.curation` takes them; characteristics: of its `characterise` for *fold*; figure: the file of its
+    flow diagram.
     """
 
     modality: str
     config: Mapping[str, Any]
-    declarations: Mapping[str, Mapping[str, Any]]
     images: pd.DataFrame
     rois: pd.DataFrame
     alike: pd.DataFrame
@@ -69,14 +74,14 @@ def describe(facts: Facts) -> dict[str, Any]:
 def _database(facts: Facts, name: str) -> dict[str, Any]:
     """Terms and counts of one database."""
     settings = facts.config["sources"][name]
-    terms = PHANTOM if "phantoms" in settings else facts.declarations.get(settings["reader"], {})
+    terms = PHANTOM if "phantoms" in settings else database_of(settings["reader"])
     images, lesions = (table[table["database"] == name] for table in (facts.images, facts.rois))
     used = lesions[lesions["excluded"] == ""]
     return {
         "name": name,
-        "title": terms.get("title", name),
-        "licence": terms.get("licence", OWN),
-        "citation": terms.get("citation", OWN),
+        "title": terms.title or name,
+        "licence": terms.licence or OWN,
+        "citation": terms.citation or OWN,
         "images": len(images),
         "lesions": len(lesions),
         "used": len(used),
@@ -145,9 +150,16 @@ def unknown(facts: Facts) -> list[str]:
             sentences.append(f"{what}: not read{some} ({_names(without)})")
     for name in study.sources_of(facts.config, facts.modality):
         settings = facts.config["sources"][name]
-        if "phantoms" not in settings and settings["reader"] in facts.declarations:
-            tried = facts.declarations[settings["reader"]]["tried"]
+        if "phantoms" not in settings and (tried := database_of(settings["reader"]).tried):
             sentences.append(f"How far {name} is read rightly: it was tried on {tried}")
+        lesions_of = facts.rois.loc[facts.rois["database"] == name, "pathology"]
+        if found := miscounted(settings, lesions_of.value_counts()):
+            sentences.append(f"Why {name} has {found}")
+    for remark, of_remark in lesions[lesions["remark"] != ""].groupby("remark", sort=False):
+        sentences.append(
+            f"Whether {len(of_remark)} ROIs ({_names(of_remark)}), such as {of_remark['lesion_id'].iloc[0]}, show the "
+            f"right place: {remark} (column remark of rois.csv)"
+        )
     unread = lesions[told["age"] & read_ages(lesions["age"]).isna()]
     if len(unread):
         sentences.append(

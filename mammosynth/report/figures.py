@@ -14,11 +14,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from mammosynth.classifiers.statistics import roc_curve
+from mammosynth.arrays.statistics import roc_curve
+from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.findings.names import REAL_COLOUR, colours_of, measure_of, name_of, name_of_mix
+from mammosynth.findings.tables import BASELINES, decimals, p_value, summarise_quality
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import Limits, Nearest, near_copies
-from mammosynth.report.names import REAL_COLOUR, colours_of, gans_of_mix, holds_real, measure_of, name_of, name_of_mix
-from mammosynth.report.tables import BASELINES, decimals, p_value, summarise_quality
+from mammosynth.splits import place_of, read_name
 
 WIDTH = 7.6  # inches
 plt.rcParams.update(
@@ -47,7 +49,7 @@ plt.rcParams.update(
 MIX_DASHES = {
     True: ("-", ":", "-.", (0, (5, 1, 1, 1, 1, 1))),
     False: ("--", (0, (1, 2)), (0, (6, 2, 1, 2))),
-}  # by holds_real
+}  # by whether a mix holds real images
 NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
 CLASS_DASHES: dict[str, Any] = {"all": "-", "benign": "--", "malignant": ":"}
@@ -77,12 +79,12 @@ def save(figure: Figure, path: str | Path) -> None:
 def read_histories(files: Iterable[str | Path], column: str) -> pd.DataFrame:
     """Training histories below each other, told apart by *column* (``gan`` or ``mix``), ``fold`` and ``seed``.
 
-    Read from their places: ``fold{fold}/…/{gan or mix}/seed{seed}.csv``.
+    They are read from their places, see `mammosynth.splits.place_of`.
     """
     frames = []
-    for file in map(Path, files):
-        fold, _, name, seed = file.with_suffix("").parts[-4:]
-        run = {column: name, "fold": int(fold.removeprefix("fold")), "seed": int(seed.removeprefix("seed"))}
+    for file in files:
+        place = place_of(file)
+        run = {column: place["name"], "fold": read_name(place["split"]).fold, "seed": int(place["seed"])}
         frames.append(pd.read_csv(file).assign(**run))
     return pd.concat(frames, ignore_index=True)
 
@@ -271,9 +273,9 @@ def _log_scale(axis: plt.Axes) -> None:
 def mix_groups(mixes: Iterable[str]) -> dict[str, list[str]]:
     """Mixes by panel: those without a GAN as ``controls``, then those of each GAN beside ``real``."""
     mixes = list(mixes)
-    groups = {"controls": [m for m in mixes if not gans_of_mix(m)]}
+    groups = {"controls": [m for m in mixes if not parse_mix(m).gans]}
     for mix in mixes:
-        for gan in gans_of_mix(mix):
+        for gan in parse_mix(mix).gans:
             groups.setdefault(gan, [m for m in ("real",) if m in mixes]).append(mix)
     return {name: group for name, group in groups.items() if group}
 
@@ -282,8 +284,8 @@ def _line(mix: str, group: list[str], colour: str) -> dict:
     """Colour and dash of a mix within its panel; ``real`` looks the same in all panels."""
     if mix == "real":
         return {"color": REAL_COLOUR, "linestyle": "-", "linewidth": 1.6}
-    alike = [m for m in group if m != "real" and holds_real(m) == holds_real(mix)]
-    dashes = MIX_DASHES[holds_real(mix)]
+    alike = [m for m in group if m != "real" and parse_mix(m).holds_real == parse_mix(mix).holds_real]
+    dashes = MIX_DASHES[parse_mix(mix).holds_real]
     return {"color": colour, "linestyle": dashes[alike.index(mix) % len(dashes)], "linewidth": 1.6}
 
 
@@ -350,16 +352,16 @@ def plot_roc(modality: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> 
 def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
     """Forest plot: each mix's AUROC minus that of training on real images alone, with its 95 % interval."""
     chosen = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all") & scores["difference"].notna()]
-    gans = list(dict.fromkeys(gan for mix in chosen["mix"] for gan in gans_of_mix(mix)))
+    gans = list(dict.fromkeys(gan for mix in chosen["mix"] for gan in parse_mix(mix).gans))
     colours = colours_of(gans)
     figure, axis = plt.subplots(figsize=(WIDTH, 0.29 * len(chosen) + 1.35))
     axis.axvline(0, color=REAL_COLOUR, linewidth=1)
     for y, row in enumerate(chosen.itertuples()):
-        gan = next(iter(gans_of_mix(row.mix)), None)
+        gan = next(iter(parse_mix(row.mix).gans), None)
         colour = colours[gan] if gan else "#777777"
         if not np.isnan(row.difference_low):
             axis.plot([row.difference_low, row.difference_high], [y, y], color=colour, linewidth=2)
-        axis.plot(row.difference, y, "s" if holds_real(row.mix) else "o", color=colour, markersize=5.5)
+        axis.plot(row.difference, y, "s" if parse_mix(row.mix).holds_real else "o", color=colour, markersize=5.5)
         shown = [decimals(v, plus=True) for v in (row.difference, row.difference_low, row.difference_high)]
         interval = f" [{shown[1]}, {shown[2]}]" if shown[1] != "–" else " (no interval)"
         axis.text(

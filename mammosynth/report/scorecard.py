@@ -8,7 +8,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ from PIL import Image
 
 from mammosynth import __version__, study
 from mammosynth.errors import InputError
+from mammosynth.findings import conclusions
+from mammosynth.findings.names import measure_of, name_of
+from mammosynth.findings.tables import BASELINES, number, quality_cell, summarise_quality
 from mammosynth.gans.settings import Settings, presets
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality import TITLES
-from mammosynth.report import conclusions
+from mammosynth.networks import NETWORKS
 from mammosynth.report.contact import tile
-from mammosynth.report.names import measure_of, name_of
 from mammosynth.report.page import data_uri, environment, explained
-from mammosynth.report.tables import BASELINES, number, quality_cell, summarise_quality
 
 FORMAT = 1  # of the JSON file; one more with each change that its readers must know of
 SCHEMA = Path(__file__).with_name("scorecard.schema.json")
@@ -57,9 +57,9 @@ class Facts:
     """What a scorecard is written from.
 
     generator, modality: names in *config*, the study's resolved configuration; preset: that its settings began with, if
-    any; looks: the feature network that steps were chosen by (a key of ``TITLES``); settings: as its files hold them;
-    runs: what :func:`describe_run` returns, a training each; quality: tidy rows of the study; verdict: on novelty,
-    ``{"memorising": bool, "sentence": str}``, or None if it was not judged.
+    any; looks: the feature network that steps were chosen by, a name of ``NETWORKS``; settings: as its files hold
+    them; runs: what :func:`describe_run` returns, a training each; quality: tidy rows of the study; verdict: on
+    novelty, ``{"memorising": bool, "sentence": str}``, or None if it was not judged.
     """
 
     generator: str
@@ -124,7 +124,7 @@ def describe(facts: Facts) -> dict[str, Any]:
     """The scorecard: the content of its JSON file, checked against the schema."""
     config, modality = _narrowed(facts), facts.modality
     sees = study.features_seen(config).get(facts.generator)
-    measures = _measures(facts, TITLES[sees] if sees else None)
+    measures = _measures(facts, NETWORKS[sees].title if sees else None)
     card = {
         "format": FORMAT,
         "version": __version__,
@@ -142,8 +142,8 @@ def describe(facts: Facts) -> dict[str, Any]:
             "part": "training",
             "databases": config["databases"],
             "folds": config["partition"]["folds"],
-            "trained_against": TITLES[sees] if sees else None,
-            "kept_by": f"KD ({TITLES[facts.looks]}) from the validation part"
+            "trained_against": NETWORKS[sees].title if sees else None,
+            "kept_by": f"KD ({NETWORKS[facts.looks].title}) from the validation part"
             if facts.settings["evaluate_every"]
             else None,
             "runs": facts.runs,
@@ -168,7 +168,7 @@ def _changed(facts: Facts) -> dict[str, Any]:
     if not facts.preset:
         return {}
     method = facts.settings["method"]
-    begun_with = asdict(Settings(method=method, **presets()[facts.preset][method]))
+    begun_with = Settings.of({"method": method, **presets()[facts.preset][method]}).flat()
     return {
         key: list(v) if isinstance(v, tuple) else v for key, v in facts.settings.items() if v != begun_with.get(key)
     }

@@ -1,7 +1,7 @@
 """Classifiers: a mix of real and synthetic training ROIs -> a trained ResNet -> predictions -> scores.
 
-In: results/{modality}/fold{fold}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
-Out: results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt and .csv, results/{modality}/fold{fold}/predictions.csv,
+In: results/{modality}/{split}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
+Out: results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt and .csv, results/{modality}/{split}/predictions.csv,
      results/tables/scores.csv
 Only `predict` reads the test part, and it fits nothing: the threshold comes from the validation part.
 """
@@ -12,12 +12,12 @@ rule train_classifier:
         unpack(mix_inputs),
         sound=study_is_sound,
     output:
-        model="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
-        history="results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
+        model="results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
+        history="results/{modality}/{split}/classifiers/{mix}/seed{seed}.csv",
     log:
-        "logs/train_classifier/{modality}/fold{fold}/{mix}/seed{seed}.log",
+        "logs/train_classifier/{modality}/{split}/{mix}/seed{seed}.log",
     benchmark:
-        "benchmarks/train_classifier/{modality}/fold{fold}/{mix}/seed{seed}.tsv"
+        "benchmarks/train_classifier/{modality}/{split}/{mix}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -28,8 +28,9 @@ rule train_classifier:
     params:
         code=code_of("train_classifier"),
         settings=lookup("classifier", within=config),
+        weights=contents_of(WEIGHTS),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
-        checkpoint="checkpoints/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.pt",
+        checkpoint="checkpoints/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
     script:
         "../scripts/train_classifier.py"
 
@@ -39,17 +40,17 @@ rule predict:
         **image_sets("val", "test"),
         sound=study_is_sound,
         models=expand(
-            "results/{{modality}}/fold{{fold}}/classifiers/{mix}/seed{seed}.pt",
+            "results/{{modality}}/{{split}}/classifiers/{mix}/seed{seed}.pt",
             mix=MIXES,
             seed=SEEDS,
         ),
-        partition="results/{modality}/fold{fold}/partition.csv",
+        partition="results/{modality}/{split}/partition.csv",
     output:
-        predictions="results/{modality}/fold{fold}/predictions.csv",
+        predictions="results/{modality}/{split}/predictions.csv",
     log:
-        "logs/predict/{modality}/fold{fold}.log",
+        "logs/predict/{modality}/{split}.log",
     benchmark:
-        "benchmarks/predict/{modality}/fold{fold}.tsv"
+        "benchmarks/predict/{modality}/{split}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -66,8 +67,9 @@ rule predict:
 rule score_classifiers:
     input:
         predictions=expand(
-            "results/{modality}/fold{fold}/predictions.csv", modality=MODALITIES, fold=FOLDS
+            "results/{modality}/{split}/predictions.csv", modality=MODALITIES, split=SPLITS
         ),
+        splits="results/tables/splits.csv",
     output:
         scores=report(
             "results/tables/scores.csv",
@@ -87,7 +89,6 @@ rule score_classifiers:
         runtime="30m",
     params:
         code=code_of("score_classifiers"),
-        study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
         statistics=lookup("statistics", within=config),
     script:
         "../scripts/score_classifiers.py"

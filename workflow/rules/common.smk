@@ -1,31 +1,37 @@
 """Names and helper functions that the rules share."""
 
+import functools
 from pathlib import Path
 
 import yaml
 
-from mammosynth import code, databases, gpu, study
-from mammosynth.classifiers.mixes import largest_dose, parse_mix
+from mammosynth import code, gpu, paths, splits, study
+from mammosynth.classifiers.mixes import largest_dose, parse_mix, parse_mixes
+from mammosynth.databases.phantoms import writer_of
+from mammosynth.databases.readers import READERS, database_of, module_of
+from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
+from mammosynth.networks import NETWORKS
 
 try:
     study.check(config)
+    config |= paths.plain(config, workflow.basedir)
+    config["sources"] |= study.resolve_sources(config)
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
+    config["mixes"] = [mix.name for mix in parse_mixes(config["mixes"])]
     config["generators"] |= study.resolve_generators(config)
     EXTRACTORS = study.rank_extractors(config)
-    DOWNLOADS = databases.expand(config["downloads"], "downloads")
-    for source in config["databases"]:
-        config["sources"][source] |= databases.find_lists(
-            source, config["sources"][source], workflow.basedir
-        )
 except InputError as error:
     raise WorkflowError(str(error))
 
 MODALITIES = study.modalities(config)
 GANS, MIXES = config["gans"], config["mixes"]
-FOLDS, SEEDS = config["folds"], config["seeds"]
+SPLITS, SEEDS = splits.splits_of(config), config["seeds"]
+# What pictures, pages and the paper's tables show: trainings on whole training parts. Those on a share of one are in
+# scores.csv and quality.csv beside them.
+WHOLE = splits.splits_of(config, splits.WHOLE)
 # Of GANs: as many verdicts on memorising.
-TRAININGS = len(MODALITIES) * len(GANS) * len(FOLDS) * len(SEEDS)
+TRAININGS = len(MODALITIES) * len(GANS) * len(SPLITS) * len(SEEDS)
 
 # One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
 # profile says gpu=1 for its nodes.
@@ -33,18 +39,9 @@ GPU = 1 if gpu.visible() else 0
 
 with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
     PARAMETERS = yaml.safe_load(file)
+PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
 
-# What the databases are, and where those are had that may be downloaded.
-with open(f"{workflow.basedir}/resources/databases.yaml", encoding="utf-8") as file:
-    DATABASES = yaml.safe_load(file)
-
-for source in config["databases"]:
-    reader = config["sources"][source]["reader"]
-    if "download" in config["sources"][source] and reader not in DATABASES:
-        raise WorkflowError(
-            f"config: sources.{source}: there is nothing to download for reader {reader}: give its root"
-        )
-
+DOWNLOADS = config["downloads"]
 QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
 
 
@@ -53,9 +50,20 @@ def code_of(script):
     return code.digest(f"{workflow.basedir}/workflow/scripts/{script}.py")
 
 
+def code_of_networks(names):
+    """Digests of the code of feature networks, which no script names."""
+    return {name: code.digest(code.module(NETWORKS[name].module)) for name in names}
+
+
 def code_of_gan(wildcards):
     """A digest of the code of one GAN, which no script names."""
     return code.digest(code.module(METHODS[config["generators"][wildcards.gan]["method"]].module))
+
+
+def code_of_readers(wildcards):
+    """A digest of the code of a modality's readers, which no script names."""
+    readers = {config["sources"][source]["reader"] for source in sources_of(wildcards.modality)}
+    return code.digest(*(code.module(module_of(reader)) for reader in sorted(readers)))
 
 
 def parameter_files(names):
@@ -68,9 +76,17 @@ def digests_of(names):
     return {name: PARAMETERS[name]["sha256"] for name in names}
 
 
-def image_sets(*parts, fold="{fold}"):
-    """Parts of a fold as inputs, by name, and their digests, which stand for their age."""
-    folder = f"results/{{modality}}/fold{fold}"
+content_of = functools.cache(sha256_of)  # of a large file, once a call and not once a job
+
+
+def contents_of(files):
+    """Digests of files that a person gives: as params they notice one that was put in another's place and is older."""
+    return {str(file): content_of(str(file)) for file in files if Path(file).is_file()}
+
+
+def image_sets(*parts, split="{split}"):
+    """Parts of a split as inputs, by name, and their digests, which stand for their age."""
+    folder = f"results/{{modality}}/{split}"
     return {part: ancient(f"{folder}/{part}.npz") for part in parts} | {
         "digests": f"{folder}/parts.sha256"
     }
@@ -91,6 +107,16 @@ def sources_of(modality):
     return study.sources_of(config, modality)
 
 
+def lists_of(modality):
+    """The files of exclusions and of patients that its databases have."""
+    return [
+        config["sources"][source][setting]
+        for source in sources_of(modality)
+        for setting in paths.LISTS
+        if config["sources"][source].get(setting)
+    ]
+
+
 def settings_of(source):
     """The settings of a source, with the root that a download of it has."""
     settings = config["sources"][source]
@@ -108,12 +134,22 @@ def networks_of(gan):
     return sorted({METHODS[settings["method"]].sees} - {None} | judge)
 
 
+def start_of(wildcards):
+    """The generator's file that a GAN begins at, if a person gives it and no training of this study makes it."""
+    start = config["generators"][wildcards.gan].get("start_from", "")
+    return [] if not start or start.startswith("results/") else [start.format(**wildcards)]
+
+
 def training_inputs(wildcards):
     """What a GAN is trained with: ROIs, feature networks, what to judge steps by, where to begin."""
     settings = config["generators"][wildcards.gan]
     inputs = image_sets("train", *(["val"] if settings.get("evaluate_every") else []))
     if start := settings.get("start_from"):
-        inputs |= {"start_from": start, "partition": "results/{modality}/fold{fold}/partition.csv"}
+        # which ROIs are held out the digests of the parts say as well
+        inputs |= {
+            "start_from": ancient(start) if start_of(wildcards) else start,
+            "partition": ancient("results/{modality}/{split}/partition.csv"),
+        }
     return inputs | parameter_files(networks_of(wildcards.gan))
 
 
@@ -126,14 +162,16 @@ FILTERED = (
 )
 
 
+WEIGHTS = [path for path in [config["classifier"]["weights"]] if path]
+
+
 def mix_inputs(wildcards):
     """Image sets that a mix is made of: the real training part, and those of its GANs that pass the filter, if any."""
     synthetic = "filtered" if FILTERED else "synthetic"
-    weights = config["classifier"]["weights"]
     return image_sets("train", "val") | {
-        "weights": [databases.expand(weights, "classifier.weights")] if weights else [],
-        "synthetic": [
-            f"results/{{modality}}/fold{{fold}}/{synthetic}/{gan}/seed{{seed}}.npz"
-            for gan in parse_mix(wildcards.mix, GANS).gans
-        ],
+        "weights": [ancient(path) for path in WEIGHTS],
+        **{
+            f"images_of_{gan}": f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
+            for gan in parse_mix(wildcards.mix).gans
+        },
     }

@@ -1,7 +1,6 @@
 """What curation did, for people: counts, pictures, who is in which part, and the terms of the data.
 
-In: results/{modality}/rois.csv, curation/images.csv, curation/alike.csv and fold{fold}/partition.csv;
-    resources/databases.yaml.
+In: results/{modality}/rois.csv, curation/images.csv, curation/alike.csv and {split}/partition.csv.
 Out: results/{modality}/curation/: flow.csv and flow.svg, characteristics.csv, near_duplicates.png, conflicts.png,
      alike.png and data_card.html.
 """
@@ -12,7 +11,7 @@ rule summarise_curation:
         images="results/{modality}/curation/images.csv",
         rois="results/{modality}/rois.csv",
         alike="results/{modality}/curation/alike.csv",
-        partitions=expand("results/{{modality}}/fold{fold}/partition.csv", fold=FOLDS),
+        partitions=expand("results/{{modality}}/{split}/partition.csv", split=WHOLE),
     output:
         flow="results/{modality}/curation/flow.csv",
         figure=report(
@@ -57,7 +56,6 @@ rule summarise_curation:
         runtime=30,
     params:
         code=code_of("summarise_curation"),
-        folds=FOLDS,
         rois=config["rois"],
         phantoms=lambda wildcards: [
             source
@@ -94,8 +92,8 @@ rule write_datacard:
         runtime=10,
     params:
         code=code_of("write_datacard"),
+        code_of_readers=code_of_readers,
         config={key: config[key] for key in ("sources", "databases", "rois", "partition")},
-        declarations=DATABASES,
-        fold=FOLDS[0],
+        split=WHOLE[0],
     script:
         "../scripts/write_datacard.py"

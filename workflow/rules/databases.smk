@@ -22,7 +22,7 @@ rule download_database:
     benchmark:
         "benchmarks/download_database/{database}.tsv"
     wildcard_constraints:
-        database="|".join(DATABASES),
+        database="|".join(READERS),
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -31,11 +31,7 @@ rule download_database:
         runtime=1440,
     params:
         code=code_of("download_database"),
-        declaration=lambda wildcards: {
-            key: value
-            for key, value in DATABASES[wildcards.database].items()
-            if key not in ("licence", "citation", "tried")
-        },
+        declaration=lambda wildcards: database_of(wildcards.database).download,
     script:
         "../scripts/download_database.py"
 
@@ -55,6 +51,9 @@ rule make_phantoms:
         runtime=30,
     params:
         code=code_of("make_phantoms"),
+        code_of_layout=lambda wildcards: code.digest(
+            code.module(writer_of(config["sources"][wildcards.source]["reader"]))
+        ),
         reader=lambda wildcards: config["sources"][wildcards.source]["reader"],
         phantoms=lambda wildcards: config["sources"][wildcards.source]["phantoms"],
     script:
@@ -75,12 +74,7 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "phantoms" in config["sources"][source]
         ],
-        lists=lambda wildcards: [
-            config["sources"][source][setting]
-            for source in sources_of(wildcards.modality)
-            for setting in databases.LISTS
-            if config["sources"][source].get(setting)
-        ],
+        lists=lambda wildcards: lists_of(wildcards.modality),
     output:
         lesions="results/{modality}/lesions.csv",
         images="results/{modality}/curation/images.csv",
@@ -96,6 +90,7 @@ rule read_lesions:
         runtime=120,
     params:
         code=code_of("read_lesions"),
+        code_of_readers=code_of_readers,
         sources=lambda wildcards: {
             source: settings_of(source) for source in sources_of(wildcards.modality)
         },
@@ -105,5 +100,6 @@ rule read_lesions:
             for source in sources_of(wildcards.modality)
             if "root" in config["sources"][source]
         },
+        lists=lambda wildcards: contents_of(lists_of(wildcards.modality)),
     script:
         "../scripts/read_lesions.py"

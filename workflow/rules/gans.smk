@@ -8,19 +8,19 @@ rule train_gan:
         unpack(training_inputs),
         sound=study_is_sound,
     output:
-        generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
-        history="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.csv",
+        generator="results/{modality}/{split}/gans/{gan}/seed{seed}.pt",
+        history="results/{modality}/{split}/gans/{gan}/seed{seed}.csv",
         progress=report(
-            "results/{modality}/fold{fold}/gans/{gan}/seed{seed}.png",
+            "results/{modality}/{split}/gans/{gan}/seed{seed}.png",
             caption="../report/progress.rst",
             category="Training",
             subcategory="{modality}",
-            labels={"GAN": "{gan}", "fold": "{fold}", "seed": "{seed}"},
+            labels={"GAN": "{gan}", "split": "{split}", "seed": "{seed}"},
         ),
     log:
-        "logs/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.log",
+        "logs/train_gan/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/train_gan/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+        "benchmarks/train_gan/{modality}/{split}/{gan}/seed{seed}.tsv"
     # The longest jobs first: classifiers of real ROIs fill the cores beside the last of them.
     priority: 10
     conda:
@@ -36,9 +36,11 @@ rule train_gan:
         settings=lookup("generators/{gan}", within=config),
         extractor=EXTRACTORS[0],
         networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
+        code_of_networks=lambda wildcards: code_of_networks(networks_of(wildcards.gan)),
+        start_from=lambda wildcards: contents_of(start_of(wildcards)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
-        checkpoint="checkpoints/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
-        tensorboard="logs/tensorboard/{modality}/fold{fold}/{gan}/seed{seed}",
+        checkpoint="checkpoints/{modality}/{split}/gans/{gan}/seed{seed}.pt",
+        tensorboard="logs/tensorboard/{modality}/{split}/{gan}/seed{seed}",
     script:
         "../scripts/train_gan.py"
 
@@ -47,13 +49,13 @@ rule synthesise:
     input:
         **image_sets("train"),
         sound=study_is_sound,
-        generator="results/{modality}/fold{fold}/gans/{gan}/seed{seed}.pt",
+        generator="results/{modality}/{split}/gans/{gan}/seed{seed}.pt",
     output:
-        images="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
+        images="results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
     log:
-        "logs/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.log",
+        "logs/synthesise/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/synthesise/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+        "benchmarks/synthesise/{modality}/{split}/{gan}/seed{seed}.tsv"
     priority: 10
     conda:
         "../../envs/mammosynth.yaml"
@@ -65,9 +67,7 @@ rule synthesise:
     params:
         code=code_of("synthesise"),
         code_of_gan=code_of_gan,
-        dose=lambda wildcards: (
-            FILTER["oversample"]
-            * largest_dose([parse_mix(mix, GANS) for mix in MIXES], wildcards.gan)
-        ),
+        dose=lambda wildcards: largest_dose(parse_mixes(MIXES), wildcards.gan),
+        oversample=FILTER["oversample"],
     script:
         "../scripts/synthesise.py"

@@ -1,16 +1,16 @@
 """What synthetic ROIs are worth beside real ones.  The training part is looked at, and the validation part as real
 ROIs that no generator was trained on; never the test part.
 
-In: results/{modality}/fold{fold}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
-    part; resources/parameters.yaml
-Out: results/parameters/{name}: parameter files, checked; results/{modality}/fold{fold}/quality/{gan}/seed{seed}.csv and
+In: results/{modality}/{split}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
+    part; resources/parameters.yaml, mammosynth/networks/networks.yaml
+Out: results/parameters/{name}: parameter files, checked; results/{modality}/{split}/quality/{gan}/seed{seed}.csv and
      quality/real.csv: tidy rows; quality/{gan}/seed{seed}_images.csv and quality/real_images.csv: a line an image;
      quality/reference.npz: what all generators of a fold are judged against; filtered/{gan}/seed{seed}.npz: the
      synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what became of each.
 """
 
 # One classifier a fold judges the labels of all generators: the first seed's of real ROIs alone.
-LABEL_CLASSIFIER = f"results/{{modality}}/fold{{fold}}/classifiers/real/seed{SEEDS[0]}.pt"
+LABEL_CLASSIFIER = f"results/{{modality}}/{{split}}/classifiers/real/seed{SEEDS[0]}.pt"
 
 
 rule get_parameters:
@@ -42,13 +42,13 @@ rule assess_real:
         sound=study_is_sound,
         classifier=LABEL_CLASSIFIER,
     output:
-        rows="results/{modality}/fold{fold}/quality/real.csv",
-        images="results/{modality}/fold{fold}/quality/real_images.csv",
-        reference="results/{modality}/fold{fold}/quality/reference.npz",
+        rows="results/{modality}/{split}/quality/real.csv",
+        images="results/{modality}/{split}/quality/real_images.csv",
+        reference="results/{modality}/{split}/quality/reference.npz",
     log:
-        "logs/assess_real/{modality}/fold{fold}.log",
+        "logs/assess_real/{modality}/{split}.log",
     benchmark:
-        "benchmarks/assess_real/{modality}/fold{fold}.tsv"
+        "benchmarks/assess_real/{modality}/{split}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -58,7 +58,8 @@ rule assess_real:
         runtime=60,
     params:
         code=code_of("assess_real"),
-        extractors=EXTRACTORS,
+        code_of_networks=code_of_networks(EXTRACTORS),
+        extractors={name: NETWORKS[name].title for name in EXTRACTORS},
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
     script:
@@ -70,16 +71,16 @@ rule assess:
         **parameter_files(QUALITY_PARAMETERS),
         **image_sets("train"),
         sound=study_is_sound,
-        reference="results/{modality}/fold{fold}/quality/reference.npz",
+        reference="results/{modality}/{split}/quality/reference.npz",
         classifier=LABEL_CLASSIFIER,
-        synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
+        synthetic="results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
     output:
-        rows="results/{modality}/fold{fold}/quality/{gan}/seed{seed}.csv",
-        images="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+        rows="results/{modality}/{split}/quality/{gan}/seed{seed}.csv",
+        images="results/{modality}/{split}/quality/{gan}/seed{seed}_images.csv",
     log:
-        "logs/assess/{modality}/fold{fold}/{gan}/seed{seed}.log",
+        "logs/assess/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/assess/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+        "benchmarks/assess/{modality}/{split}/{gan}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -89,7 +90,8 @@ rule assess:
         runtime=60,
     params:
         code=code_of("assess"),
-        extractors=EXTRACTORS,
+        code_of_networks=code_of_networks(EXTRACTORS),
+        extractors={name: NETWORKS[name].title for name in EXTRACTORS},
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
     script:
@@ -99,16 +101,16 @@ rule assess:
 rule filter_synthetic:
     input:
         sound=study_is_sound,
-        synthetic="results/{modality}/fold{fold}/synthetic/{gan}/seed{seed}.npz",
-        judged="results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
-        real="results/{modality}/fold{fold}/quality/real_images.csv",
+        synthetic="results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
+        judged="results/{modality}/{split}/quality/{gan}/seed{seed}_images.csv",
+        real="results/{modality}/{split}/quality/real_images.csv",
     output:
-        images="results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.npz",
-        fate="results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.csv",
+        images="results/{modality}/{split}/filtered/{gan}/seed{seed}.npz",
+        fate="results/{modality}/{split}/filtered/{gan}/seed{seed}.csv",
     log:
-        "logs/filter_synthetic/{modality}/fold{fold}/{gan}/seed{seed}.log",
+        "logs/filter_synthetic/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/filter_synthetic/{modality}/fold{fold}/{gan}/seed{seed}.tsv"
+        "benchmarks/filter_synthetic/{modality}/{split}/{gan}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1

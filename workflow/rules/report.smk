@@ -4,23 +4,25 @@ In: scores, predictions, quality rows, histories and image sets of the whole stu
 Out: results/tables/, results/figures/, results/{modality}/scorecards/, results/report/report.html
 """
 
-# The first fold and seed stand for all where images are shown.
-SHOWN = f"fold{FOLDS[0]}", f"seed{SEEDS[0]}"
+# The first split and seed stand for all where images are shown.
+SHOWN = WHOLE[0], f"seed{SEEDS[0]}"
+SPLIT_TABLE = "results/tables/splits.csv"
 
 
 rule tabulate:
     input:
         quality=expand(
-            "results/{modality}/fold{fold}/quality/{gan}/seed{seed}.csv",
+            "results/{modality}/{split}/quality/{gan}/seed{seed}.csv",
             modality=MODALITIES,
-            fold=FOLDS,
+            split=SPLITS,
             gan=GANS,
             seed=SEEDS,
         ),
         real=expand(
-            "results/{modality}/fold{fold}/quality/real.csv", modality=MODALITIES, fold=FOLDS
+            "results/{modality}/{split}/quality/real.csv", modality=MODALITIES, split=SPLITS
         ),
         scores="results/tables/scores.csv",
+        splits=SPLIT_TABLE,
         paper=f"{workflow.basedir}/resources/paper.csv",
     output:
         quality="results/tables/quality.csv",
@@ -56,7 +58,7 @@ rule tabulate:
 
 rule plot_samples:
     input:
-        **image_sets("train", fold=FOLDS[0]),
+        **image_sets("train", split=WHOLE[0]),
         synthetic=[
             f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
         ],
@@ -94,14 +96,14 @@ rule plot_samples:
 rule plot_training:
     input:
         gans=expand(
-            "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.csv",
-            fold=FOLDS,
+            "results/{{modality}}/{split}/gans/{gan}/seed{seed}.csv",
+            split=WHOLE,
             gan=GANS,
             seed=SEEDS,
         ),
         classifiers=expand(
-            "results/{{modality}}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
-            fold=FOLDS,
+            "results/{{modality}}/{split}/classifiers/{mix}/seed{seed}.csv",
+            split=WHOLE,
             mix=MIXES,
             seed=SEEDS,
         ),
@@ -167,7 +169,8 @@ rule plot_quality:
 rule plot_scores:
     input:
         scores="results/tables/scores.csv",
-        predictions=expand("results/{{modality}}/fold{fold}/predictions.csv", fold=FOLDS),
+        predictions=expand("results/{{modality}}/{split}/predictions.csv", split=WHOLE),
+        splits=SPLIT_TABLE,
     output:
         differences=report(
             "results/figures/differences_{modality}.svg",
@@ -195,7 +198,6 @@ rule plot_scores:
         runtime=10,
     params:
         code=code_of("plot_scores"),
-        folds=FOLDS,
     script:
         "../scripts/plot_scores.py"
 
@@ -241,28 +243,29 @@ rule rank_generators:
 
 rule write_scorecards:
     input:
-        **image_sets("train", "val", fold=FOLDS[0]),
+        **image_sets("train", "val", split=WHOLE[0]),
         quality="results/tables/quality.csv",
+        splits=SPLIT_TABLE,
         generators=expand(
-            "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.pt",
+            "results/{{modality}}/{split}/gans/{gan}/seed{seed}.pt",
             gan=GANS,
-            fold=FOLDS,
+            split=WHOLE,
             seed=SEEDS,
         ),
         histories=expand(
-            "results/{{modality}}/fold{fold}/gans/{gan}/seed{seed}.csv",
+            "results/{{modality}}/{split}/gans/{gan}/seed{seed}.csv",
             gan=GANS,
-            fold=FOLDS,
+            split=WHOLE,
             seed=SEEDS,
         ),
-        partitions=expand("results/{{modality}}/fold{fold}/partition.csv", fold=FOLDS),
+        partitions=expand("results/{{modality}}/{split}/partition.csv", split=WHOLE),
         images=expand(
-            "results/{{modality}}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+            "results/{{modality}}/{split}/quality/{gan}/seed{seed}_images.csv",
             gan=GANS,
-            fold=FOLDS,
+            split=WHOLE,
             seed=SEEDS,
         ),
-        real_images=expand("results/{{modality}}/fold{fold}/quality/real_images.csv", fold=FOLDS),
+        real_images=expand("results/{{modality}}/{split}/quality/real_images.csv", split=WHOLE),
         # of the fold and seed whose images are shown
         synthetic=[
             f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
@@ -306,10 +309,9 @@ rule write_scorecards:
             key: config[key] for key in ("sources", "databases", "rois", "partition", "generators")
         },
         presets=PRESETS,
+        shown=(WHOLE[0], SEEDS[0]),
         extractor=EXTRACTORS[0],
         gans=GANS,
-        folds=FOLDS,
-        seeds=SEEDS,
         trainings=TRAININGS,
     script:
         "../scripts/write_scorecards.py"
@@ -319,10 +321,11 @@ rule write_report:
     input:
         rois=expand("results/{modality}/rois.csv", modality=MODALITIES),
         parts="results/tables/parts.csv",
+        splits=SPLIT_TABLE,
         histories=expand(
-            "results/{modality}/fold{fold}/classifiers/{mix}/seed{seed}.csv",
+            "results/{modality}/{split}/classifiers/{mix}/seed{seed}.csv",
             modality=MODALITIES,
-            fold=FOLDS,
+            split=WHOLE,
             mix=MIXES,
             seed=SEEDS,
         ),
@@ -333,16 +336,16 @@ rule write_report:
         ranks="results/tables/ranks.csv",
         correlations="results/tables/rank_correlations.csv",
         images=expand(
-            "results/{modality}/fold{fold}/quality/{gan}/seed{seed}_images.csv",
+            "results/{modality}/{split}/quality/{gan}/seed{seed}_images.csv",
             modality=MODALITIES,
             gan=GANS,
-            fold=FOLDS,
+            split=WHOLE,
             seed=SEEDS,
         ),
         real_images=expand(
-            "results/{modality}/fold{fold}/quality/real_images.csv",
+            "results/{modality}/{split}/quality/real_images.csv",
             modality=MODALITIES,
-            fold=FOLDS,
+            split=WHOLE,
         ),
         rank_figures=expand("results/figures/ranks_{modality}.svg", modality=MODALITIES),
         closest=expand(
@@ -351,9 +354,9 @@ rule write_report:
         paper=f"{workflow.basedir}/resources/paper.csv",
         contact_sheet=expand("results/{modality}/contact_sheet.png", modality=MODALITIES),
         progress=expand(
-            "results/{modality}/{fold}/gans/{gan}/{seed}.png",
+            "results/{modality}/{split}/gans/{gan}/{seed}.png",
             modality=MODALITIES,
-            fold=SHOWN[0],
+            split=SHOWN[0],
             gan=GANS,
             seed=SHOWN[1],
         ),
@@ -367,9 +370,9 @@ rule write_report:
         roc=expand("results/figures/roc_{modality}.svg", modality=MODALITIES),
         filtered=(
             expand(
-                "results/{modality}/fold{fold}/filtered/{gan}/seed{seed}.csv",
+                "results/{modality}/{split}/filtered/{gan}/seed{seed}.csv",
                 modality=MODALITIES,
-                fold=FOLDS,
+                split=WHOLE,
                 gan=GANS,
                 seed=SEEDS,
             )
@@ -397,10 +400,10 @@ rule write_report:
             rule.name: expand(
                 getattr(rules, rule.name).benchmark,
                 source=config["databases"],
-                database=DATABASES,
+                database=READERS,
                 name=QUALITY_PARAMETERS,
                 modality=MODALITIES,
-                fold=FOLDS,
+                split=SPLITS,
                 gan=GANS,
                 mix=MIXES,
                 seed=SEEDS,

@@ -75,16 +75,16 @@ rule partition:
         images="results/{modality}/rois.npz",
         table="results/{modality}/rois.csv",
     output:
-        table="results/{modality}/fold{fold}/partition.csv",
-        train="results/{modality}/fold{fold}/train.npz",
-        val="results/{modality}/fold{fold}/val.npz",
-        test="results/{modality}/fold{fold}/test.npz",
+        table="results/{modality}/{split}/partition.csv",
+        train="results/{modality}/{split}/train.npz",
+        val="results/{modality}/{split}/val.npz",
+        test="results/{modality}/{split}/test.npz",
         # as sha256sum writes and checks them
-        digests="results/{modality}/fold{fold}/parts.sha256",
+        digests="results/{modality}/{split}/parts.sha256",
     log:
-        "logs/partition/{modality}/fold{fold}.log",
+        "logs/partition/{modality}/{split}.log",
     benchmark:
-        "benchmarks/partition/{modality}/fold{fold}.tsv"
+        "benchmarks/partition/{modality}/{split}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -104,20 +104,19 @@ rule partition:
 checkpoint count_parts:
     input:
         partitions=expand(
-            "results/{modality}/fold{fold}/partition.csv", modality=MODALITIES, fold=FOLDS
+            "results/{modality}/{split}/partition.csv", modality=MODALITIES, split=SPLITS
         ),
-        digests=expand(
-            "results/{modality}/fold{fold}/parts.sha256", modality=MODALITIES, fold=FOLDS
-        ),
+        digests=expand("results/{modality}/{split}/parts.sha256", modality=MODALITIES, split=SPLITS),
         images=expand(
-            "results/{modality}/fold{fold}/{part}.npz",
+            "results/{modality}/{split}/{part}.npz",
             modality=MODALITIES,
-            fold=FOLDS,
+            split=SPLITS,
             part=["train", "val", "test"],
         ),
         parameters=[f"results/parameters/{name}" for name in QUALITY_PARAMETERS],
     output:
-        "results/tables/parts.csv",
+        parts="results/tables/parts.csv",
+        splits="results/tables/splits.csv",
     log:
         "logs/count_parts.log",
     benchmark:
@@ -130,7 +129,7 @@ checkpoint count_parts:
         runtime=10,
     params:
         code=code_of("count_parts"),
-        study=[(modality, fold) for modality in MODALITIES for fold in FOLDS],
+        splits=SPLITS,
         parameters=[PARAMETERS[name]["sha256"] for name in QUALITY_PARAMETERS],
         looks=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:

@@ -17,11 +17,11 @@ if __name__ == "__main__":
             ImageSet.load(snakemake.input.train),
             Reference.load(snakemake.input.reference),
             read(snakemake.input.classifier, device()).probabilities,
-            snakemake.params.extractors,
+            list(snakemake.params.extractors),
             dict(snakemake.input.items()),
             **snakemake.params.statistics,
             device=device(),
         )
-        where = wildcards.modality, wildcards.fold, wildcards.seed
+        where = wildcards.modality, wildcards.split, wildcards.seed
         tidy(rows, *where).to_csv(snakemake.output.rows, index=False)
         tidy(images, *where).to_csv(snakemake.output.images, index=False)

@@ -14,12 +14,12 @@ if __name__ == "__main__":
             ImageSet.load(snakemake.input.train),
             ImageSet.load(snakemake.input.val),
             read(snakemake.input.classifier, device()).probabilities,
-            snakemake.params.extractors,
+            list(snakemake.params.extractors),
             dict(snakemake.input.items()),
             **snakemake.params.statistics,
             device=device(),
         )
         reference.save(snakemake.output.reference)
-        where = snakemake.wildcards.modality, snakemake.wildcards.fold
+        where = snakemake.wildcards.modality, snakemake.wildcards.split
         tidy(rows, *where).to_csv(snakemake.output.rows, index=False)
         tidy(images, *where).to_csv(snakemake.output.images, index=False)

@@ -1,10 +1,11 @@
-"""Check that what trainings wait for is whole and can be judged, and count ROIs and patients of each part."""
+"""Check that what trainings wait for is whole and can be judged; count ROIs and patients of each part of each split."""
 
 import pandas as pd
 
 from mammosynth.digests import read_digests, refuse_changed
 from mammosynth.job import started
 from mammosynth.partition import count_parts, refuse_unjudgeable
+from mammosynth.splits import tabulate
 
 if __name__ == "__main__":
     with started(snakemake):
@@ -13,10 +14,7 @@ if __name__ == "__main__":
         for file in given.digests:
             digests |= read_digests(file)
         refuse_changed(digests)
-        tables = [
-            pd.read_csv(file, dtype=str).assign(modality=modality, fold=fold)
-            for file, (modality, fold) in zip(given.partitions, params.study, strict=True)
-        ]
-        partitions = pd.concat(tables)
+        partitions = pd.concat([pd.read_csv(file, dtype=str) for file in given.partitions])
         refuse_unjudgeable(partitions, params.looks)
-        count_parts(partitions).to_csv(snakemake.output[0], index=False)
+        count_parts(partitions).to_csv(snakemake.output.parts, index=False)
+        tabulate(params.splits).to_csv(snakemake.output.splits, index=False)

@@ -17,4 +17,4 @@ if __name__ == "__main__":
         synthetic = ImageSet.load(snakemake.input.synthetic)
         kept, fate = filter_images(wildcards.gan, synthetic, judged, real, snakemake.params.limits)
         kept.save(snakemake.output.images)
-        tidy(fate, wildcards.modality, wildcards.fold, wildcards.seed).to_csv(snakemake.output.fate, index=False)
+        tidy(fate, wildcards.modality, wildcards.split, wildcards.seed).to_csv(snakemake.output.fate, index=False)

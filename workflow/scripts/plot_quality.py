@@ -7,6 +7,8 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.report import figures
+        from mammosynth.splits import WHOLE
 
         quality = pd.read_csv(snakemake.input[0])
+        quality = quality[quality["share"] == WHOLE]
         figures.save(figures.plot_quality(snakemake.wildcards.modality, quality), snakemake.output[0])

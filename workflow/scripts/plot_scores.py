@@ -6,13 +6,12 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.classifiers.scores import read_predictions
         from mammosynth.report import figures
+        from mammosynth.splits import WHOLE, read_rows
 
-        modality = snakemake.wildcards.modality
-        scores = pd.read_csv(snakemake.input.scores)
-        scores = scores[scores["modality"] == modality]
-        folds = zip(snakemake.input.predictions, snakemake.params.folds)
-        predictions = pd.concat(read_predictions(file, modality, fold) for file, fold in folds)
+        given, modality = snakemake.input, snakemake.wildcards.modality
+        scores = pd.read_csv(given.scores)
+        scores = scores[(scores["modality"] == modality) & (scores["share"] == WHOLE)]
+        predictions = read_rows(given.predictions, pd.read_csv(given.splits))
         figures.save(figures.plot_differences(modality, scores), snakemake.output.differences)
         figures.save(figures.plot_roc(modality, predictions, scores), snakemake.output.roc)

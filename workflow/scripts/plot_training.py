@@ -4,12 +4,12 @@ from mammosynth.job import started
 
 if __name__ == "__main__":
     with started(snakemake):
-        from mammosynth.quality import TITLES
+        from mammosynth.networks import NETWORKS
         from mammosynth.report import figures
 
-        modality = snakemake.wildcards.modality
+        modality, made = snakemake.wildcards.modality, snakemake.output
         gans = figures.read_histories(snakemake.input.gans, "gan")
-        figure = figures.plot_gan_training(modality, gans, TITLES[snakemake.params.extractor])
-        figures.save(figure, snakemake.output.gans)
+        title = NETWORKS[snakemake.params.extractor].title
+        figures.save(figures.plot_gan_training(modality, gans, title), made.gans)
         classifiers = figures.read_histories(snakemake.input.classifiers, "mix")
-        figures.save(figures.plot_classifier_training(modality, classifiers), snakemake.output.classifiers)
+        figures.save(figures.plot_classifier_training(modality, classifiers), made.classifiers)

@@ -14,4 +14,7 @@ if __name__ == "__main__":
         partition = pd.read_csv(snakemake.input.partition, dtype=str)
         databases = dict(zip(partition["lesion_id"], partition["database"]))
         predictions = predict_all(snakemake.input.models, parts, databases, device())
+        wildcards = snakemake.wildcards
+        predictions.insert(0, "modality", wildcards.modality)
+        predictions.insert(1, "split", wildcards.split)
         predictions.to_csv(snakemake.output.predictions, index=False)

@@ -6,10 +6,13 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
+        from mammosynth.findings.ranks import rank_correlations, rank_generators
         from mammosynth.report import figures
-        from mammosynth.report.ranks import plot_ranks, rank_correlations, rank_generators
+        from mammosynth.report.ranks import plot_ranks
+        from mammosynth.splits import WHOLE
 
-        ranks = rank_generators(pd.read_csv(snakemake.input.quality), snakemake.params.seen)
+        quality = pd.read_csv(snakemake.input.quality)
+        ranks = rank_generators(quality[quality["share"] == WHOLE], snakemake.params.seen)
         correlations = rank_correlations(ranks)
         ranks.to_csv(snakemake.output.ranks, index=False)
         correlations.to_csv(snakemake.output.correlations, index=False)

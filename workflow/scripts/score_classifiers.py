@@ -1,4 +1,4 @@
-"""Score the predictions of all modalities and folds."""
+"""Score the predictions of all modalities and splits."""
 
 from mammosynth.job import started
 
@@ -6,10 +6,9 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.classifiers.scores import read_predictions, score
+        from mammosynth.classifiers.scores import score
+        from mammosynth.splits import read_rows
 
-        predictions = pd.concat(
-            read_predictions(path, modality, fold)
-            for path, (modality, fold) in zip(snakemake.input.predictions, snakemake.params.study)
-        )
+        given = snakemake.input
+        predictions = read_rows(given.predictions, pd.read_csv(given.splits))
         score(predictions, **snakemake.params.statistics).to_csv(snakemake.output.scores, index=False)

@@ -7,13 +7,18 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.curation import load_alike, load_images, load_lesions
+        from mammosynth.findings.flow import count_flow
         from mammosynth.report import curation, figures
+        from mammosynth.splits import place_of, read_name
 
         given, params, made = snakemake.input, snakemake.params, snakemake.output
-        modality, fold = snakemake.wildcards.modality, params.folds[0]
+        modality = snakemake.wildcards.modality
         images, rois, alike = load_images(given.images), load_lesions(given.rois), load_alike(given.alike)
-        partitions = {fold: pd.read_csv(file, dtype=str) for fold, file in zip(params.folds, given.partitions)}
-        flow = curation.count_flow(images, rois, alike, partitions)
+        partitions = {
+            read_name(place_of(file)["split"]).fold: pd.read_csv(file, dtype=str) for file in given.partitions
+        }
+        fold = next(iter(partitions))
+        flow = count_flow(images, rois, alike, partitions)
         flow.to_csv(made.flow, index=False)
         note = f" (phantoms, not clinical data: {', '.join(params.phantoms)})" if params.phantoms else ""
         title = f"{modality.capitalize()}{note}: from images to ROIs, fold {fold}"
@@ -23,9 +28,9 @@ if __name__ == "__main__":
         groups = curation.find_groups(images)
         conflicts = [group for group in groups if curation.in_conflict(group)]
         pairs = curation.find_pairs(alike, rois)
-        for shown, title, path in (
-            (groups, "Near-duplicates", made.near_duplicates),
-            (conflicts, "Near-duplicates with different labels, all excluded", made.conflicts),
-            (pairs, "ROIs of different patients or groups that look alike", made.alike),
+        for shown, title, path, kind in (
+            (groups, "Near-duplicates", made.near_duplicates, "groups"),
+            (conflicts, "Near-duplicates with different labels, all excluded", made.conflicts, "groups"),
+            (pairs, "ROIs of different patients or groups that look alike", made.alike, "pairs"),
         ):
-            figures.save(curation.plot_groups(shown, modality, f"{title}{note}", "none found"), path)
+            figures.save(curation.plot_groups(shown, modality, f"{title}{note}", "none found", kind), path)

@@ -4,14 +4,11 @@ if __name__ == "__main__":
     from mammosynth.job import started
 
     with started(snakemake):
-        import numpy as np
-
-        from mammosynth.classifiers.mixes import per_class
+        from mammosynth.classifiers.mixes import images_to_make
         from mammosynth.gans.training import load_generator
         from mammosynth.imageset import ImageSet
 
         real = ImageSet.load(snakemake.input.train)
-        # At least as many as the training part has of its larger class: fidelity halves them as it halves real ones.
-        count = max(per_class(snakemake.params.dose, len(real)), *np.bincount(real.labels))
+        count = images_to_make(snakemake.params.dose, real, snakemake.params.oversample)
         gan = load_generator(snakemake.input.generator)
         gan.synthesise(count, real, int(snakemake.wildcards.seed)).save(snakemake.output.images)

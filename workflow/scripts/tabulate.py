@@ -8,13 +8,15 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.report.tables import table_accuracy, table_quality, to_latex
+        from mammosynth.findings.tables import table_accuracy, table_quality, to_latex
+        from mammosynth.splits import WHOLE, read_rows
         from mammosynth.study import features_seen
 
-        quality = pd.concat([pd.read_csv(file) for file in [*snakemake.input.quality, *snakemake.input.real]])
+        splits = pd.read_csv(snakemake.input.splits)
+        quality = read_rows([*snakemake.input.quality, *snakemake.input.real], splits)
         paper = pd.read_csv(snakemake.input.paper)
         quality.to_csv(snakemake.output.quality, index=False)
-        table = table_quality(quality, paper, features_seen(snakemake.config))
+        table = table_quality(quality[quality["share"] == WHOLE], paper, features_seen(snakemake.config))
         table.to_csv(snakemake.output.table_quality, index=False)
         pooled = table[table["class"] == "all"].drop(columns="class")
         caption = (
@@ -22,7 +24,8 @@ if __name__ == "__main__":
             "several runs; n: ROIs that a measure is of in a run; †: on features that the GAN was trained against."
         )
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"), encoding="utf-8")
-        table = table_accuracy(pd.read_csv(snakemake.input.scores), paper)
+        scores = pd.read_csv(snakemake.input.scores)
+        table = table_accuracy(scores[scores["share"] == WHOLE], paper)
         table.to_csv(snakemake.output.table_accuracy, index=False)
         caption = "Classifiers on the test part. Brackets: 95 % intervals from resampled patients."
         Path(snakemake.output.latex_accuracy).write_text(to_latex(table, caption, "tab:accuracy"), encoding="utf-8")

@@ -12,9 +12,8 @@ if __name__ == "__main__":
         from mammosynth.imageset import ImageSet
 
         given, params = snakemake.input, snakemake.params
-        gans = [path.split("/")[-2] for path in given.synthetic]
-        mix, seed = parse_mix(snakemake.wildcards.mix, gans), int(snakemake.wildcards.seed)
-        synthetic = {gan: ImageSet.load(path) for gan, path in zip(gans, given.synthetic)}
+        mix, seed = parse_mix(snakemake.wildcards.mix), int(snakemake.wildcards.seed)
+        synthetic = {gan: ImageSet.load(given[f"images_of_{gan}"]) for gan in mix.gans}
         train(
             mix,
             assemble(mix, ImageSet.load(given.train), synthetic, seed),

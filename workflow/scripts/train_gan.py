@@ -13,7 +13,7 @@ if __name__ == "__main__":
         given = {name: Path(path) for name, path in snakemake.input.items() if path}
         train(
             ImageSet.load(given["train"]),
-            Settings(**snakemake.params.settings),
+            Settings.of(snakemake.params.settings),
             int(snakemake.wildcards.seed),
             generator=Path(snakemake.output.generator),
             history=Path(snakemake.output.history),

@@ -8,17 +8,17 @@ if __name__ == "__main__":
 
         from mammosynth.curation import load_alike, load_images, load_lesions
         from mammosynth.report import datacard
+        from mammosynth.splits import read_name
 
         given, params = snakemake.input, snakemake.params
         facts = datacard.Facts(
             modality=snakemake.wildcards.modality,
             config=params.config,
-            declarations=params.declarations,
             images=load_images(given.images),
             rois=load_lesions(given.rois),
             alike=load_alike(given.alike),
             characteristics=pd.read_csv(given.characteristics, dtype=str, keep_default_na=False),
-            fold=params.fold,
+            fold=read_name(params.split).fold,
             figure=given.figure,
         )
         datacard.write(facts, snakemake.output[0])

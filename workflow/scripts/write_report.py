@@ -6,34 +6,39 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
+        from mammosynth.findings.names import name_of
+        from mammosynth.findings.verdicts import verdicts
         from mammosynth.report import page
-        from mammosynth.report.names import name_of
+        from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
         kinds = ("contact_sheet", "samples", "gan_training", "classifier_training", "differences", "roc")
         figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
         figures["quality"] = dict(zip(modalities, given["quality_bars"]))
+        places = [(file, place_of(file)) for file in given.progress]
         figures["progress"] = {
-            modality: dict(zip(map(name_of, gans), given.progress[i * len(gans) : (i + 1) * len(gans)]))
-            for i, modality in enumerate(modalities)
+            modality: {name_of(place["name"]): file for file, place in places if place["modality"] == modality}
+            for modality in modalities
         }
         figures["ranks"] = dict(zip(modalities, given.rank_figures))
         figures["closest"] = {
-            modality: dict(zip(map(name_of, gans), given.closest[i * len(gans) : (i + 1) * len(gans)]))
-            for i, modality in enumerate(modalities)
+            modality: {name_of(gan): f"results/figures/closest_{modality}_{gan}.png" for gan in gans}
+            for modality in modalities
         }
-        images, real_images = (pd.concat(map(pd.read_csv, given[name])) for name in ("images", "real_images"))
+        splits = pd.read_csv(given.splits)
+        images, real_images = (read_rows(given[name], splits) for name in ("images", "real_images"))
+        scores, quality = pd.read_csv(given.scores), pd.read_csv(given.quality)
         study = page.Study(
             config=snakemake.params.config,
             parts=pd.read_csv(given.parts),
             rois=pd.concat(pd.read_csv(file, dtype=str) for file in given.rois),
-            scores=pd.read_csv(given.scores),
-            quality=pd.read_csv(given.quality),
+            scores=scores[scores["share"] == WHOLE],
+            quality=quality[quality["share"] == WHOLE],
             accuracy=pd.read_csv(given.table_accuracy, dtype=str),
             quality_table=pd.read_csv(given.table_quality, dtype=str),
             ranks=pd.read_csv(given.ranks),
             correlations=pd.read_csv(given.correlations),
-            verdicts=page.verdicts(images, real_images),
+            verdicts=verdicts(images, real_images),
             paper=pd.read_csv(given.paper),
             devices=sorted({pd.read_csv(file)["device"].iloc[0] for file in given.histories}),
             times=page.rule_times(snakemake.params.benchmarks),

@@ -7,19 +7,20 @@ probability `FLIP`, so that none decides alone and a classifier finds them about
 
 import csv
 import shutil
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
-from mammosynth.databases import READERS
-from mammosynth.databases.phantoms import mammography, ultrasound
+from mammosynth.databases.readers import READERS, database_of, load
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES
 
-# by the reader whose layout they are written in
-WRITERS: dict[str, Callable[[dict[str, int], int, Path], list[tuple[str, str]]]] = {
-    "busi": ultrasound.write,
-    "mini_mias": mammography.write,
-}
+
+def writer_of(reader: str) -> str:
+    """The module whose `write` makes phantoms in the layout of a reader. Raises InputError if there is none."""
+    if module := database_of(reader).phantoms:
+        return module
+    others = ", ".join(other for other in READERS if database_of(other).phantoms)
+    raise InputError(f"there are no phantoms for reader {reader}: use one of {others}, or give a root")
 
 
 def make_phantoms(reader: str, phantoms: dict[str, int], folder: Path) -> None:
@@ -29,12 +30,11 @@ def make_phantoms(reader: str, phantoms: dict[str, int], folder: Path) -> None:
     an earlier run left is removed; ``patients.csv`` (image, patient_id) is written last. Raises InputError if there
     are no phantoms for the reader.
     """
-    if reader not in WRITERS:
-        raise InputError(f"there are no phantoms for reader {reader}: use one of {', '.join(WRITERS)}, or give a root")
+    write = import_module(writer_of(reader)).write
     counts = {label: phantoms[label] for label in CLASSES}
-    images = folder / READERS[reader].FOLDER
+    images = folder / load(reader).FOLDER
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
-    rows = WRITERS[reader](counts, phantoms["seed"], images)
+    rows = write(counts, phantoms["seed"], images)
     with (folder / "patients.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("image", "patient_id"), *rows])

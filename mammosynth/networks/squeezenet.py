@@ -4,11 +4,14 @@ torchvision has the same network, and takes as long to import as torch itself (b
 """
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from mammosynth.networks.frozen import enlarged
 
 # Channels in, squeezed and out of the fire modules, and None where maps are halved.
 FIRES = {
@@ -37,6 +40,13 @@ class Fire(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.squeeze1x1(x).relu()
         return torch.cat([self.expand1x1(x), self.expand3x3(x)], 1).relu()
+
+
+def load(weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The averages over space of the 512 channels before the classifier; input x minus caffe's means, in order BGR."""
+    network = squeezenet(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = torch.tensor([104.0, 117.0, 123.0], device=device)[:, None, None]
+    return lambda images: network(enlarged(images) - mean).mean((2, 3))
 
 
 def squeezenet(weights: Path) -> nn.Module:

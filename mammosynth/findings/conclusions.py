@@ -6,12 +6,16 @@ from typing import Any
 import pandas as pd
 
 from mammosynth import study
-from mammosynth.quality import TITLES
-from mammosynth.report.names import gans_of_mix, holds_real, name_of, name_of_mix
-from mammosynth.report.tables import decimals, number, p_value, quality_cell, summarise_quality
+from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.findings.names import name_of, name_of_mix
+from mammosynth.findings.tables import decimals, number, p_value, quality_cell, summarise_quality
+from mammosynth.gans import METHODS
+from mammosynth.networks import NETWORKS
 
 SIGNIFICANCE = 0.05
 TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates
+# What synthetic ROIs are to the real ones of a mix.
+ADDED, IN_PHASES, ALONE = "added to the real ones", "in phases with the real ones", "in place of the real ones"
 
 
 def _joined(parts: list[str]) -> str:
@@ -47,26 +51,36 @@ def verdict(row: pd.Series) -> str:
     return "better" if low > 0 else "worse"
 
 
+def _use_of_synthetic(mix: str) -> str:
+    """How a mix uses synthetic ROIs, or "" if it does not."""
+    read = parse_mix(mix)
+    if not read.gans:
+        return ""
+    return ALONE if not read.holds_real else IN_PHASES if len(read.phases) > 1 else ADDED
+
+
 def headline(modality: str, scores: pd.DataFrame) -> str:
     """The answer for one modality in one line: do synthetic ROIs beside the real ones help?"""
     auroc = _of(scores, modality)
-    hybrid = auroc[[bool(gans_of_mix(mix)) and holds_real(mix) for mix in auroc.index]]
+    uses = auroc.index.map(_use_of_synthetic)
+    hybrid = auroc[uses.isin([ADDED, IN_PHASES])]
     if hybrid.empty:
         return "No mix of real and synthetic ROIs was tried."
     verdicts = hybrid.apply(verdict, axis=1)
     better, worse = hybrid[verdicts == "better"], hybrid[verdicts == "worse"]
     n, real = len(hybrid), auroc.loc["real"]
+    beside = "beside the real ones" + (" or in phases with them" if IN_PHASES in uses else "")
     if better.empty and worse.empty:
-        return "It cannot be told whether synthetic ROIs beside the real ones help or harm."
+        return f"It cannot be told whether synthetic ROIs {beside} help or harm."
     if not _once(hybrid):
         parts = [f"helped in {_share_of(better, n)}"] if len(better) else []
         parts += [f"harmed in {_share_of(worse, n, least=True)}"] if len(worse) else []
         unsaid = "" if len(better) else "; for none is it shown that they help"
-        return f"Synthetic ROIs beside the real ones {' and '.join(parts)}{unsaid}."
+        return f"Synthetic ROIs {beside} {' and '.join(parts)}{unsaid}."
     parts = [f"{_share_of(better, n)} were better"] if len(better) else []
     parts += [f"{_share_of(worse, n, least=True)} were worse"] if len(worse) else []
     return (
-        f"Of this one run's networks that saw synthetic ROIs beside the real ones, {' and '.join(parts)} on these "
+        f"Of this one run's networks that saw synthetic ROIs {beside}, {' and '.join(parts)} on these "
         f"{real['n_patients']} patients than the one of real ROIs alone. Whether a GAN helps or harms, one training of "
         "each cannot tell."
     )
@@ -91,14 +105,9 @@ def answer(modality: str, scores: pd.DataFrame) -> list[str]:
         f"Trained on real ROIs alone, the classifier reaches an AUROC of {_auroc(real)} on the test part "
         f"({real['n']} ROIs of {real['n_patients']} patients)."
     ]
-    synthetic = auroc[[bool(gans_of_mix(mix)) for mix in auroc.index]]
-    hybrid = synthetic[[holds_real(mix) for mix in synthetic.index]]
-    if len(hybrid):
-        sentences.append(_compare(hybrid, "added to the real ones", "Synthetic ROIs"))
-    alone = synthetic.drop(hybrid.index)
-    if len(alone):
-        sentences.append(_compare(alone, "in place of the real ones", "Synthetic ROIs"))
-    return sentences
+    uses = auroc.index.map(_use_of_synthetic)
+    families = ((use, auroc[uses == use]) for use in (ADDED, IN_PHASES, ALONE))
+    return sentences + [_compare(mixes, use, "Synthetic ROIs") for use, mixes in families if len(mixes)]
 
 
 def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
@@ -148,7 +157,7 @@ def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> 
 
     The features are the first that no GAN of the study was trained against.
     """
-    seen = [TITLES[network] for network in study.features_seen(config).values()]
+    seen = [NETWORKS[network].title for network in study.features_seen(config).values()]
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
     ratios = [measure for measure in rows["measure"].unique() if measure.startswith("floor/")]
     ratios = [measure for measure in ratios if not any(title in measure for title in seen)]
@@ -194,8 +203,8 @@ def _are_phantoms(names: list[str]) -> str:
 def on_features(config: Mapping[str, Any]) -> list[str]:
     """Which GANs had the features of a measure for a teacher."""
     return [
-        f"{name_of(gan)} was trained against the features of {TITLES[network]}: its values on these, marked †, are "
-        "flattered, and GANs are put in order on other features."
+        f"{name_of(gan)} was trained against the features of {NETWORKS[network].title}: its values on these, "
+        "marked †, are flattered, and GANs are put in order on other features."
         for gan, network in study.features_seen(config).items()
     ]
 
@@ -206,7 +215,7 @@ def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[st
     sentences = []
     for gan in config["gans"]:
         measured = rows[rows["generator"] == gan]
-        if config["generators"][gan]["method"] != "cyclegan" and measured.empty:
+        if measured.empty and not METHODS[config["generators"][gan]["method"]].translates:
             continue
         values = _joined(
             [f"{quality_cell(row)} in {row['modality']} (n = {row['n']})" for _, row in measured.iterrows()]

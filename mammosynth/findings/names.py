@@ -3,13 +3,11 @@
 import re
 from typing import NamedTuple
 
+from mammosynth.classifiers.mixes import BALANCE, Phase, parse_mix, shortest
+from mammosynth.gans import METHODS
+
 GENERATORS = {
-    "wgan_gp": "WGAN-GP",
-    "cyclegan": "CycleGAN",
-    "cgan": "CGAN",
-    "sngan": "SNGAN",
-    "projected_gan": "Projected GAN",
-    "fastgan": "FastGAN",
+    **{name: method.title for name, method in METHODS.items()},
     "real": "real set",
     "held_out": "held-out real",
     "floor": "real vs real",
@@ -164,23 +162,20 @@ def name_of(generator: str) -> str:
 
 
 def name_of_mix(mix: str) -> str:
-    """Display name of a mix: ``real+sngan@0.25`` is "real + SNGAN ×0.25"."""
+    """Display name of a mix: ``sngan=30..real+sngan@0.25`` is "SNGAN (30 %) → real + SNGAN ×0.25 (70 %)"."""
+    read = parse_mix(mix)
+    names = [_name_of_phase(phase) for phase in read.phases]
+    if not read.equal_shares:
+        names = [f"{name} ({float(100 * share):g} %)" for name, share in zip(names, read.shares)]
+    return " → ".join(names)
+
+
+def _name_of_phase(phase: Phase) -> str:
     parts = []
-    for part in mix.split("+"):
-        name, _, dose = part.partition("@")
-        shown = name if name in ("real", "classic") else name_of(name)
-        parts.append(f"{shown} ×{dose}" if dose else shown)
-    return " + ".join(parts)
-
-
-def gans_of_mix(mix: str) -> list[str]:
-    """The GANs that a mix names."""
-    return [name for part in mix.split("+") if (name := part.partition("@")[0]) not in ("real", "classic")]
-
-
-def holds_real(mix: str) -> bool:
-    """Whether real images are in a mix."""
-    return "real" in [part.partition("@")[0] for part in mix.split("+")]
+    for name, dose in phase.doses.items():
+        shown = name if name == "real" else name_of(name)
+        parts.append(shown if dose == 1 else f"{shown} to balance" if dose == BALANCE else f"{shown} ×{shortest(dose)}")
+    return " + ".join([*parts, *(["classic"] if phase.classic else [])])
 
 
 def colours_of(generators: list[str]) -> dict[str, str]:

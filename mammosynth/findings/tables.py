@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mammosynth.quality import TITLES
-from mammosynth.report.names import measure_of, name_of, name_of_mix
+from mammosynth.findings.names import measure_of, name_of, name_of_mix
+from mammosynth.networks import NETWORKS
 
 REPORTED = "reported by the paper"
 SIZES = "n synthetic / n real"
@@ -25,6 +25,7 @@ TYPESET = {
     "−": "$-$",
     "–": "--",
     "×": r"$\times$",
+    "→": r"$\to$",
     "±": r"$\pm$",
     "†": r"$\dagger$",
     "<": "$<$",
@@ -122,7 +123,7 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
                 }
                 for generator in generators:
                     cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
-                    taught = seen is not None and generator in seen and TITLES[seen[generator]] in measure
+                    taught = seen is not None and generator in seen and NETWORKS[seen[generator]].title in measure
                     row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
                 values = theirs[theirs["measure"] == measure]
                 row[REPORTED] = (

@@ -1,0 +1,76 @@
+"""The paths of a configuration: environment variables and ``~`` are filled in here, once, and nowhere else."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mammosynth.errors import InputError, Problems
+
+LISTS = ("exclusions", "patients")  # settings of any source that name a file
+
+
+def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
+    """A configuration whose paths hold no variable and no ``~``; sources and generators that it does not select stay.
+
+    shipped: the folder that lists of a source are looked for in where the working directory holds none.
+
+    Raises InputError, one for all keys, if a variable is not set, a home is not known, or a file does not exist.
+    """
+    problems = Problems()
+    result = dict(config)
+    for key in ("downloads", "parameters"):
+        with problems.gathered():
+            result[key] = expand(config.get(key), key)
+    with problems.gathered():
+        weights = expand(config["classifier"].get("weights"), "classifier.weights")
+        if weights and not Path(weights).is_file():
+            raise InputError(
+                f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
+            )
+        result["classifier"] = config["classifier"] | {"weights": weights}
+    result["sources"], result["generators"] = dict(config["sources"]), dict(config["generators"])
+    for name in config["databases"]:
+        settings = dict(config["sources"][name])
+        for key in ("root", *LISTS):
+            with problems.gathered():
+                path = expand(settings.get(key), f"sources.{name}.{key}")
+                if path:
+                    settings[key] = _find_list(path, f"sources.{name}.{key}", shipped) if key in LISTS else path
+        result["sources"][name] = settings
+    for name in config["gans"]:
+        settings = config["generators"][name]
+        with problems.gathered():
+            if settings.get("start_from"):
+                start = expand(settings["start_from"], f"generators.{name}.start_from")
+                result["generators"][name] = settings | {"start_from": start}
+    problems.refuse()
+    return result
+
+
+def expand(path: str | None, key: str) -> str | None:
+    """A path of the config with its environment variables and ``~`` filled in; none remains none.
+
+    Raises InputError naming the variable, or the home, and the config's *key* if one is not known.
+    """
+    if not path:
+        return path
+    for variable in re.findall(r"\$\{?(\w+)", path):
+        if variable not in os.environ:
+            raise InputError(
+                f'config: {key} is "{path}", but the environment variable {variable} is not set: '
+                f"set it (export {variable}=<folder>), or write the path itself"
+            )
+    try:
+        return str(Path(os.path.expandvars(path)).expanduser())
+    except RuntimeError as error:
+        raise InputError(f'config: {key} is "{path}", whose home folder is not known: write the path itself') from error
+
+
+def _find_list(path: str, key: str, shipped: str | Path) -> str:
+    """Where a list of a source lies: in the working directory, or among those that are *shipped*."""
+    places = [place for place in (Path(path), Path(shipped, path)) if place.is_file()]
+    if not places:
+        raise InputError(f'config: {key} is "{path}", which is no file: mend the path, or make it')
+    return str(places[0])
