@@ -59,7 +59,7 @@ def _imported(path: Path) -> list[Path]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    skipped = HOUSEKEEPING if path.parent.name == "report" else HOUSEKEEPING | LISTS
+    skipped = HOUSEKEEPING if path.parent.name in ("findings", "report") else HOUSEKEEPING | LISTS
     return sorted(file for file in set(_files(names)) if file.relative_to(PACKAGE).as_posix() not in skipped)
 
 
