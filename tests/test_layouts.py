@@ -354,4 +354,4 @@ def test_the_workflow_reads_again_when_a_list_changes(tmp_path):
     (tmp_path / "mine.csv").unlink()
     code, said = snakemake("--dry-run")
     assert code != 0
-    assert 'sources: here: patients is "mine.csv", which is no file' in said
+    assert 'sources.here.patients is "mine.csv", which is no file' in said

@@ -1,12 +1,14 @@
 """Paths of the configuration: variables and ~ in each key, and what is refused."""
 
 import copy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from quality_for_tests import parameter_file
 
 from mammosynth import study
 from mammosynth.errors import InputError
@@ -115,12 +117,30 @@ def test_the_default_study_needs_no_variable(config, monkeypatch):
 def test_the_workflow_fills_them_in(tmp_path, monkeypatch):
     monkeypatch.setenv("PLACE", str(tmp_path))
     (tmp_path / "weights.pth").write_bytes(b"")
-    study = {"classifier": {"weights": "$PLACE/weights.pth"}, "parameters": "$PLACE/nowhere", "downloads": "~/d"}
+    (tmp_path / "mine").mkdir()
+    shutil.copy2(parameter_file("brisque"), tmp_path / "mine/allmodel")
+    study = {"classifier": {"weights": "$PLACE/weights.pth"}, "parameters": "$PLACE/mine", "downloads": "~/d"}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", tmp_path, "--cores", "1", "--dry-run"]
-    target = "results/ultrasound/fold0/classifiers/real/seed0.pt"
-    run = subprocess.run(
-        [*command, target, "--configfile", tmp_path / "study.yaml"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert f"{tmp_path}/weights.pth" in run.stdout
+
+    def snakemake(*options: str) -> str:
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            ROOT / "Snakefile",
+            "-d",
+            tmp_path,
+            "--cores",
+            "1",
+            *options,
+        ]
+        run = subprocess.run(
+            [*command, "--configfile", tmp_path / "study.yaml"], capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    assert f"{tmp_path}/weights.pth" in snakemake("results/ultrasound/fold0/classifiers/real/seed0.pt", "--dry-run")
+    snakemake("results/parameters/brisque")
+    assert f"from folder {tmp_path}/mine" in (tmp_path / "logs/get_parameters/brisque.log").read_text()

@@ -19,6 +19,7 @@ BELL, ZERO_WIDTH, NO_BREAK, SOFT_HYPHEN, MARK = "\x07", "\u200b", "\u00a0", "\u0
         ("007", "007"),
         ("17", "17"),
         ("17.0", "17"),
+        ("17,0", "17"),
         ("017.00", "017"),
         ("17.5", "17.5"),
         ("12e05", "12e05"),
@@ -37,8 +38,10 @@ def test_a_patient_has_one_spelling(text, patient):
 
 @pytest.mark.parametrize(
     "text",
-    ["nan", "NaN", "NA", "n/a", "N.A.", "#N/A", "<NA>", "None", "NULL", "NaT", "-", "--", "?", "#VALUE!", "unknown",
-     "Not available", "not_available", "anonymous", ZERO_WIDTH, "ＮＡ"],
+    [
+        "tbd", "none given", "TRUE", "nan", "NaN", "NA", "n/a", "N.A.", "#N/A", "<NA>", "None", "NULL", "NaT",
+        "-", "--", "?", "#VALUE!", "unknown", "Not available", "not_available", "anonymous", ZERO_WIDTH, "ＮＡ",
+    ],
 )  # fmt: skip
 def test_what_names_nobody_is_refused(text):
     with pytest.raises(InputError, match=r"here: patient is .*, which names nobody: fill it in"):

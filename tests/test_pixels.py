@@ -213,7 +213,23 @@ def test_a_mask_drawn_dark_on_light_is_said(tmp_path, caplog):
         read_mask(tmp_path / "n.png", (WIDTH, HEIGHT))
         assert not caplog.text
         read_mask(tmp_path / "m.png", (WIDTH, HEIGHT))
-    assert f"{tmp_path / 'm.png'} is drawn dark on light" in caplog.text
+    assert f"{tmp_path / 'm.png'}: mask drawn dark on light" in caplog.text
+
+
+def test_what_the_log_is_told_of_a_mask_stands_in_the_table_as_a_remark(tmp_path):
+    """A second part, far off, that widens the box, and a mask that is drawn dark on light."""
+    rows = ["image,mask,pathology,patient"]
+    two = mask_of((10, 10, 60, 60), (150, 100, 200, 130), height=HEIGHT, width=WIDTH)
+    for name, mask in (("plain", lesion()), ("two", two), ("dark", lesion(255, 0))):
+        save(picture(1, HEIGHT, WIDTH), tmp_path / f"{name}.png")
+        save(mask, tmp_path / f"{name}_mask.png")
+        rows.append(f"{name}.png,{name}_mask.png,benign,{name}")
+    (tmp_path / "lesions.csv").write_text("\n".join(rows))
+    read = read_database(open_source("db", settings("table", tmp_path)))
+    plain, parts, dark = (lesion.remark for lesion in read.lesions)
+    assert plain == ""
+    assert parts == "mask of 2 parts that lie apart: they are taken for one lesion"
+    assert dark.startswith("mask drawn dark on light")
 
 
 def test_a_lesion_at_the_border_and_two_of_a_size_are_read(tmp_path, caplog):
@@ -224,7 +240,7 @@ def test_a_lesion_at_the_border_and_two_of_a_size_are_read(tmp_path, caplog):
     assert bounding_box(read_mask(tmp_path / "dark.png", (WIDTH, HEIGHT))) == (0, 50, 60, 90)
     assert "parts" not in caplog.text
     assert bounding_box(read_mask(tmp_path / "two.png", (WIDTH, HEIGHT))) == (10, 10, 200, 130)
-    assert "two.png marks 2 parts that lie apart" in caplog.text
+    assert "two.png: mask of 2 parts that lie apart" in caplog.text
 
 
 # ---- images -------------------------------------------------------------------------------------------------------
@@ -384,7 +400,7 @@ def test_a_mask_lies_on_the_image_as_it_is_shown(tmp_path, caplog):
     Image.fromarray(np.rot90(scan(), 1)).save(tmp_path / "a.jpg", exif=exif)
     with caplog.at_level(logging.WARNING):
         assert masks_box(tmp_path / "a.jpg", [tmp_path / "m.png"]) == BOX
-    assert "different orientation tags" in caplog.text
+    assert "orientation tag is not that of its image" in caplog.text
     Image.fromarray(np.rot90(lesion(), 1)).save(tmp_path / "t.png", exif=exif)
     caplog.clear()
     assert masks_box(tmp_path / "a.jpg", [tmp_path / "t.png"]) == BOX

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
 from mammosynth.databases.patient_lists import join_listed
+from mammosynth.databases.pixels import noting
 from mammosynth.databases.readers import READERS, database_of, load
 from mammosynth.databases.settings import near_duplicate_bits, resolve
 from mammosynth.errors import InputError
@@ -48,7 +49,8 @@ def read_database(source: Source) -> Reading:
     Raises InputError for bad files, and where it is not clear who the patients are: see `Patients` and `join_listed`.
     """
     source.read_lists()
-    reading = load(source.settings["reader"]).read(source)
+    with noting() as notes:
+        reading = load(source.settings["reader"]).read(source)
     named = [part for lesion in reading.lesions for part in (lesion.image, *lesion.mask.split(";"))]
     _refuse_undecoded([*named, *map(str, reading.normals), *map(str, reading.passed_over)])
     by_row = {"", *reading.patients.spellings}
@@ -66,8 +68,17 @@ def read_database(source: Source) -> Reading:
         )  # fmt: skip
     if found := miscounted(source.settings, Counter(lesion.pathology for lesion in reading.lesions)):
         log.warning("%s: %s", source.name, found)
-    lesions = [replace(lesion, patient_id=patient) for lesion, patient in zip(reading.lesions, patients)]
+    lesions = [
+        replace(lesion, patient_id=patient, remark=_remark(lesion, notes))
+        for lesion, patient in zip(reading.lesions, patients)
+    ]
     return replace(reading, lesions=join_listed(lesions, source.patients, reading.patients))
+
+
+def _remark(lesion: Lesion, notes: Mapping[str, list[str]]) -> str:
+    """The lesion's own remark, and what reading its image and its masks noted."""
+    noted = [remark for path in (lesion.image, *lesion.mask.split(";")) for remark in notes.get(path, [])]
+    return "; ".join(dict.fromkeys(filter(None, [lesion.remark, *noted])))
 
 
 def _refuse_undecoded(names: list[str]) -> None:

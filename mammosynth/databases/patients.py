@@ -2,10 +2,11 @@
 
 A patient who is spelled in two ways would count as two, and may then lie in two parts: a leak. What is certainly one
 spelling is made one: composed and decomposed letters, invisible characters, spaces doubled or at the ends, and whole
-numbers with a point (17.0, as tables with gaps are saved). What may be one patient or two is refused, with both places:
-ids that differ only in capitals, in zeros in front of numbers (007 and 7), in marks and spaces between words and
-numbers (P-7, P_7 and P7), or in compatible characters (full-width digits). So is what names nobody (NA, None, ?), for
-all such images would be one patient, and a number that a spreadsheet has rounded (1.2E+11), which may be many.
+numbers with a point or a comma (17.0, 17,0, as tables with gaps are saved). What may be one patient or two is refused,
+with both places: ids that differ only in capitals, in zeros in front of numbers (007 and 7), in marks and spaces
+between words and numbers (P-7, P_7 and P7), or in compatible characters (full-width digits). So is what names nobody
+(NA, None, ?), for all such images would be one patient, and a number that a spreadsheet has rounded (1.2E+11), which
+may be many.
 """
 
 import re
@@ -18,12 +19,13 @@ from mammosynth.errors import InputError
 NOBODY = {
     "", "na", "n-a", "nan", "nat", "none", "null", "nil", "unknown", "unk", "missing", "undefined", "not-available",
     "not-known", "not-applicable", "no-data", "anon", "anonymous", "anonymised", "anonymized", "removed", "1-ind",
-    "1-qnan", "div-0", "value", "ref", "name", "num",
+    "1-qnan", "div-0", "value", "ref", "name", "num", "tbd", "tba", "todo", "xxx", "none-given", "not-given",
+    "not-recorded", "no-id", "true", "false",
 }  # fmt: skip
 OLDEST = 120
 YEARS = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}  # DICOM's age string (PS3.5, section 6.2: AS)
 
-_WHOLE = re.compile(r"(\d+)\.0*", re.ASCII)
+_WHOLE = re.compile(r"(\d+)(?:\.0*|,0+)", re.ASCII)
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+", re.ASCII)
 _AGE = re.compile(r"(?P<number>\d{1,3}(?:[.,]\d+)?)\s*(?P<unit>[ymwd]?)", re.ASCII | re.IGNORECASE)
 

@@ -8,6 +8,7 @@ import logging
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -99,13 +100,33 @@ def read_header(path: Path, names: Iterable[str]) -> list[str]:
         return _dicom().read_header(path, names)
 
 
+_notes: ContextVar[dict[str, list[str]] | None] = ContextVar("notes", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[dict[str, list[str]]]:
+    """What the log is told of single files in this block, by path: what a person who looks at them should know."""
+    notes: dict[str, list[str]] = {}
+    token = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(token)
+
+
+def _note(path: Path, remark: str) -> None:
+    log.warning("%s: %s", path, remark)
+    if (notes := _notes.get()) is not None and remark not in notes.setdefault(str(path), []):
+        notes[str(path)].append(remark)
+
+
 def masks_box(image: Path, masks: Iterable[Path]) -> Box:
     """Half-open box x0, y0, x1, y1 of the united masks of an image. Raises InputError for bad files."""
     size = read_size(image)
     masks = list(masks)
     for mask in masks:
         if read_orientation(mask) != read_orientation(image):
-            log.warning("%s and %s have different orientation tags: both are taken upright, as shown", image, mask)
+            _note(mask, "its orientation tag is not that of its image: both are taken upright, as shown")
     return bounding_box(reduce(np.logical_or, (read_mask(path, size) for path in masks)))
 
 
@@ -141,9 +162,9 @@ def read_marks(path: Path) -> np.ndarray:
     except ValueError as error:
         raise InputError(f"{path} {error}") from error
     if inverted:
-        log.warning("%s is drawn dark on light: the dark is taken for the lesion", path)
+        _note(path, "mask drawn dark on light: the dark is taken for the lesion")
     if parts > 1:
-        log.warning("%s marks %d parts that lie apart: they are taken for one lesion", path, parts)
+        _note(path, f"mask of {parts} parts that lie apart: they are taken for one lesion")
     return marks
 
 
@@ -490,6 +511,6 @@ def _tifffile() -> ModuleType:
 
 
 __all__ = [
-    "DICOM_SUFFIXES", "Box", "Picture", "bounding_box", "find_marks", "masks_box", "read_header", "read_image",
-    "read_marks", "read_mask", "read_orientation", "read_picture", "read_size",
+    "DICOM_SUFFIXES", "Box", "Picture", "bounding_box", "find_marks", "masks_box", "noting", "read_header",
+    "read_image", "read_marks", "read_mask", "read_orientation", "read_picture", "read_size",
 ]  # fmt: skip
