@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mammosynth import partition
 from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
@@ -73,7 +74,7 @@ def one_class():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "toy", Network("toy", DIMENSIONS, {}, ""))
         patch.setattr(fidelity, "EXTRAPOLATED", 0)
-        for module in (fidelity, reference):
+        for module in (fidelity, partition, reference):
             patch.setattr(module, "CLASSES", ("benign",))
         yield
 
