@@ -42,8 +42,14 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
     for name in config["gans"]:
         settings = config["generators"][name]
         with problems.gathered():
-            if settings.get("start_from"):
-                start = expand(settings["start_from"], f"generators.{name}.start_from")
+            if start := expand(settings.get("start_from"), key := f"generators.{name}.start_from"):
+                try:
+                    start.format(modality="", split="", fold=0, seed=0)
+                except (LookupError, ValueError) as error:
+                    raise InputError(
+                        f'config: {key} is "{start}": write {{modality}}, {{split}}, {{fold}} and {{seed}} in it, and no '
+                        "other braces"
+                    ) from error
                 result["generators"][name] = settings | {"start_from": start}
     problems.refuse()
     return result

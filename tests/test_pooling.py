@@ -105,7 +105,9 @@ def test_scores_have_a_row_for_each_database(two):
     rng = np.random.default_rng(0)
     parts = assign_parts(lesions, folds=5, fold=0, seed=0)
     predictions = pd.concat(
-        parts.assign(mix=mix, seed=0, fold=0, modality="ultrasound", threshold=0.5, probability=rng.random(len(parts)))
+        parts.assign(
+            mix=mix, seed=0, fold=0, share=100, modality="ultrasound", threshold=0.5, probability=rng.random(len(parts))
+        )
         for mix in ("real", "gan")
     )
     scores = score(predictions, resamples=100, seed=0)
@@ -188,7 +190,9 @@ def test_a_split_group_is_told_once_and_not_by_each_fold(bus_bra, tmp_path_facto
     folder = tmp_path_factory.mktemp("study")
     (bus_bra / "Images/bus_0019-l.png").write_bytes((bus_bra / "Images/bus_0001-l.png").read_bytes())
     source = settings("bus_bra", bus_bra, official_folds=5)
-    (folder / "study.yaml").write_text(yaml.safe_dump({"sources": {"bra": source}, "databases": ["bra"]}))
+    (folder / "study.yaml").write_text(
+        yaml.safe_dump({"sources": {"bra": source}, "databases": ["bra"], "folds": [*range(5)]})
+    )
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder]
     command += [*(f"results/ultrasound/fold{fold}/partition.csv" for fold in range(5)), "--cores", "1", "--keep-going"]
     run = subprocess.run([*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False)

@@ -197,7 +197,10 @@ def test_lint(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"generators": {"sngan": {"step": 5}}}, "'step' was unexpected"),
+        (
+            {"generators": {"sngan": {"step": 5}}},
+            "generators.sngan.step: sngan has no such setting",
+        ),
         ({"mixes": ["real", "real+stylegan"]}, "mix real+stylegan: stylegan is neither"),
         (
             {"mixes": ["real", "real+cyclegan", "cyclegan@1.0+real"]},

@@ -135,19 +135,29 @@ def networks_of(gan):
 
 
 def start_of(wildcards):
-    """The generator's file that a GAN begins at, if a person gives it and no training of this study makes it."""
-    start = config["generators"][wildcards.gan].get("start_from", "")
-    return [] if not start or start.startswith("results/") else [start.format(**wildcards)]
+    """The generator's file that a GAN begins at, if it begins at one."""
+    return config["generators"][wildcards.gan].get("start_from", "").format(
+        modality=wildcards.modality,
+        split=wildcards.split,
+        fold=splits.read_name(wildcards.split).fold,
+        seed=wildcards.seed,
+    )
+
+
+def given_start_of(wildcards):
+    """That file if a person gives it and no training of this study makes it."""
+    start = start_of(wildcards)
+    return [start] if start and not start.startswith("results/") else []
 
 
 def training_inputs(wildcards):
     """What a GAN is trained with: ROIs, feature networks, what to judge steps by, where to begin."""
     settings = config["generators"][wildcards.gan]
     inputs = image_sets("train", *(["val"] if settings.get("evaluate_every") else []))
-    if start := settings.get("start_from"):
+    if start := start_of(wildcards):
         # which ROIs are held out the digests of the parts say as well
         inputs |= {
-            "start_from": ancient(start) if start_of(wildcards) else start,
+            "start_from": ancient(start) if given_start_of(wildcards) else start,
             "partition": ancient("results/{modality}/{split}/partition.csv"),
         }
     return inputs | parameter_files(networks_of(wildcards.gan))

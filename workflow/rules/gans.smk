@@ -37,7 +37,7 @@ rule train_gan:
         extractor=EXTRACTORS[0],
         networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
         code_of_networks=lambda wildcards: code_of_networks(networks_of(wildcards.gan)),
-        start_from=lambda wildcards: contents_of(start_of(wildcards)),
+        start_from=lambda wildcards: contents_of(given_start_of(wildcards)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
         checkpoint="checkpoints/{modality}/{split}/gans/{gan}/seed{seed}.pt",
         tensorboard="logs/tensorboard/{modality}/{split}/{gan}/seed{seed}",

@@ -1,0 +1,111 @@
+"""The workflow with scripts that do nothing but write a digest of what they were given, for tests of what is rerun.
+
+An output is right if, and only if, all that it depends on is.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import yaml
+
+from mammosynth.databases.phantoms import make_phantoms
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = '''"""Write what was given."""
+
+import hashlib
+
+if __name__ == "__main__":
+    given = [snakemake.rule, sorted(snakemake.wildcards.items()), sorted(map(repr, snakemake.params.items()))]
+    for path in sorted(set(map(str, snakemake.input))):
+        with open(path, "rb") as file:
+            given.append((path, hashlib.file_digest(file, "sha256").hexdigest()))
+    for path in snakemake.output:
+        with open(path, "w") as file:
+            file.write(hashlib.sha256(repr((given, path)).encode()).hexdigest())
+
+
+def what_it_stands_for():
+'''
+DATA = {"make_phantoms", "read_lesions", "crop_rois", "partition", "count_parts", "get_parameters"}
+AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+GIVEN = ("exclusions.csv", "weights.pth", "generator.pt")  # files beside the raw data
+STUDY = {
+    "sources": {
+        "phantom_ultrasound": {"phantoms": {"benign": 20, "malignant": 12}},
+        "phantom_mammography": {"phantoms": {"benign": 20, "malignant": 12}},
+    },
+    "databases": ["phantom_ultrasound", "mine"],
+    "partition": {"folds": 3},
+    "generators": {
+        "cyclegan": {"width": 4, "steps": 3, "evaluate_every": 0},
+        "projected_gan": {"width": 4, "steps": 4, "batch": 4, "evaluate_every": 2},
+    },
+    "gans": ["cyclegan", "projected_gan"],
+    "mixes": ["real", "real+cyclegan"],
+    "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
+    "statistics": {"resamples": 100},
+}
+
+
+def hollow(folder: Path, real: set[str]) -> Path:
+    """The workflow in *folder* with all scripts but those of the rules *real* replaced; returns its Snakefile."""
+    folder.mkdir()
+    for name in ("Snakefile", "config.yaml", "workflow", "resources", "profiles", "envs", "mammosynth"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    for script in (folder / "workflow/scripts").glob("*.py"):
+        if script.stem not in real:  # its text stays, so that it needs the same code as before
+            script.write_text(SCRIPT + textwrap.indent(script.read_text(), "    "))
+    return folder / "Snakefile"
+
+
+def snakemake(snakefile: Path, folder: Path, study: dict, *options: str) -> str:
+    """What a call that succeeds says."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "snakemake", "-s", snakefile, "-d", folder, "--cores", "2", "--configfile", path]
+    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+def rules_run(output: str) -> set[str]:
+    return set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", output, re.MULTILINE))
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    files = (folder / "results").rglob("*")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+def changed(study: dict, **changes) -> dict:
+    """A study with some keys laid over, dictionaries deeply."""
+    return study | {
+        key: changed(study.get(key, {}), **value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+
+
+def give(place: Path) -> None:
+    """Raw data, and what a study names beside them."""
+    make_phantoms("busi", {"benign": 20, "malignant": 12, "seed": 3}, place / "raw")
+    (place / "exclusions.csv").write_text("image,reason\n")
+    for name in GIVEN[1:]:
+        (place / name).write_bytes(bytes(2**21))  # Snakemake compares the content of smaller files itself
+
+
+def study_of(place: Path) -> dict:
+    mine = {"reader": "busi", "modality": "ultrasound", "root": str(place / "raw")}
+    mine["exclusions"] = str(place / "exclusions.csv")
+    return changed(
+        STUDY,
+        sources={"mine": mine},
+        classifier={"weights": str(place / "weights.pth")},
+        generators={"projected_gan": {"start_from": str(place / "generator.pt")}},
+    )
