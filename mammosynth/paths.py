@@ -47,8 +47,8 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
                     start.format(modality="", split="", fold=0, seed=0)
                 except (LookupError, ValueError) as error:
                     raise InputError(
-                        f'config: {key} is "{start}": write {{modality}}, {{split}}, {{fold}} and {{seed}} in it, and no '
-                        "other braces"
+                        f'config: {key} is "{start}": write {{modality}}, {{split}}, {{fold}} and {{seed}} in it, and '
+                        "no other braces"
                     ) from error
                 result["generators"][name] = settings | {"start_from": start}
     problems.refuse()
