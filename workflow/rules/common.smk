@@ -136,11 +136,15 @@ def networks_of(gan):
 
 def start_of(wildcards):
     """The generator's file that a GAN begins at, if it begins at one."""
-    return config["generators"][wildcards.gan].get("start_from", "").format(
-        modality=wildcards.modality,
-        split=wildcards.split,
-        fold=splits.read_name(wildcards.split).fold,
-        seed=wildcards.seed,
+    return (
+        config["generators"][wildcards.gan]
+        .get("start_from", "")
+        .format(
+            modality=wildcards.modality,
+            split=wildcards.split,
+            fold=splits.read_name(wildcards.split).fold,
+            seed=wildcards.seed,
+        )
     )
 
 
