@@ -21,10 +21,11 @@ fewer than two halves', all values are of the same images, as many as one half h
 leaving out one quarter of them or another (a delete-d jackknife; Shao and Wu 1989, Ann. Stat. 17:1176). The pipeline
 synthesises enough.
 
-Simulated (tests/test_fidelity_intervals.py), intervals hold the truth 92 to 97 times of 100, for one, two and eight
-halves' numbers of images alike; least often those of kernel distances, which are skewed where patients are few. Where a
-generator is as near as other patients, no single image moves a value much, and intervals are too wide rather than too
-narrow: by half for Fréchet and kernel distances, and double for floor/FD.
+Simulated (tests/test_fidelity_intervals.py), intervals hold the truth 93 to 97 times of 100, for one, two and eight
+halves' numbers of images alike. Those of kernel distances need a wider t for it: a few patients weigh in all halvings,
+so that their error is as uncertain as one of 6 degrees of freedom (with the halvings' they held it 91 to 95 times).
+Where a generator is as near as other patients, no single image moves a value much, and intervals are too wide rather
+than too narrow: by half for Fréchet and kernel distances, and double for floor/FD.
 
 All images of the floor are in each of its values, so its interval is the range over the halvings, 2.5 to 97.5 %: where
 one half of these patients lies from another, and wider than an interval of their mean. floor/FD is the ratio of the
@@ -62,6 +63,7 @@ from mammosynth.quality.reference import Reference
 ALL = "all"
 EXTRAPOLATED = 10  # halvings that a generator's FD∞ is taken of, twice as many for the floor; each costs 5 distances
 BOUNDS = {"precision": (0, 1), "recall": (0, 1), "density": (0, np.inf), "coverage": (0, 1)}
+DEGREES = {"KD": 6}  # of freedom of a measure's error, where they are fewer than the halvings
 
 Parameters = dict[str, str | Path]  # paths of parameter files by name
 Draws = Mapping[str, Sequence[np.ndarray] | np.ndarray]  # by class, for each halving the positions of the images drawn
@@ -294,7 +296,7 @@ def estimate(
             means = [(by_one[measure] + by_other[measure]) / 2 for by_one, by_other in left]
             errors[measure] = np.hypot(errors[measure], 2 * factor * _half_difference(*means))
     values = {measure: _mean(np.concatenate([one[measure] for one in pair])) for measure in errors}
-    degrees = {measure: np.isfinite(pair[0][measure]).sum() for measure in errors}
+    degrees = {measure: min(np.isfinite(pair[0][measure]).sum(), DEGREES.get(measure, np.inf)) for measure in errors}
     result = {}
     for measure, value in values.items():
         reach = _reach(errors[measure], degrees[measure])
@@ -315,7 +317,7 @@ def _half_difference(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(squares)) / 2) if np.isfinite(squares).any() else np.nan
 
 
-def _reach(error: float, degrees: int) -> float:
+def _reach(error: float, degrees: float) -> float:
     """How far a 95 % interval reaches; NaN where all values agree, which is no certainty."""
     from scipy.stats import t
 
