@@ -1,8 +1,8 @@
 """Fidelity's intervals hold what they are about: simulated patients and images, of which the truth is known.
 
 Each study has other patients, two ROIs each, and other images of one generator, all by normal distributions in place of
-features. The truth is the mean over fresh ones of the same number. Of 400 studies of each dose .93 to .97 hold it, and of
-kernel distances .930 to .955 of 200 and of 250, with 60 and 40 ROIs a half; here fewer are simulated.
+features. The truth is the mean over fresh ones of the same number. Of 400 studies of each dose .93 to .97 hold it; by
+kernel distances .930 to .955 of 200 and of 250, with 60 and 40 ROIs a half. Here fewer are simulated.
 """
 
 from functools import cache
