@@ -172,7 +172,7 @@ def unpack(archive: Path, folder: Path) -> None:
     room = shutil.disk_usage(folder).free
     total = 0
     try:
-        for member in _members(archive):
+        for member in members(archive):
             target = folder.joinpath(_inside(archive, member.name))
             total += member.size
             if total > limit:
@@ -189,9 +189,12 @@ def unpack(archive: Path, folder: Path) -> None:
         raise InputError(f"{archive} cannot be unpacked ({error}): delete it and run again") from error
 
 
-def _members(archive: Path) -> Iterator[Member]:
-    """The files of an archive, in order; folders are made as files need them. Raises InputError for a link."""
-    if archive.suffix == ".zip":
+def members(archive: Path) -> Iterator[Member]:
+    """The files of a zip, a wheel or a tar.gz, in order, each to be opened before the next is asked for.
+
+    Raises InputError for a link or a device.
+    """
+    if archive.suffix in (".zip", ".whl"):
         with zipfile.ZipFile(archive) as file:
             for entry in file.infolist():
                 kind = entry.external_attr >> 28  # of Unix's modes, 0o12 is a link; 0 where none was kept

