@@ -1,6 +1,5 @@
 """Image sets: what every stage after ROI extraction reads and writes."""
 
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mammosynth.errors import InputError
+from mammosynth.files import replacing
 
 CLASSES = ("benign", "malignant")
 
@@ -65,8 +65,7 @@ class ImageSet:
 
     def save(self, path: str | Path) -> None:
         """Write the set; *path* never holds half a file."""
-        part = f"{path}.part"
-        with open(part, "wb") as file:
+        with replacing(path) as part, open(part, "wb") as file:
             np.savez_compressed(
                 file,
                 images=self.images,
@@ -75,7 +74,6 @@ class ImageSet:
                 patients=self.patients,
                 sources=self.sources,
             )
-        os.replace(part, path)
 
     @staticmethod
     def load(path: str | Path) -> "ImageSet":

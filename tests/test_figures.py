@@ -6,6 +6,7 @@ import pytest
 from test_scores import predictions
 from test_tables import quality_rows
 
+from mammosynth.arrays.grid import tile
 from mammosynth.classifiers.scores import score
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.novelty import Limits, Nearest
@@ -34,10 +35,11 @@ def image_set(n, seed):
 def test_samples_show_each_class_of_each_set_as_it_is():
     real, synthetic = image_set(20, 0), image_set(4, 1)  # fewer than fit
     figure = figures.plot_samples("ultrasound", real, {"sngan": synthetic}, ["busi"], columns=3)
-    shown = [image.get_array() for axis in figure.axes for image in axis.images]
-    assert len(shown) == 2 * 3 + 2 * 2
-    members = {image.tobytes() for image in np.concatenate([real.images, synthetic.images])}
-    assert all(np.asarray(image, np.uint8).tobytes() in members for image in shown)
+    shown = [axis.images[0].get_array() for axis in figure.axes]
+    for grid, members in zip(shown, [real.of_class("benign"), real.of_class("malignant")]):
+        np.testing.assert_array_equal(grid, tile(members.images[[0, 4, 9]], 3))
+    for grid, members in zip(shown[2:], [synthetic.of_class("benign"), synthetic.of_class("malignant")]):
+        np.testing.assert_array_equal(grid, tile(members.images, 3))
 
 
 def test_samples_of_phantoms_say_so_and_others_do_not():
@@ -61,20 +63,16 @@ def test_closest_pairs_stand_above_their_rois_and_copies_are_framed():
     figure = figures.plot_closest_pairs(
         "ultrasound", "sngan", (images, nearest), (images[:1], held_out), train, limits, columns=2
     )
-    axes = np.array(figure.axes).reshape(4, 5)
+    by_correlation, by_features, *of_held_out = figure.axes
     expected = {
-        0: (1, 4, "r 0.80", True),
-        1: (2, 5, "r 0.50", False),
-        3: (0, 0, "d 0.20", False),
-        4: (2, 2, "d 0.40", False),
+        by_correlation: (images[[1, 2]], train[[4, 5]], ["r 0.80", "r 0.50"], [-0.5]),
+        by_features: (images[[0, 2]], train[[0, 2]], ["d 0.20", "d 0.40"], []),
     }
-    for column, (image, roi, title, framed) in expected.items():
-        above, below = axes[:2, column]
-        np.testing.assert_array_equal(above.images[0].get_array(), images[image])
-        np.testing.assert_array_equal(below.images[0].get_array(), train[roi])
-        assert above.get_title() == title
-        assert above.get_frame_on() == below.get_frame_on() == framed
-    assert [len(axis.images) for axis in axes[2]] == [1, 0, 0, 1, 0]
+    for axis, (above, below, titles, framed) in expected.items():
+        np.testing.assert_array_equal(axis.images[0].get_array(), tile(np.concatenate([above, below]), 2))
+        assert [text.get_text() for text in axis.texts] == titles
+        assert [frame.get_x() for frame in axis.patches] == framed
+    assert [len(axis.texts) for axis in of_held_out] == [1, 1]
     assert "0.60" in figure.get_suptitle()
 
 

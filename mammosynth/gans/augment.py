@@ -49,11 +49,8 @@ def _uniform(images: Tensor, low: float, high: float) -> Tensor:
     return (torch.rand(len(images), 1, 1, 1) * (high - low) + low).to(images.device, non_blocking=True)
 
 
-STEPS = {"brightness": brightness, "contrast": contrast, "translation": translation, "cutout": cutout}
-
-
 def augment(images: Tensor, names: tuple[str, ...]) -> Tensor:
-    """Images float [N, 1, H, W] in about [−1, 1] through the augmentations *names*, in their order."""
+    """Images float [N, 1, H, W] in about [−1, 1] through functions of this module; *names*: those in the schema."""
     for name in names:
-        images = STEPS[name](images)
+        images = globals()[name](images)
     return images

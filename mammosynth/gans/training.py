@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mammosynth import __version__
+from mammosynth.arrays.grid import GAP, tile
 from mammosynth.checkpoint import Checkpoint, fingerprint, noticing, write
 from mammosynth.digests import sha256_of
 from mammosynth.errors import InputError
@@ -340,21 +341,18 @@ def _sizes(gan: Gan) -> str:
 
 def _draw_progress(pictures: dict[float, torch.Tensor], path: Path) -> None:
     """A grid with a row for each time and the same latents, or sources, in each column; step ∞ is what is kept."""
-    left, top, gap = 170, 36, 4
-    cells = {step: list(images.numpy()) for step, images in sorted(pictures.items())}
-    size = cells[0][0].shape[0]
-    columns = 2 * SNAPSHOT_IMAGES
-    sheet = Image.new("L", (left + columns * (size + gap), top + len(cells) * (size + gap)), 255)
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=26)
-    for position, name in ((0, "benign"), (SNAPSHOT_IMAGES, "malignant")):
-        draw.text((left + position * (size + gap), 4), name, fill=0, font=font)
-    for row, (step, images) in enumerate(cells.items()):
-        y = top + row * (size + gap)
+    left, top = 170, 36
+    steps = sorted(pictures)
+    grid = tile(np.concatenate([pictures[step].numpy() for step in steps]), 2 * SNAPSHOT_IMAGES)
+    side = pictures[steps[0]].shape[-1] + GAP
+    sheet = Image.new("L", (left + grid.shape[1], top + grid.shape[0]), 255)
+    sheet.paste(Image.fromarray(grid), (left, top))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=26)
+    for i, name in enumerate(CLASSES):
+        draw.text((left + i * SNAPSHOT_IMAGES * side, 4), name, fill=0, font=font)
+    for row, step in enumerate(steps):
         title = "kept" if step == math.inf else f"step {step}"
-        draw.text((4, y + size // 2), title, fill=0, font=font, anchor="lm")
-        for column, image in enumerate(images):
-            sheet.paste(Image.fromarray(np.asarray(image)), (left + column * (size + gap), y))
+        draw.text((4, top + row * side + side // 2), title, fill=0, font=font, anchor="lm")
     with replacing(path) as part:
         sheet.save(part, format="PNG")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mammosynth.arrays.grid import tile
 from mammosynth.files import writing
 
 
@@ -35,8 +36,6 @@ class Board:
 
     def picture(self, step: int, images: Tensor) -> None:
         """Write samples uint8 [2 × n, H, W] as a grid, the benign ones above the malignant ones."""
-        count, height, width = images.shape
-        grid = images.view(2, count // 2, height, width).transpose(1, 2).reshape(2 * height, -1)
         with writing(self._folder):
-            self._writer.add_image("samples", grid, step, dataformats="HW")
+            self._writer.add_image("samples", tile(images.numpy(), len(images) // 2, gap=0), step, dataformats="HW")
             self._writer.flush()

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
+from mammosynth.arrays.grid import evenly_spaced, tile
 from mammosynth.imageset import CLASSES, ImageSet
 
 COLUMNS = 14
@@ -23,7 +23,7 @@ def plot_contact_sheet(images: ImageSet, modality: str, databases: list[str], ph
     sheets = {}
     for pathology in CLASSES:
         of_class = images.of_class(pathology)
-        shown = np.unique(np.linspace(0, len(of_class) - 1, min(len(of_class), COLUMNS * ROWS)).round().astype(int))
+        shown = evenly_spaced(len(of_class), COLUMNS * ROWS)
         sheets[f"{pathology} (n = {len(of_class)}; {len(shown)} shown)"] = tile(of_class.images[shown], COLUMNS)
     heights = [len(sheet) for sheet in sheets.values()]
     inches = 11 * sum(heights) / sheets[next(iter(sheets))].shape[1] + 1.1  # and the titles
@@ -37,14 +37,3 @@ def plot_contact_sheet(images: ImageSet, modality: str, databases: list[str], ph
         axis.set_axis_off()
     figure.savefig(path)
     plt.close(figure)
-
-
-def tile(images: np.ndarray, columns: int, gap: int = 4) -> np.ndarray:
-    """Images [N, H, W] side by side in rows of *columns*, with white gaps; uint8."""
-    n, height, width = images.shape
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + gap), columns * (width + gap)), 255, dtype=np.uint8)
-    for k, image in enumerate(images):
-        y, x = (k // columns) * (height + gap), (k % columns) * (width + gap)
-        sheet[y : y + height, x : x + width] = image
-    return sheet

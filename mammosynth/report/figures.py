@@ -1,5 +1,6 @@
 """The figures of a study, at a width of about 180 mm: readable in print, in colours that all readers tell apart."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from mammosynth.arrays.grid import GAP, evenly_spaced, tile
 from mammosynth.arrays.statistics import roc_curve
 from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.findings.names import REAL_COLOUR, colours_of, measure_of, name_of, name_of_mix
@@ -58,7 +61,7 @@ IN_TABLES_ONLY = (
     "FD∞", "FID∞", "density", "coverage", "SSIM, random", "MS-SSIM, nearest", "MS-SSIM, random",
     "nearest training ROI, 5th",
 )  # fmt: skip
-COPY_COLOUR = "#D55E00"
+FRAME: dict[str, Any] = {"fill": False, "edgecolor": "#D55E00", "linewidth": 1.5, "clip_on": False}  # of near copies
 KEPT: dict[str, Any] = {
     "marker": "o",
     "linestyle": "",
@@ -101,27 +104,18 @@ def plot_samples(
 
     phantoms: those of *databases* that are no clinical data; the title says so, as the file travels alone.
     """
-    sets = {"real": real, **synthetic}
-    ratio = 1.16 * len(sets) / (2 * columns)
+    sets = {"real": real, **{name_of(gan): images for gan, images in synthetic.items()}}
     figure, axes = plt.subplots(
-        len(sets), 2 * columns + 1, figsize=(WIDTH, WIDTH * ratio * 0.86 + 0.75), squeeze=False,
-        gridspec_kw={"width_ratios": [1] * columns + [0.12] + [1] * columns, "wspace": 0.03, "hspace": 0.03},
+        len(sets), 2, figsize=(WIDTH, WIDTH * len(sets) / (2 * columns) + 0.6), squeeze=False
     )  # fmt: skip
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for row, (name, images) in enumerate(sets.items()):
-        for side, pathology in enumerate(CLASSES):
-            members = images.of_class(pathology)
-            chosen = np.unique(np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int))
-            for column, index in enumerate(chosen):
-                axis = axes[row, column + side * (columns + 1)]
-                axis.imshow(members.images[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            if row == 0:
-                axes[0, side * (columns + 1)].set_title(pathology, fontsize=9.5, pad=4)
-        label = "real" if name == "real" else name_of(name)
-        axes[row, 0].text(
-            -0.08, 0.5, label, transform=axes[row, 0].transAxes, rotation=90, ha="right", va="center", fontsize=8.5
-        )
+    figure.set_layout_engine("constrained", wspace=0.05, hspace=0.02, w_pad=0.02, h_pad=0.02)
+    for row, (name, images) in zip(axes, sets.items()):
+        for axis, pathology in zip(row, CLASSES):
+            members = images.of_class(pathology).images
+            _show(axis, tile(members[evenly_spaced(len(members), columns)], columns))
+        row[0].set_ylabel(textwrap.fill(name, 14), fontsize=7.5)
+    for axis, pathology in zip(axes[0], CLASSES):
+        axis.set_title(pathology)
     names = [f"{name} (phantoms, not clinical data)" if name in phantoms else name for name in databases]
     figure.suptitle(f"Real and synthetic ROIs: {modality}, training part\n{', '.join(names)}")
     return figure
@@ -143,31 +137,25 @@ def plot_closest_pairs(
     least relative distance of features. Held-out ROIs show how close another patient comes by chance.
     """
     sets = {name_of(generator): synthetic, "held-out real": held_out}
-    figure, axes = plt.subplots(
-        4, 2 * columns + 1, figsize=(WIDTH, WIDTH * 4.05 / (2 * columns + 0.25) + 0.75), squeeze=False,
-        gridspec_kw={"width_ratios": [1] * columns + [0.25] + [1] * columns},
-    )  # fmt: skip
-    figure.set_layout_engine("constrained", wspace=0.01, hspace=0, w_pad=0.02, h_pad=0.02)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.set_frame_on(False)
-    for row, (name, (images, nearest)) in zip((0, 2), sets.items()):
+    height, width = train_images.shape[1:]
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, WIDTH * 4 / (2 * columns) + 0.75))
+    figure.set_layout_engine("constrained", wspace=0.05, hspace=0.02, w_pad=0.02, h_pad=0.02)
+    for row, (name, (images, nearest)) in zip(axes, sets.items()):
         copies = near_copies(nearest, limits)
         agreed = nearest.by_features == nearest.by_correlation  # else it is no copy of the nearest by features
         sides = (
             ("r", nearest.correlation, -nearest.correlation, nearest.by_correlation, copies),
             ("d", nearest.relative_distance, nearest.relative_distance, nearest.by_features, copies & agreed),
         )
-        for side, (symbol, values, cost, position, framed) in enumerate(sides):
-            for column, index in enumerate(np.argsort(cost, kind="stable")[:columns], start=side * (columns + 1)):
-                for axis, image in zip(axes[row : row + 2, column], (images[index], train_images[position[index]])):
-                    axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                    axis.set_frame_on(bool(framed[index]))
-                    axis.spines[:].set(visible=True, color=COPY_COLOUR, linewidth=2)
-                title = f"{symbol} {values[index]:.2f}"
-                axes[row, column].set_title(title, loc="center", fontsize=7.5, fontweight="normal", pad=2)
-        for axis, label in zip(axes[row : row + 2, 0], (name, "training ROI")):
-            axis.set_ylabel(label, fontsize=8.5)
+        for axis, (symbol, values, cost, position, framed) in zip(row, sides):
+            chosen = np.argsort(cost, kind="stable")[:columns]
+            above, below = (tile(shown, columns) for shown in (images[chosen], train_images[position[chosen]]))
+            _show(axis, np.vstack([above, np.full((GAP, above.shape[1]), 255, np.uint8), below]))
+            for left, index in zip(np.arange(columns) * (width + GAP) - 0.5, chosen):
+                axis.text(left + width / 2, -GAP, f"{symbol} {values[index]:.2f}", ha="center", fontsize=7.5)
+                if framed[index]:
+                    axis.add_patch(Rectangle((left, -0.5), width, 2 * height + GAP, **FRAME))
+        row[0].set_yticks([height / 2, 1.5 * height + GAP], [name, "training ROI"], rotation=90, va="center")
     figure.suptitle(
         f"Closest to a training ROI: {modality}, {name_of(generator)}\n"
         f"left: correlation r (near copy: above {limits.correlation:.2f}); right: distance of features d, relative to\n"
@@ -175,6 +163,15 @@ def plot_closest_pairs(
         fontsize=9,
     )
     return figure
+
+
+def _show(axis: plt.Axes, sheet: np.ndarray) -> None:
+    """Show a grid of images, uint8 [H, W], and nothing around it."""
+    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+    axis.set(xticks=[], yticks=[])
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    axis.set_frame_on(False)
 
 
 def kept_steps(histories: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from mammosynth import __version__, study
+from mammosynth.arrays.grid import evenly_spaced, tile
 from mammosynth.errors import InputError
 from mammosynth.findings import conclusions
 from mammosynth.findings.names import measure_of, name_of
@@ -26,7 +27,6 @@ from mammosynth.findings.tables import BASELINES, number, quality_cell, summaris
 from mammosynth.gans.settings import Settings, presets
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
-from mammosynth.report.contact import tile
 from mammosynth.report.page import data_uri, environment, explained
 
 FORMAT = 1  # of the JSON file; one more with each change that its readers must know of
@@ -274,17 +274,11 @@ def sample(real: ImageSet, synthetic: ImageSet) -> dict[str, dict[str, np.ndarra
     """By class, real and synthetic images side by side, uint8 [H, W]: evenly spaced ones, not chosen by eye."""
     return {
         pathology: {
-            kind: _evenly_spaced(images.of_class(pathology))
-            for kind, images in (("real", real), ("synthetic", synthetic))
+            kind: tile(of_class.images[evenly_spaced(len(of_class), COLUMNS * ROWS)], COLUMNS)
+            for kind, of_class in (("real", real.of_class(pathology)), ("synthetic", synthetic.of_class(pathology)))
         }
         for pathology in CLASSES
     }
-
-
-def _evenly_spaced(images: ImageSet) -> np.ndarray:
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(COLUMNS * ROWS, len(images))).astype(int))
-    gap = 4
-    return tile(images.images[chosen], COLUMNS, gap)[:-gap, :-gap]
 
 
 def png_uri(image: np.ndarray) -> str:
