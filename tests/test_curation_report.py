@@ -365,18 +365,18 @@ def test_a_data_card_says_what_tells_the_classes_apart_without_the_lesion(facts,
     found = datacard.describe(many)["nuisances"]
     assert ("padding", "share of ROIs that are padded", "0", "1.00", "1.000") in found["rows"]
     assert found["all"].startswith("1.000")
-    datacard.write(many, tmp_path / "card.html")
+    datacard.write(many, "Counts.", tmp_path / "card.html")
     page = (tmp_path / "card.html").read_text()
     assert "callipers, text or the like" in page
     assert "36 ROIs of 27 patients or groups" in page
-    datacard.write(facts, tmp_path / "few.html")
+    datacard.write(facts, "Counts.", tmp_path / "few.html")
     assert "Too few patients" in (tmp_path / "few.html").read_text()
 
 
 def test_a_data_card_stands_alone(facts, tmp_path):
     facts.config["sources"]["a"] = {"reader": "busi", "modality": "ultrasound", "phantoms": {}}
     facts.rois.loc[4, "excluded"] = "exclusion list: <b>axilla</b>"
-    datacard.write(facts, tmp_path / "card.html")
+    datacard.write(facts, "Counts.", tmp_path / "card.html")
     page = (tmp_path / "card.html").read_text()
     assert "not clinical data" in page
     assert "data:image/svg+xml" in page

@@ -1,7 +1,9 @@
 """The report: what it says follows from the numbers, and it needs nothing beside it."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from mammosynth.partition import count_parts
 from mammosynth.quality import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
+CAPTIONS = sorted((Path(__file__).parents[1] / "workflow/report").glob("*.rst"))
 CONFIG = {
     "sources": {
         "phantom_ultrasound": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 8}},
@@ -101,6 +104,7 @@ def study(tmp_path_factory):
         ),
         figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
         | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")},
+        captions={path.stem: path.read_text(encoding="utf-8").strip() for path in CAPTIONS},
     )
 
 
@@ -134,6 +138,13 @@ def test_the_page_is_whole_and_stands_alone(study):
     assert inside <= parser.ids
     assert all(link.startswith(("#", "data:")) for link in parser.links)
     assert "label conflict &lt;b&gt;" in page
+
+
+def test_figures_and_tables_are_captioned_as_in_the_report_of_snakemake(study):
+    page = unescape(render(study))
+    for kind in (*study.figures, "table_quality", "table_accuracy"):
+        assert study.captions[kind] in page
+        assert not re.search("[{}`]", study.captions[kind]), "the page takes captions as they are"
 
 
 def test_phantoms_are_announced_in_every_section_and_only_where_there_are(study):

@@ -25,6 +25,8 @@ def test_results_follow_code_and_not_its_words(tmp_path):
     change("gans/training.py", '"""', '"""Said otherwise: ')
     change("rois.py", "\n\n\n", "\n\n\n# a comment\n\n\n")
     assert "Nothing to be done" in snakemake(snakefile, folder, study_of(tmp_path))
+    (snakefile.parent / "workflow/report/samples.rst").write_text("Said otherwise.\n", encoding="utf-8")
+    assert rules_run(snakemake(snakefile, folder, study_of(tmp_path))) == {"write_report", "all"}
     change("quality/assess.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     run = rules_run(snakemake(snakefile, folder, study_of(tmp_path)))
     assert run & AFTER == {"assess", "assess_real"}

@@ -202,11 +202,12 @@ def test_what_nobody_judged_is_said(samples):
 def test_the_page_is_whole_and_stands_alone(samples, tmp_path):
     (tmp_path / "pairs.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     for neighbours, images in ((None, 4), (tmp_path / "pairs.svg", 5)):
-        page = render(describe(facts()), samples, neighbours)
+        page = render(describe(facts()), samples, neighbours, "Pairs, side by side.")
         parser = Balance()
         parser.feed(page)
         assert not parser.open
         assert page.count('src="data:image/') == images
+        assert ("<figcaption>Pairs, side by side.</figcaption>" in page) == (images == 5)
         assert all(link.startswith("data:") for link in parser.links)
 
 
@@ -214,7 +215,7 @@ def test_the_file_holds_what_the_page_shows_and_no_nan(samples, tmp_path):
     rows = quality_rows(("sngan", "real", "floor"), MEASURES)
     rows.loc[rows["generator"] == "sngan", ["low", "high"]] = np.nan
     card = describe(facts(quality=rows))
-    write(card, samples, None, html=tmp_path / "sngan.html", data=tmp_path / "sngan.json")
+    write(card, samples, None, "", html=tmp_path / "sngan.html", data=tmp_path / "sngan.json")
 
     def refuse(constant):
         raise AssertionError(constant)
@@ -254,7 +255,7 @@ def test_a_card_that_is_not_as_the_schema_says_is_refused(samples, tmp_path, pat
     card = copy.deepcopy(describe(facts()))
     _set(card, path, value)
     with pytest.raises(InputError, match=named):
-        write(card, samples, None, html=tmp_path / "card.html", data=tmp_path / "card.json")
+        write(card, samples, None, "", html=tmp_path / "card.html", data=tmp_path / "card.json")
     assert not list(tmp_path.iterdir())
 
 

@@ -186,9 +186,9 @@ def _names(lesions: pd.DataFrame) -> str:
     return ", ".join(lesions["database"].unique())
 
 
-def write(facts: Facts, path: str | Path) -> None:
-    """Write the page to *path*."""
+def write(facts: Facts, caption: str, path: str | Path) -> None:
+    """Write the page to *path*; caption: what the table of characteristics holds."""
     card = describe(facts)
     template = environment().get_template("datacard.html.jinja")
-    html = template.render(card=card, phantoms=card["phantoms"], figure=facts.figure)
+    html = template.render(card=card, phantoms=card["phantoms"], figure=facts.figure, caption=caption)
     Path(path).write_text(html, encoding="utf-8")

@@ -35,7 +35,8 @@ class Study:
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
     and modality, those that belong to a GAN (``progress``, ``closest``) by its name within;
     ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
-    what the filter did with each synthetic ROI, if the study has one.
+    what the filter did with each synthetic ROI, if the study has one; captions: what ``workflow/report`` says below
+    figures, by kind, and above *accuracy* and *quality_table* (``table_accuracy``, ``table_quality``).
     """
 
     config: Mapping[str, Any]
@@ -52,6 +53,7 @@ class Study:
     devices: list[str]
     times: pd.DataFrame
     figures: Mapping[str, Mapping[str, Any]]
+    captions: Mapping[str, str]
     filtered: pd.DataFrame | None = None
 
 

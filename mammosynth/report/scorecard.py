@@ -292,8 +292,10 @@ def render(
     card: Mapping[str, Any],
     samples: Mapping[str, Mapping[str, np.ndarray]],
     neighbours: str | Path | None = None,
+    caption: str = "",
 ) -> str:
-    """The page as HTML; samples: what :func:`sample` returns; neighbours: a figure of the nearest training ROIs."""
+    """The page as HTML; samples: what :func:`sample` returns; neighbours, caption: a figure of the nearest training
+    ROIs, and what it shows."""
     jinja = environment()
     jinja.filters |= {"cell": _cell, "number": number, "name_of": name_of, "arrow": lambda name: measure_of(name).arrow}
     jinja.filters |= {"baselines": _baselines, "setting": _setting, "duration": _duration, "png_uri": png_uri}
@@ -302,6 +304,7 @@ def render(
         phantoms=card["phantoms"],
         samples=samples,
         neighbours=data_uri(neighbours) if neighbours else None,
+        caption=caption,
         measures=explained(dict.fromkeys(m["measure"] for m in card["measures"])),
     )
 
@@ -336,6 +339,7 @@ def write(
     card: Mapping[str, Any],
     samples: Mapping[str, Mapping[str, np.ndarray]],
     neighbours: str | Path | None,
+    caption: str,
     *,
     html: str | Path,
     data: str | Path,
@@ -343,4 +347,4 @@ def write(
     """Write the page *html* and the JSON file *data*.  Raises InputError if the card is not as its schema says."""
     check(card)
     Path(data).write_text(json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    Path(html).write_text(render(card, samples, neighbours), encoding="utf-8")
+    Path(html).write_text(render(card, samples, neighbours, caption), encoding="utf-8")

@@ -50,6 +50,15 @@ def code_of(script):
     return code.digest(f"{workflow.basedir}/workflow/scripts/{script}.py")
 
 
+def captions_of(*names):
+    """What workflow/report says of figures and tables, for our pages and tables as for Snakemake's own report.
+
+    A param of what shows it, and of nothing else.
+    """
+    folder = Path(workflow.basedir, "workflow/report")
+    return {name: (folder / f"{name}.rst").read_text(encoding="utf-8").strip() for name in names}
+
+
 def code_of_networks(names):
     """Digests of the code of feature networks, which no script names."""
     return {name: code.digest(code.module(NETWORKS[name].module)) for name in names}

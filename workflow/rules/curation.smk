@@ -92,6 +92,7 @@ rule write_datacard:
         runtime=10,
     params:
         code=code_of("write_datacard"),
+        captions=captions_of("characteristics"),
         code_of_readers=code_of_readers,
         config={key: config[key] for key in ("sources", "databases", "rois", "partition")},
         split=WHOLE[0],

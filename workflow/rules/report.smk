@@ -52,6 +52,7 @@ rule tabulate:
         runtime=10,
     params:
         code=code_of("tabulate"),
+        captions=captions_of("table_quality", "table_accuracy"),
     script:
         "../scripts/tabulate.py"
 
@@ -305,6 +306,7 @@ rule write_scorecards:
         runtime=30,
     params:
         code=code_of("write_scorecards"),
+        captions=captions_of("closest"),
         config={
             key: config[key] for key in ("sources", "databases", "rois", "partition", "generators")
         },
@@ -391,6 +393,20 @@ rule write_report:
         runtime=10,
     params:
         code=code_of("write_report"),
+        captions=captions_of(
+            "contact_sheet",
+            "samples",
+            "quality",
+            "ranks",
+            "closest",
+            "differences",
+            "roc",
+            "gan_training",
+            "classifier_training",
+            "progress",
+            "table_quality",
+            "table_accuracy",
+        ),
         config=config,
         modalities=MODALITIES,
         gans=GANS,

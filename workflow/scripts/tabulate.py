@@ -19,13 +19,11 @@ if __name__ == "__main__":
         table = table_quality(quality[quality["share"] == WHOLE], paper, features_seen(snakemake.config))
         table.to_csv(snakemake.output.table_quality, index=False)
         pooled = table[table["class"] == "all"].drop(columns="class")
-        caption = (
-            "Quality of the synthetic ROIs, both classes pooled. Brackets: 95 % intervals; ±: standard deviation over "
-            "several runs; n: ROIs that a measure is of in a run; †: on features that the GAN was trained against."
-        )
+        captions = snakemake.params.captions
+        caption = f"Both classes pooled. {captions['table_quality']}"
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"), encoding="utf-8")
         scores = pd.read_csv(snakemake.input.scores)
         table = table_accuracy(scores[scores["share"] == WHOLE], paper)
         table.to_csv(snakemake.output.table_accuracy, index=False)
-        caption = "Classifiers on the test part. Brackets: 95 % intervals from resampled patients."
-        Path(snakemake.output.latex_accuracy).write_text(to_latex(table, caption, "tab:accuracy"), encoding="utf-8")
+        latex = to_latex(table, captions["table_accuracy"], "tab:accuracy")
+        Path(snakemake.output.latex_accuracy).write_text(latex, encoding="utf-8")

@@ -21,4 +21,4 @@ if __name__ == "__main__":
             fold=read_name(params.split).fold,
             figure=given.figure,
         )
-        datacard.write(facts, snakemake.output[0])
+        datacard.write(facts, params.captions["characteristics"], snakemake.output[0])

@@ -43,6 +43,7 @@ if __name__ == "__main__":
             devices=sorted({pd.read_csv(file)["device"].iloc[0] for file in given.histories}),
             times=page.rule_times(snakemake.params.benchmarks),
             figures=figures,
+            captions=snakemake.params.captions,
             filtered=pd.concat(map(pd.read_csv, given.filtered)) if given.filtered else None,
         )
         page.write(study, snakemake.output[0])

@@ -57,4 +57,5 @@ if __name__ == "__main__":
                 )
             )
             samples = scorecard.sample(real, synthetic)
-            scorecard.write(card, samples, made.closest[i], html=made.pages[i], data=made.data[i])
+            caption = params.captions["closest"]
+            scorecard.write(card, samples, made.closest[i], caption, html=made.pages[i], data=made.data[i])
