@@ -5,16 +5,14 @@ An output is right if, and only if, all that it depends on is.
 
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
-import yaml
+import workflow_for_tests
+from workflow_for_tests import ROOT
 
 from mammosynth.databases.phantoms import make_phantoms
 
-ROOT = Path(__file__).parents[1]
 SCRIPT = '''"""Write what was given."""
 
 import hashlib
@@ -67,12 +65,9 @@ def hollow(folder: Path, real: set[str]) -> Path:
 def snakemake(snakefile: Path, folder: Path, study: dict, *options: str) -> str:
     """What a call that succeeds says."""
     folder.mkdir(exist_ok=True)
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "snakemake", "-s", snakefile, "-d", folder, "--cores", "2", "--configfile", path]
-    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout + run.stderr
+    run = workflow_for_tests.snakemake(folder, *options, study=study, house=snakefile.parent)
+    assert run.returncode == 0, run.stdout
+    return run.stdout
 
 
 def rules_run(output: str) -> set[str]:

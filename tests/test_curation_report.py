@@ -1,19 +1,16 @@
 """What is said of curation: counts that add up, pictures that show what they should, a card that hides nothing."""
 
 import dataclasses
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from databases_for_tests import phantoms, real, settings
 from matplotlib.colors import to_hex
 from PIL import Image
+from workflow_for_tests import snakemake
 
 from mammosynth.curation import load_images, load_lesions, read_databases
 from mammosynth.databases import busi, open_source, read_database
@@ -21,7 +18,6 @@ from mammosynth.findings.flow import count_flow
 from mammosynth.report import curation, datacard
 from mammosynth.report.curation import ALL, characterise, find_groups, in_conflict, plot_flow, plot_groups
 
-ROOT = Path(__file__).parents[1]
 PARTS = ("train", "val", "test")
 NO_PAIRS = pd.DataFrame({"first": [], "second": [], "correlation": [], "joined": []}).astype({"joined": bool})
 
@@ -409,13 +405,10 @@ def test_the_card_says_on_what_files_a_reader_was_tried(facts):
 
 
 def test_the_workflow_makes_the_card(tmp_path):
-    study = tmp_path / "study.yaml"
     source = {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 16, "malignant": 12, "seed": 0}}
-    study.write_text(yaml.safe_dump({"sources": {"toy": source}, "databases": ["toy"], "folds": [0, 2]}))
     card = "results/ultrasound/curation/data_card.html"
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", tmp_path, "--cores", "1", card]
-    run = subprocess.run([*command, "--configfile", study], capture_output=True, text=True, env=os.environ, check=False)
-    assert run.returncode == 0, run.stderr
+    run = snakemake(tmp_path, card, study={"sources": {"toy": source}, "databases": ["toy"], "folds": [0, 2]})
+    assert run.returncode == 0, run.stdout
     folder = tmp_path / "results/ultrasound/curation"
     assert {path.name for path in folder.iterdir()} == {
         "images.csv", "flow.csv", "flow.svg", "characteristics.csv", "near_duplicates.png", "conflicts.png",

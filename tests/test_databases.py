@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from databases_for_tests import COUNTS, phantoms, real, settings
 from PIL import Image
+from workflow_for_tests import snakemake
 
 from mammosynth.curation import read_lesions
 from mammosynth.databases import busi, mini_mias, open_source, read_database
@@ -496,20 +496,16 @@ def test_the_workflow_reads_changed_data_again(small_busi, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     lesions = "results/ultrasound/lesions.csv"
     source = {"reader": "busi", "modality": "ultrasound", "root": "$SOME_PLACE"}
-    (folder / "study.yaml").write_text(yaml.safe_dump({"sources": {"here": source}, "databases": ["here"]}))
+    study = {"sources": {"here": source}, "databases": ["here"]}
 
-    def snakemake(*arguments):
-        command = [sys.executable, "-m", "snakemake", "-s", Path(__file__).parents[1] / "Snakefile", "-d", folder]
-        command += [lesions, "--cores", "1", *arguments, "--configfile", folder / "study.yaml"]
-        run = subprocess.run(
-            command, env=os.environ | {"SOME_PLACE": str(small_busi)}, capture_output=True, text=True, check=False
-        )
-        assert run.returncode == 0, run.stderr
-        return run.stdout + run.stderr
+    def call(*options: str) -> str:
+        run = snakemake(folder, lesions, *options, study=study, SOME_PLACE=str(small_busi))
+        assert run.returncode == 0, run.stdout
+        return run.stdout
 
-    snakemake()
-    assert "Nothing to be done" in snakemake("--dry-run")
+    call()
+    assert "Nothing to be done" in call("--dry-run")
     shutil.copy(small_busi / "normal/normal (1).png", small_busi / "normal/normal (2).png")
-    plan = snakemake("--dry-run")
+    plan = call("--dry-run")
     assert "rule read_lesions" in plan
     assert "Params have changed" in plan

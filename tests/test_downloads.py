@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import threading
@@ -17,8 +15,8 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from databases_for_tests import phantoms
+from workflow_for_tests import snakemake
 
 from mammosynth import downloads
 from mammosynth.databases import READERS, database_of
@@ -28,7 +26,6 @@ from mammosynth.errors import InputError
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 CUT = 100_000
-ROOT = Path(__file__).parents[1]
 DATABASES = {reader: database_of(reader) for reader in READERS}
 
 
@@ -529,43 +526,32 @@ def test_the_real_index_holds_the_masses(tmp_path, monkeypatch):
     assert chosen["series_size_MB"].sum() == pytest.approx(82_500, rel=0.01)
 
 
-def snakemake(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder, "--cores", "1", *arguments]
-    return subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ, check=False
-    )
-
-
 def test_reading_waits_for_the_download(tmp_path):
     source = {"reader": "busi", "modality": "ultrasound", "download": True}
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump({"sources": {"mine": source}, "databases": ["mine"], "downloads": "kept"}))
+    study = {"sources": {"mine": source}, "databases": ["mine"], "downloads": "kept"}
     lesions = "results/ultrasound/lesions.csv"
-    plan = snakemake(tmp_path, lesions, "--configfile", study, "--dry-run").stdout
+    plan = snakemake(tmp_path, lesions, "--dry-run", study=study).stdout
     assert plan.index("rule download_database:") < plan.index("rule read_lesions:")
     shutil.copytree(phantoms("busi"), tmp_path / "kept/busi")  # as if a run before had fetched it
-    run = snakemake(tmp_path, lesions, "--configfile", study)
+    run = snakemake(tmp_path, lesions, study=study)
     assert run.returncode == 0, run.stdout
     assert "benign/benign (1).png," in (tmp_path / "kept/busi.csv").read_text()
     read = pd.read_csv(tmp_path / lesions)
     assert set(read["database"]) == {"mine"}
     assert read["image"].str.startswith("kept/busi/").all()
-    assert "Nothing to be done" in snakemake(tmp_path, lesions, "--configfile", study).stdout
+    assert "Nothing to be done" in snakemake(tmp_path, lesions, study=study).stdout
 
 
 def test_what_no_address_is_known_for_is_refused_before_anything_runs(tmp_path):
     source = {"reader": "rois", "modality": "ultrasound", "benign": "b", "malignant": "m", "download": True}
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump({"sources": {"mine": source}, "databases": ["mine"]}))
-    run = snakemake(tmp_path, "--configfile", study, "--dry-run")
+    run = snakemake(tmp_path, "--dry-run", study={"sources": {"mine": source}, "databases": ["mine"]})
     assert run.returncode != 0
     assert "sources.mine: there is nothing to download for reader rois" in run.stdout
 
 
 def test_a_folder_whose_variable_is_not_set_is_refused_before_anything_runs(tmp_path):
     source = {"reader": "busi", "modality": "ultrasound", "download": True}
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump({"sources": {"mine": source}, "databases": ["mine"], "downloads": "$NOT_SET/x"}))
-    run = snakemake(tmp_path, "--configfile", study, "--dry-run")
+    study = {"sources": {"mine": source}, "databases": ["mine"], "downloads": "$NOT_SET/x"}
+    run = snakemake(tmp_path, "--dry-run", study=study)
     assert run.returncode != 0
     assert 'downloads is "$NOT_SET/x", but the environment variable NOT_SET is not set' in run.stdout

@@ -2,14 +2,13 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import openpyxl
 import pytest
 import yaml
 from databases_for_tests import BOXES, LABELS, SMALL, mask_of, picture, save, save_csv, save_excel, settings
+from workflow_for_tests import snakemake
 
 from mammosynth.curation import read_lesions
 from mammosynth.databases import open_source, read_database
@@ -331,27 +330,14 @@ def test_the_workflow_reads_again_when_a_list_changes(tmp_path):
     (tmp_path / "db/patients.csv").unlink()
     write_list(tmp_path / "mine.csv", ("benign/benign (1).png", "A"))
     source = settings("busi", tmp_path / "db", patients="mine.csv")
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"sources": {"here": source}, "databases": ["here"]}))
-
-    def snakemake(*arguments):
-        command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", tmp_path]
-        command += [
-            "results/ultrasound/lesions.csv",
-            "--cores",
-            "1",
-            *arguments,
-            "--configfile",
-            tmp_path / "study.yaml",
-        ]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        return run.returncode, run.stdout + run.stderr
-
-    assert snakemake()[0] == 0
+    study = {"sources": {"here": source}, "databases": ["here"]}
+    lesions = "results/ultrasound/lesions.csv"
+    assert snakemake(tmp_path, lesions, study=study).returncode == 0
     assert "here/A" in (tmp_path / "results/ultrasound/lesions.csv").read_text()
-    assert "Nothing to be done" in snakemake("--dry-run")[1]
+    assert "Nothing to be done" in snakemake(tmp_path, lesions, "--dry-run", study=study).stdout
     write_list(tmp_path / "mine.csv", ("benign/benign (1).png", "B"))
-    assert "rule read_lesions" in snakemake("--dry-run")[1]
+    assert "rule read_lesions" in snakemake(tmp_path, lesions, "--dry-run", study=study).stdout
     (tmp_path / "mine.csv").unlink()
-    code, said = snakemake("--dry-run")
-    assert code != 0
-    assert 'sources.here.patients is "mine.csv", which is no file' in said
+    run = snakemake(tmp_path, lesions, "--dry-run", study=study)
+    assert run.returncode != 0
+    assert 'sources.here.patients is "mine.csv", which is no file' in run.stdout

@@ -2,13 +2,12 @@
 
 import copy
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from quality_for_tests import parameter_file
+from workflow_for_tests import snakemake
 
 from mammosynth import study
 from mammosynth.errors import InputError
@@ -120,27 +119,8 @@ def test_the_workflow_fills_them_in(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     shutil.copy2(parameter_file("brisque"), tmp_path / "mine/allmodel")
     study = {"classifier": {"weights": "$PLACE/weights.pth"}, "parameters": "$PLACE/mine", "downloads": "~/d"}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-
-    def snakemake(*options: str) -> str:
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "-s",
-            ROOT / "Snakefile",
-            "-d",
-            tmp_path,
-            "--cores",
-            "1",
-            *options,
-        ]
-        run = subprocess.run(
-            [*command, "--configfile", tmp_path / "study.yaml"], capture_output=True, text=True, check=False
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout
-
-    assert f"{tmp_path}/weights.pth" in snakemake("results/ultrasound/fold0/classifiers/real/seed0.pt", "--dry-run")
-    snakemake("results/parameters/brisque")
+    plan = snakemake(tmp_path, "results/ultrasound/fold0/classifiers/real/seed0.pt", "--dry-run", study=study)
+    assert f"{tmp_path}/weights.pth" in plan.stdout
+    run = snakemake(tmp_path, "results/parameters/brisque", study=study)
+    assert run.returncode == 0, run.stdout
     assert f"from folder {tmp_path}/mine" in (tmp_path / "logs/get_parameters/brisque.log").read_text()

@@ -1,8 +1,6 @@
 """Several databases in one modality: patients stay apart and whole, and official folds are kept or refused."""
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from databases_for_tests import SMALL, picture, save, save_csv, settings
+from workflow_for_tests import snakemake
 
 from mammosynth import study
 from mammosynth.classifiers.scores import score
@@ -190,12 +189,9 @@ def test_a_split_group_is_told_once_and_not_by_each_fold(bus_bra, tmp_path_facto
     folder = tmp_path_factory.mktemp("study")
     (bus_bra / "Images/bus_0019-l.png").write_bytes((bus_bra / "Images/bus_0001-l.png").read_bytes())
     source = settings("bus_bra", bus_bra, official_folds=5)
-    (folder / "study.yaml").write_text(
-        yaml.safe_dump({"sources": {"bra": source}, "databases": ["bra"], "folds": [*range(5)]})
-    )
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder]
-    command += [*(f"results/ultrasound/fold{fold}/partition.csv" for fold in range(5)), "--cores", "1", "--keep-going"]
-    run = subprocess.run([*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False)
+    partitions = [f"results/ultrasound/fold{fold}/partition.csv" for fold in range(5)]
+    study = {"sources": {"bra": source}, "databases": ["bra"], "folds": [*range(5)]}
+    run = snakemake(folder, *partitions, "--keep-going", study=study)
     assert run.returncode != 0
     said = [log for log in (folder / "logs").rglob("*.log") if "in several official folds" in log.read_text()]
     assert said == [folder / "logs/crop_rois/ultrasound.log"]

@@ -1,9 +1,7 @@
 """Readers: what they declare is checked and shown, and one more is one file and one line."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from databases_for_tests import SMALL, picture, real, save, settings
+from workflow_for_tests import snakemake
 
 from mammosynth import code
 from mammosynth.databases import READERS, database_of, miscounted, open_source, read_database, resolve
@@ -72,21 +71,16 @@ def house(tmp_path_factory):
     return folder
 
 
-def snakemake(house: Path, folder: Path, *options: str, **setting) -> subprocess.CompletedProcess:
+def call(house: Path, folder: Path, *options: str, **setting) -> subprocess.CompletedProcess:
     source = {"reader": "toy", "modality": "ultrasound", "root": str(house / "raw"), **setting}
     study = {"sources": {"mine": source}, "databases": ["mine"], "partition": {"folds": 3}}
-    (folder / "study.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "snakemake", "-s", house / "Snakefile", "-d", folder, "--cores", "1", *options]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return subprocess.run(
-        [*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, env=environment, check=False
-    )
+    return snakemake(folder, *options, study=study, house=house, PYTHONPATH="")
 
 
 def test_a_reader_is_one_file_and_one_line(house, tmp_path):
     targets = ["results/ultrasound/rois.csv", "results/ultrasound/curation/data_card.html"]
-    run = snakemake(house, tmp_path, *targets, narrowest=40)
-    assert run.returncode == 0, run.stderr
+    run = call(house, tmp_path, *targets, narrowest=40)
+    assert run.returncode == 0, run.stdout
     rois = pd.read_csv(tmp_path / targets[0], keep_default_na=False)
     assert set(rois["database"]) == {"mine"}
     assert rois["pathology"].value_counts().to_dict() == {"benign": 10, "malignant": 8}
@@ -94,8 +88,8 @@ def test_a_reader_is_one_file_and_one_line(house, tmp_path):
     card = (tmp_path / targets[1]).read_text()
     assert "A toy database" in card
     assert "Nobody, nowhere" in card
-    assert "Nothing to be done" in (told := snakemake(house, tmp_path, *targets, narrowest=40)).stdout + told.stderr
-    assert snakemake(house, tmp_path, *targets).returncode == 0  # its default, 20
+    assert "Nothing to be done" in call(house, tmp_path, *targets, narrowest=40).stdout
+    assert call(house, tmp_path, *targets).returncode == 0  # its default, 20
     assert not (pd.read_csv(tmp_path / targets[0], keep_default_na=False)["excluded"] != "").any()
 
 
@@ -111,9 +105,9 @@ def test_a_reader_is_one_file_and_one_line(house, tmp_path):
     ],
 )
 def test_settings_of_an_added_reader_are_checked_before_anything_is_planned(house, tmp_path, setting, message):
-    run = snakemake(house, tmp_path, "--dry-run", **setting)
+    run = call(house, tmp_path, "--dry-run", **setting)
     assert run.returncode != 0
-    assert message in " ".join((run.stdout + run.stderr).split())
+    assert message in " ".join(run.stdout.split())
 
 
 def test_one_more_reader_leaves_the_code_of_the_others_as_it_is(house, monkeypatch):

@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
+from workflow_for_tests import snakemake
 
 from mammosynth.classifiers.mixes import assemble, parse_mix
 from mammosynth.classifiers.training import read
@@ -23,7 +21,6 @@ from mammosynth.gans.transfer import read_generator
 from mammosynth.imageset import ImageSet
 from mammosynth.partition import count_parts
 
-ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 FOLDS, SEEDS, GANS, MIXES = [2, 0], [1, 0], ["sngan", "cyclegan"], ["real", "real+cyclegan@0.5", "sngan"]
 STUDY = {
@@ -54,10 +51,8 @@ OF_GANS = list(product(FOLDS, GANS, SEEDS))
 def study(tmp_path_factory) -> Path:
     """The folder of such a study that ran to its report."""
     folder = tmp_path_factory.mktemp("several")
-    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder, "--cores", "2"]
-    run = subprocess.run([*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    run = snakemake(folder, study=STUDY)
+    assert run.returncode == 0, run.stdout
     return folder / "results"
 
 

@@ -1,7 +1,6 @@
 """The workflow as a whole, on a toy study: phantoms, two GANs, a few steps."""
 
 import csv
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from workflow_for_tests import snakemake
 
 from mammosynth.findings.names import name_of_mix
 from mammosynth.imageset import ImageSet
@@ -31,13 +31,6 @@ TOY = {
     "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
     "statistics": {"resamples": 100},
 }
-
-
-def snakemake(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder, "--cores", "2", *arguments]
-    return subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment, check=False
-    )
 
 
 def configured(folder: Path, **changes) -> Path:
