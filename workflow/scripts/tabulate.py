@@ -27,5 +27,6 @@ if __name__ == "__main__":
         scores = pd.read_csv(snakemake.input.scores)
         table = table_accuracy(scores[scores["share"] == WHOLE], paper)
         table.to_csv(snakemake.output.table_accuracy, index=False)
-        caption = "Classifiers on the test part. Brackets: 95 % intervals from resampled patients."
+        tested = "the test part, and on external databases" if "part" in table else "the test part"
+        caption = f"Classifiers on {tested}. Brackets: 95 % intervals from resampled patients."
         Path(snakemake.output.latex_accuracy).write_text(to_latex(table, caption, "tab:accuracy"), encoding="utf-8")
