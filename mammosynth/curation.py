@@ -172,17 +172,18 @@ def curate(
         )  # fmt: skip
 
     names = {c: str(i) for i, c in enumerate(members.groups, start=1)}
-    group = join_groups(lesions, lesions["image"].map(apart))
+    number = lesions["image"].map(apart)
+    group = join_groups(lesions, number)
     shown_twice = lesions["image"].isin(images["image"].iloc[np.unique(confirmed[across])])
     of_external = lesions["database"].isin(external)
     shared = of_external & group.isin(group[of_external & shown_twice])
-    excluded = lesions["excluded"].where(
-        lesions["excluded"] != "", lesions["image"].map(apart).map(conflicts).fillna("")
-    )
     lesions = lesions.assign(
         group=group,
         duplicates=[names.get(c, "") for c in lesions["image"].map(cluster)],
-        excluded=excluded.mask(shared & (excluded == ""), SHARED),
+        excluded=[
+            reason or conflicts.get(c, "") or (SHARED if twice else "")
+            for reason, c, twice in zip(lesions["excluded"], number, shared)
+        ],
     )
     for reason, n in lesions.loc[lesions["excluded"] != "", "excluded"].value_counts().items():
         log.info("%d lesions excluded: %s", n, reason)
