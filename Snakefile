@@ -30,7 +30,7 @@ include: "workflow/rules/common.smk"
 
 wildcard_constraints:
     modality="|".join(MODALITIES),
-    source="|".join(config["databases"]),
+    source="|".join(config["databases"] + config["external"]),
     gan="|".join(GANS),
     mix="|".join(map(re.escape, MIXES)),
     split="|".join(SPLITS),

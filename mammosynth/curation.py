@@ -9,7 +9,7 @@ are cropped, groups whose ROIs show the same lesion in another field of view are
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -41,24 +41,27 @@ ALIKE = 0.7  # correlation of ROIs from which they show the same lesion
 REVIEWED = 0.6  # from which a person should look whether they do
 PAIR = ["first", "second", "correlation", "joined"]
 CONFLICT = "near-duplicates with different labels"
+SHARED = "lesion or patient is in a database that is trained on, too"
 BOX = ["x0", "y0", "x1", "y1"]
 WHOLE = [*BOX, "official_fold"]
 
 
-def read_lesions(sources: dict[str, dict]) -> pd.DataFrame:
+def read_lesions(sources: dict[str, dict], external: Collection[str] = ()) -> pd.DataFrame:
     """The lesions that `read_databases` gives."""
-    return read_databases(sources)[0]
+    return read_databases(sources, external)[0]
 
 
-def read_databases(sources: dict[str, dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_databases(sources: dict[str, dict], external: Collection[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All lesions and all images of the databases of a modality, curated; *sources* are their settings by name.
+
+    external: names of those that are external test databases, see `curate`.
 
     Lesions have one row each with the columns of `Lesion`, *group* (the unit that is split) and *duplicates* (the
     near-duplicate group of its image, or empty). Images have one row each: *database*, *image*, *shows* (the
     pathologies of its lesions, ``normal``, or what else it shows), *lesions* (their number), *duplicates* and
     *conflict* (why its near-duplicates are excluded, or empty).
 
-    Raises InputError, one for all databases, for bad files.
+    Raises InputError, one for all databases, for bad files, and for a file that an external database has with another.
     """
     problems = Problems()
     readings: dict[str, Reading] = {}
@@ -78,8 +81,12 @@ def read_databases(sources: dict[str, dict]) -> tuple[pd.DataFrame, pd.DataFrame
         [(name, str(path), what) for name, reading in readings.items() for path, what in reading.passed_over.items()],
         columns=["database", "image", "shows"],
     )
+    of_external = lesions["database"].isin(external)
+    if twice := sorted(set(lesions.loc[of_external, "image"]) & set(lesions.loc[~of_external, "image"])):
+        names = ", ".join(lesions.loc[lesions["image"] == twice[0], "database"].unique())
+        raise InputError(f"{twice[0]} is of {names}, and not all of them are external: leave one of them out")
     bits = {name: near_duplicate_bits(settings) for name, settings in sources.items()}
-    lesions, normals = curate(lesions, normals, bits)
+    lesions, normals = curate(lesions, normals, bits, external)
     with_lesions = lesions.groupby("image", sort=False, as_index=False).agg(
         database=("database", "first"),
         shows=("pathology", lambda found: ", ".join(sorted(set(found)))),
@@ -119,14 +126,18 @@ def load_alike(path: str | Path) -> pd.DataFrame:
 
 
 def curate(
-    lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None]
+    lesions: pd.DataFrame, normals: pd.DataFrame, bits: dict[str, int | None], external: Collection[str] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lesions with *group* and *duplicates*, those of near-duplicates in conflict excluded; normals with *duplicates*.
 
     normals: database and image of the images without a lesion. bits: for each database, up to how many bits
     near-duplicates differ, or None for no search; images of two databases are held to the smaller number. Lesions
-    that are excluded already are neither opened nor able to bring others into conflict. Raises InputError, one for all
-    files, for unreadable images.
+    that are excluded already are neither opened nor able to bring others into conflict.
+
+    external: databases that are only tested on. They change neither groups nor conflicts of the others, lest a study
+    trained otherwise with them; but a group of theirs with a near-duplicate among the others is excluded.
+
+    Raises InputError, one for all files, for unreadable images.
     """
     shown = pd.concat(
         [
@@ -141,12 +152,13 @@ def curate(
     boxes = searched.groupby("image").agg({"x0": "min", "y0": "min", "x1": "max", "y1": "max"}).loc[images["image"]]
     confirmed = pairs[same_place(pairs, paths, boxes.to_numpy(dtype=float, na_value=np.nan))]
     clusters = link(len(images), confirmed)
-    cluster = pd.Series(clusters, index=images["image"], dtype=int)
+    cluster = _of_several(clusters, images["image"])
     sizes = np.bincount(clusters, minlength=1)
-    cluster = cluster[sizes[cluster] > 1]
-
     members = searched.assign(cluster=searched["image"].map(cluster)).dropna(subset="cluster").groupby("cluster")
-    conflicts = {number: reason for number, of_cluster in members if (reason := find_conflict(of_cluster))}
+    across = np.ptp(images["database"].isin(external).to_numpy(dtype=int)[confirmed], axis=1) == 1
+    apart = _of_several(link(len(images), confirmed[~across]), images["image"])
+    of_one_side = searched.assign(cluster=searched["image"].map(apart)).dropna(subset="cluster").groupby("cluster")
+    conflicts = {number: reason for number, of_cluster in of_one_side if (reason := find_conflict(of_cluster))}
     log.info(
         "%d of %d images are near-duplicates, in %d groups (the largest of %d); %d groups hold different labels; "
         "%d pairs hash alike but show different lesions",
@@ -159,16 +171,29 @@ def curate(
             sizes.max(), paths[int(np.argmax(clusters == sizes.argmax()))],
         )  # fmt: skip
 
-    number = lesions["image"].map(cluster)
     names = {c: str(i) for i, c in enumerate(members.groups, start=1)}
+    number = lesions["image"].map(apart)
+    group = join_groups(lesions, number)
+    shown_twice = lesions["image"].isin(images["image"].iloc[np.unique(confirmed[across])])
+    of_external = lesions["database"].isin(external)
+    shared = of_external & group.isin(group[of_external & shown_twice])
     lesions = lesions.assign(
-        group=join_groups(lesions, number),
-        duplicates=[names.get(c, "") for c in number],
-        excluded=[reason or conflicts.get(c, "") for reason, c in zip(lesions["excluded"], number)],
+        group=group,
+        duplicates=[names.get(c, "") for c in lesions["image"].map(cluster)],
+        excluded=[
+            reason or conflicts.get(c, "") or (SHARED if twice else "")
+            for reason, c, twice in zip(lesions["excluded"], number, shared)
+        ],
     )
     for reason, n in lesions.loc[lesions["excluded"] != "", "excluded"].value_counts().items():
         log.info("%d lesions excluded: %s", n, reason)
     return lesions, normals.assign(duplicates=[names.get(c, "") for c in normals["image"].map(cluster)])
+
+
+def _of_several(cluster: np.ndarray, images: pd.Series) -> pd.Series:
+    """The cluster [N] of each image, by image; those left out that are of a cluster of one."""
+    sizes = np.bincount(cluster, minlength=1)
+    return pd.Series(cluster, index=images, dtype=int)[sizes[cluster] > 1]
 
 
 def find_conflict(shown: pd.DataFrame) -> str:
@@ -206,7 +231,7 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def join_alike(
-    images: ImageSet, table: pd.DataFrame, searched: Iterable[str]
+    images: ImageSet, table: pd.DataFrame, searched: Iterable[str], external: Collection[str] = ()
 ) -> tuple[ImageSet, pd.DataFrame, pd.DataFrame]:
     """Join the groups of ROIs that show the same lesion, and exclude those of them that have different labels.
 
@@ -214,28 +239,35 @@ def join_alike(
     Hashes of whole images miss a lesion that is shown again with another field of view: of BUSI's 631 ROIs 16 pairs of
     different groups correlate by more than 0.7, all of them the same lesion by eye; below are different ones, and of
     1,296 CBIS-DDSM ROIs no two of different patients reach it. ROIs of one image are different lesions, however much of
-    them is the same. Returns both again, and the pairs of ROIs of different groups that correlate by more than 0.6, for
-    a person to look at: *first* and *second* (lesion ids), *correlation* and *joined*, the most alike first. Raises
-    InputError if no ROI of a class is left.
+    them is the same. Groups of *external* databases are not joined to those of others, but excluded, as by `curate`.
+    Returns both again, and the pairs of ROIs of different groups that correlate by more than 0.6, for a person to look
+    at: *first* and *second* (lesion ids), *correlation* and *joined*, the most alike first. Raises InputError if no ROI
+    of a class is left.
     """
     own = np.flatnonzero(np.isin(images.ids, table.loc[table["database"].isin(list(searched)), "lesion_id"]))
     pairs, correlation = alike(images.images[own], REVIEWED)
     pairs = own[pairs]
     names, group = np.unique(images.patients, return_inverse=True)
     same = correlation > ALIKE
-    component = link(len(names), group[pairs[same]])
+    of_external = np.isin(images.ids, table.loc[table["database"].isin(external), "lesion_id"])
+    across = np.ptp(of_external[pairs].astype(int), axis=1) == 1
+    joining = same & ~across
+    component = link(len(names), group[pairs[joining]])
     joined = names[np.unique(component, return_index=True)[1]][component]
     on_image = table.set_index("lesion_id")["image"].loc[images.ids].to_numpy()
-    conflict = _mislabelled(pairs[same], correlation[same], images.labels, on_image)
+    conflict = _mislabelled(pairs[joining], correlation[joining], images.labels, on_image)
+    shown_twice = np.isin(np.arange(len(group)), pairs[same & across])
+    shared = of_external & np.isin(component[group], component[group[of_external & shown_twice]])
     log.info("%d groups show a lesion of another group: joined to it", len(names) - component.max(initial=-1) - 1)
     renamed = dict(zip(names.tolist(), joined.tolist()))
     table = table.assign(
         group=[renamed.get(name, name) for name in table["group"]],  # some have no ROI
-        excluded=table["excluded"].mask(
-            table["lesion_id"].isin(images.ids[conflict]), "the same lesion with different labels"
-        ),
+        excluded=table["excluded"]
+        .mask(table["lesion_id"].isin(images.ids[shared]), SHARED)
+        .mask(table["lesion_id"].isin(images.ids[conflict]), "the same lesion with different labels"),
     )
-    for label in sorted(set(images.labels.tolist()) - set(images.labels[~conflict].tolist())):
+    trained_on = images.labels[~of_external]
+    for label in sorted(set(trained_on.tolist()) - set(trained_on[~conflict[~of_external]].tolist())):
         raise InputError(
             f"{', '.join(table['modality'].unique())}: all ROIs of {CLASSES[label]} lesions show lesions that are "
             "labelled otherwise elsewhere: mend the labels, or take one of each pair out by exclusions of its source"
@@ -243,7 +275,7 @@ def join_alike(
     together = ImageSet(images.images, images.labels, images.ids, joined[group], images.sources)
     apart = group[pairs[:, 0]] != group[pairs[:, 1]]
     found = pd.DataFrame(dict(zip(PAIR, (*images.ids[pairs[apart]].T, correlation[apart].round(3), same[apart]))))
-    return together[~conflict], table, found.sort_values("correlation", ascending=False, kind="stable")
+    return together[~conflict & ~shared], table, found.sort_values("correlation", ascending=False, kind="stable")
 
 
 def _mislabelled(pairs: np.ndarray, correlation: np.ndarray, labels: np.ndarray, on_image: np.ndarray) -> np.ndarray:

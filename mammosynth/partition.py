@@ -10,6 +10,7 @@ from mammosynth.errors import InputError, Problems
 from mammosynth.imageset import CLASSES, ImageSet
 
 PARTS = ("train", "val", "test")
+EXTERNAL = "external"  # the part of external test databases, the same in every split
 LEAST = 8  # real images that limits can be set by
 HALVINGS = 30  # each gives two values, one against each half
 ATTEMPTS = 300  # at one of them
@@ -69,8 +70,7 @@ def assign_parts(lesions: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.
                     "lower partition: folds in the config, or choose another partition: seed"
                     + (", without official_folds" if official else "")
                 )
-    columns = {"lesion_id": "lesion_id", "group": "patient_id", "database": "database", "pathology": "pathology"}
-    return lesions[list(columns)].rename(columns=columns).assign(part=parts)
+    return _in_part(lesions, parts)
 
 
 def reduce_training(parts: pd.DataFrame, share: int, seed: int) -> pd.DataFrame:
@@ -88,6 +88,23 @@ def reduce_training(parts: pd.DataFrame, share: int, seed: int) -> pd.DataFrame:
         kept |= set(order[: math.ceil(len(order) * share / 100)])
     unused = (parts["part"] == "train") & ~parts["patient_id"].isin(kept)
     return parts.assign(part=parts["part"].mask(unused, UNUSED))
+
+
+def external_part(lesions: pd.DataFrame) -> pd.DataFrame:
+    """The part EXTERNAL: what `assign_parts` returns for the lesions, excluded ones too, of external databases.
+
+    None where there is no such database. Raises InputError, with the reasons, if no lesion of a class is left.
+    """
+    try:
+        kept = usable(lesions) if len(lesions) else lesions
+    except InputError as error:
+        raise InputError(f"external databases: {error}") from error
+    return _in_part(kept, EXTERNAL)
+
+
+def _in_part(lesions: pd.DataFrame, part: str | np.ndarray) -> pd.DataFrame:
+    columns = {"lesion_id": "lesion_id", "group": "patient_id", "database": "database", "pathology": "pathology"}
+    return lesions[list(columns)].rename(columns=columns).assign(part=part)
 
 
 def spread_groups(lesions: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
@@ -154,10 +171,10 @@ def refuse_split_groups(lesions: pd.DataFrame) -> None:
 
 
 def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSet]:
-    """The image set of each part, by the lesions' ids."""
+    """The image set of each part, by the lesions' ids; those that the partition does not name are in none."""
     part = dict(zip(partition["lesion_id"], partition["part"]))
-    parts = np.array([part[lesion] for lesion in images.ids])
-    return {name: images[parts == name] for name in PARTS}
+    parts = np.array([part.get(lesion, UNUSED) for lesion in images.ids])
+    return {name: images[parts == name] for name in (*PARTS, EXTERNAL) if name in parts}
 
 
 def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
@@ -198,15 +215,17 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
     """ROIs of each class, and patients, of each part.
 
     partitions: tables of `assign_parts`, one below the other, with columns *modality* and *split* added. Returns
-    modality, split, database, part, benign, malignant and patients, the parts in the order of PARTS; the database is
-    ``all``, and each one where a modality has several (no such column where none has).
+    modality, split, database, part, benign, malignant and patients, the parts in the order of PARTS, then EXTERNAL; the
+    database is ``all``, and each one where a modality has several (no such column where none has). External databases
+    are counted by themselves: each, and ``all`` of them where there are several.
     """
     partitions = partitions[partitions["part"] != UNUSED]
-    pooled = partitions.groupby("modality")["database"].transform("nunique") > 1
-    counted = pd.concat([partitions.assign(database="all"), partitions[pooled]])
+    external = partitions["part"] == EXTERNAL
+    pooled = partitions.groupby(["modality", external])["database"].transform("nunique") > 1
+    counted = pd.concat([partitions[pooled | ~external].assign(database="all"), partitions[pooled | external]])
     names = ["all", *sorted(partitions["database"].unique())]
     counted = counted.assign(
-        part=pd.Categorical(counted["part"], PARTS, ordered=True),
+        part=pd.Categorical(counted["part"], (*PARTS, EXTERNAL), ordered=True),
         database=pd.Categorical(counted["database"], names, ordered=True),
     )
     counts = counted.groupby(["modality", "split", "database", "part"], sort=True, observed=True).agg(
@@ -215,7 +234,7 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
         patients=("patient_id", "nunique"),
     )
     counts = counts.reset_index().astype({"part": str, "database": str})
-    return counts if pooled.any() else counts.drop(columns="database")
+    return counts if (pooled | external).any() else counts.drop(columns="database")
 
 
 def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
             )
         result["classifier"] = config["classifier"] | {"weights": weights}
     result["sources"], result["generators"] = dict(config["sources"]), dict(config["generators"])
-    for name in config["databases"]:
+    for name in [*config["databases"], *config.get("external", [])]:
         settings = dict(config["sources"][name])
         for key in ("root", *LISTS):
             with problems.gathered():

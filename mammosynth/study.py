@@ -42,19 +42,20 @@ def check(config: Mapping[str, Any]) -> None:
         if taken := next((name for name in config[key] if name in reserved), None):
             raise InputError(f"config: {key}.{taken}: that name stands for {reserved[taken]}: choose another")
     _check_known("databases", config["databases"], config["sources"], "sources")
+    _check_external(config)
     _check_known("gans", config["gans"], config["generators"], "generators")
     resolve_sources(config)
     _check_known("quality.extractors", config["quality"]["extractors"], NETWORKS, "networks")
     for name, given in config["generators"].items():
         check_generator(name, given)
-    for name in config["databases"]:
+    for name in selected(config):
         _check_origin(name, config["sources"][name])
     for fold in config["folds"]:
         if fold >= config["partition"]["folds"]:
             count = config["partition"]["folds"]
             raise InputError(f"config: folds names fold {fold}, but partition.folds makes 0 to {count - 1}")
     for modality in modalities(config):
-        _check_official_folds(config, sources_of(config, modality))
+        _check_official_folds(config, databases_of(config, modality))
     rank_extractors(config)
     mixes = parse_mixes(config["mixes"], config["gans"])
     for mix in mixes:
@@ -110,13 +111,50 @@ def rank_extractors(config: Mapping[str, Any]) -> list[str]:
 
 
 def modalities(config: Mapping[str, Any]) -> list[str]:
-    """The modalities of the selected databases, in the order of their first mention."""
+    """The modalities of the databases that are trained on, in the order of their first mention."""
     return list(dict.fromkeys(config["sources"][name]["modality"] for name in config["databases"]))
 
 
-def sources_of(config: Mapping[str, Any], modality: str) -> list[str]:
-    """Names of the selected databases of one modality."""
+def selected(config: Mapping[str, Any]) -> list[str]:
+    """Names of all selected databases, those last that are external."""
+    return [*config["databases"], *config.get("external", [])]
+
+
+def databases_of(config: Mapping[str, Any], modality: str) -> list[str]:
+    """Names of the databases of one modality that are trained on: all but the external ones."""
     return [name for name in config["databases"] if config["sources"][name]["modality"] == modality]
+
+
+def external_of(config: Mapping[str, Any], modality: str) -> list[str]:
+    """Names of the external test databases of one modality."""
+    return [name for name in sources_of(config, modality) if name not in config["databases"]]
+
+
+def sources_of(config: Mapping[str, Any], modality: str) -> list[str]:
+    """Names of all selected databases of one modality, those last that are external."""
+    return [name for name in selected(config) if config["sources"][name]["modality"] == modality]
+
+
+def _check_external(config: Mapping[str, Any]) -> None:
+    """External test databases are none that are trained on, of a modality that has some, and in no fold."""
+    external = config.get("external", [])
+    _check_known("external", external, config["sources"], "sources")
+    for name in external:
+        settings = config["sources"][name]
+        if name in config["databases"]:
+            raise InputError(
+                f"config: external names {name}, which databases names, too: what is trained on is no external test: "
+                "leave it out of one of them"
+            )
+        if (modality := settings["modality"]) not in modalities(config):
+            raise InputError(
+                f"config: external names {name}, but no source of {modality} is among databases, so that there is no "
+                "classifier to test: add one, or leave it out"
+            )
+        if settings.get("official_folds"):
+            raise InputError(
+                f"config: sources.{name}.official_folds: an external database is in no fold: leave out official_folds"
+            )
 
 
 def _check_origin(name: str, settings: Mapping[str, Any]) -> None:

@@ -29,8 +29,22 @@ if __name__ == "__main__":
 
 def what_it_stands_for():
 '''
-DATA = {"make_phantoms", "read_lesions", "crop_rois", "partition", "count_parts", "get_parameters"}
+DATA = {
+    "make_phantoms",
+    "read_lesions",
+    "crop_rois",
+    "partition",
+    "set_external_apart",
+    "count_parts",
+    "get_parameters",
+}
 AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+OUTSIDE = {  # another database, that is only tested on
+    "sources": {
+        "outside": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 9, "malignant": 8, "seed": 7}}
+    },
+    "external": ["outside"],
+}
 GIVEN = ("exclusions.csv", "weights.pth", "generator.pt")  # files beside the raw data
 STUDY = {
     "sources": {

@@ -241,7 +241,9 @@ def mixes(differences, runs):
     """Scores of hybrid mixes that differ plainly from real ROIs alone by so much, or not at all by 0."""
     names = [f"real+sngan@{k + 1}" for k in range(1, len(differences) + 1)]
     scores = pd.DataFrame({"mix": ["real", *names], "difference": [np.nan, *differences], "runs": runs})
-    scores = scores.assign(modality="ultrasound", measure="AUROC", database="all", n_patients=30, n=40, value=0.8)
+    scores = scores.assign(
+        modality="ultrasound", measure="AUROC", part="test", database="all", n_patients=30, n=40, value=0.8
+    )
     scores["p_holm"] = np.where(scores["difference"] == 0, 1, 0.01)
     return scores.assign(
         difference_low=scores["difference"] - 0.01, difference_high=scores["difference"] + 0.01, low=0.7, high=0.9

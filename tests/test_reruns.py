@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hollow_workflow import AFTER, DATA, GIVEN, changed, give, hollow, results, rules_run, snakemake, study_of
+from hollow_workflow import AFTER, DATA, GIVEN, OUTSIDE, changed, give, hollow, results, rules_run, snakemake, study_of
 from quality_for_tests import DECLARATIONS, parameter_file
 
 
@@ -85,6 +85,17 @@ def test_parameter_files_that_lie_elsewhere_rerun_nothing_but_what_shows_the_con
     shutil.copytree(with_data / "weights", tmp_path / "other")
     output = snakemake(with_data / "workflow/Snakefile", with_data / "finished", moved)
     assert rules_run(output) <= {"write_report", "all"}
+
+
+def test_an_external_database_that_comes_and_goes_is_read_and_predicted_and_reruns_no_training(with_data, tmp_path):
+    folder = tmp_path / "finished"
+    shutil.copytree(with_data / "finished", folder)
+    snakefile, study = with_data / "workflow/Snakefile", data_study(with_data)
+    for external, expected in ((OUTSIDE, {"set_external_apart", "predict_external"}), ({}, set())):
+        run = rules_run(snakemake(snakefile, folder, changed(study, **external)))
+        assert not run & AFTER
+        assert run & {"set_external_apart", "predict_external"} == expected
+        assert {"partition", "score_classifiers", "write_report"} <= run
 
 
 @pytest.mark.parametrize("file", ["results/parameters/squeezenet", "results/ultrasound/fold0/train.npz"])

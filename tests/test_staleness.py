@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hollow_workflow import GIVEN, changed, give, hollow, results, snakemake, study_of
+from hollow_workflow import GIVEN, OUTSIDE, changed, give, hollow, results, snakemake, study_of
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,7 @@ CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "a seed": ({"seeds": [0, 1]}, None),
     "a mix": ({"mixes": ["real", "real+cyclegan", "real@2"]}, None),
     "a modality": ({"databases": ["phantom_ultrasound", "mine", "phantom_mammography"]}, None),
+    "an external database": (OUTSIDE, None),
     "a raw file": ({}, spoil("raw/**/benign (3).png")),
     "an exclusion": ({}, spoil("exclusions.csv")),
     "an older exclusion list": ({}, put_an_older_one("exclusions.csv")),

@@ -4,6 +4,9 @@ Within a run (a fold and a seed) a score is computed on that fold's test part, t
 resample the patients of each fold's test part, the same ones for every mix and seed, so that differences are paired.
 They cover the noise of the test sample; the noise of training shows as the standard deviation over runs, where there is
 more than one.
+
+External test databases are scored by themselves.  They are the same for all runs, so their patients are resampled once
+for all folds and seeds.
 """
 
 import zlib
@@ -14,6 +17,7 @@ import pandas as pd
 
 from mammosynth.arrays.statistics import SCORES, bootstrap_p, draw_patients, interval
 from mammosynth.errors import InputError
+from mammosynth.partition import EXTERNAL
 
 COMPARED = ("AUROC", "balanced accuracy")
 REFERENCE = "real"
@@ -25,41 +29,53 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Tidy scores of the predictions of all modalities and splits.
 
     predictions: ``predictions.csv`` of every split with columns ``fold`` and ``share`` added.  Only rows of the test
-    part count; mixes are compared with ``real`` of the same share of the training patients.
+    part, and of the external one, count; mixes are compared with ``real`` of the same share of the training patients.
 
-    Returns one row a modality, share, mix, database (``all``, and each one where there are several) and measure: value,
-    low, high (95 % interval; NaN where resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for
-    one), difference, difference_low, difference_high (against the mix ``real``), p and p_holm (adjusted for the number
-    of mixes compared; on ``all`` databases only).
+    Returns one row a modality, share, part (``test`` or ``external``), mix, database (``all``, and each one where there
+    are several; an external one alone has its name) and measure: value, low, high (95 % interval; NaN where resamples
+    cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one), difference, difference_low, difference_high
+    (against the mix ``real``), p and p_holm (adjusted for the number of mixes compared; on all databases of a part
+    together only).
 
     Raises InputError if two mixes of a run were not predicted on the same images.
     """
-    test = predictions[predictions["part"] == "test"]
+    tested = predictions[predictions["part"].isin(["test", EXTERNAL])]
+    tested = tested.sort_values("modality", kind="stable", key=lambda of: pd.factorize(of)[0])
     rows = []
-    for (modality, share), of_share in test.groupby(["modality", "share"], sort=False):
-        names = sorted(of_share["database"].unique())
-        for database in ["all", *(names if len(names) > 1 else [])]:
-            chosen = of_share if database == "all" else of_share[of_share["database"] == database]
-            scored = _score_images(str(modality), database, chosen, resamples, seed)
-            rows += [row | {"share": share} for row in scored]
+    for (modality, share, part), of_part in tested.groupby(["modality", "share", "part"], sort=False):
+        names = sorted(of_part["database"].unique())
+        together = ["all"] if part == "test" or len(names) > 1 else []
+        for database in together + (names if part == EXTERNAL or len(names) > 1 else []):
+            chosen = of_part if database == "all" else of_part[of_part["database"] == database]
+            scored = _score_images(str(modality), database, chosen, part == EXTERNAL, resamples, seed)
+            rows += [row | {"share": share, "part": part} for row in scored]
     return _adjust(pd.DataFrame(rows))
 
 
-def _score_images(modality: str, database: str, images: pd.DataFrame, resamples: int, seed: int) -> list[dict]:
-    """Rows of one modality and database."""
+def pooled(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores of all databases of a part together: those of ``all``, or of the only external one."""
+    together = scores["database"] == "all"
+    return scores[together | ~together.groupby([scores["modality"], scores["part"]]).transform("any")]
+
+
+def _score_images(
+    modality: str, database: str, images: pd.DataFrame, same_images: bool, resamples: int, seed: int
+) -> list[dict]:
+    """Rows of one modality and database; *same_images*: whether all folds are tested on the same."""
     values: dict[tuple[str, str], list[float]] = {}
     resampled: dict[tuple[str, str], list[np.ndarray]] = {}
-    for fold, of_fold in images.groupby("fold", sort=False):
+    once_drawn = [((), images)] if same_images else [((fold,), own) for fold, own in images.groupby("fold", sort=False)]
+    for fold, of_fold in once_drawn:
         lesions = np.sort(of_fold["lesion_id"].unique())
         patients = of_fold.drop_duplicates("lesion_id").set_index("lesion_id")["patient_id"].loc[lesions]
-        rng = np.random.default_rng([seed, int(fold), zlib.crc32(f"{modality} {database}".encode())])
+        rng = np.random.default_rng([seed, *map(int, fold), zlib.crc32(f"{modality} {database}".encode())])
         weights = draw_patients(patients.to_numpy(dtype=str), resamples, rng)
         once = np.ones((1, len(lesions)))
-        for (mix, run), rows in of_fold.groupby(["mix", "seed"], sort=False):
+        for (mix, number, run), rows in of_fold.groupby(["mix", "fold", "seed"], sort=False):
             ordered = rows.sort_values("lesion_id")
             if not np.array_equal(ordered["lesion_id"].to_numpy(), lesions):
                 raise InputError(
-                    f"predictions of {modality}, fold {fold}: mix {mix}, seed {run} has other test images than its "
+                    f"predictions of {modality}, fold {number}: mix {mix}, seed {run} has other test images than its "
                     "fellows; delete the predictions and run again"
                 )
             probability = ordered["probability"].to_numpy()
@@ -98,13 +114,29 @@ def _mean(runs: list) -> np.ndarray:
 
 
 def _adjust(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a modality, share and measure; columns in order."""
+    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a family; columns in order.
+
+    A family is a modality, share, part and measure.
+    """
     from statsmodels.stats.multitest import multipletests
 
-    columns = ["modality", "share", "mix", "database", "measure", "value", "low", "high", "n", "n_patients", "runs"]
+    columns = [
+        "modality",
+        "share",
+        "part",
+        "mix",
+        "database",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "n",
+        "n_patients",
+        "runs",
+    ]
     columns += ["sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
     scores = scores.reindex(columns=columns)
-    compared = scores[(scores["database"] == "all") & scores["p"].notna()]
-    for _, family in compared.groupby(["modality", "share", "measure"]):
+    compared = pooled(scores).dropna(subset="p")
+    for _, family in compared.groupby(["modality", "share", "part", "measure"]):
         scores.loc[family.index, "p_holm"] = multipletests(family["p"], method="holm")[1]
     return scores

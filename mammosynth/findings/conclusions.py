@@ -7,10 +7,12 @@ import pandas as pd
 
 from mammosynth import study
 from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.classifiers.scores import pooled
 from mammosynth.findings.names import name_of, name_of_mix
 from mammosynth.findings.tables import decimals, number, p_value, quality_cell, summarise_quality
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
+from mammosynth.partition import EXTERNAL
 
 SIGNIFICANCE = 0.05
 TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates
@@ -35,9 +37,9 @@ def _difference(row: pd.Series) -> str:
     return f"{text}, p {p_value(row['p_holm'])}"
 
 
-def _of(scores: pd.DataFrame, modality: str, measure: str = "AUROC") -> pd.DataFrame:
-    chosen = (scores["modality"] == modality) & (scores["measure"] == measure) & (scores["database"] == "all")
-    return scores[chosen].set_index("mix")
+def _of(scores: pd.DataFrame, modality: str, measure: str = "AUROC", part: str = "test") -> pd.DataFrame:
+    chosen = (scores["modality"] == modality) & (scores["part"] == part) & (scores["measure"] == measure)
+    return pooled(scores[chosen]).set_index("mix")
 
 
 def verdict(row: pd.Series) -> str:
@@ -110,6 +112,32 @@ def answer(modality: str, scores: pd.DataFrame) -> list[str]:
     return sentences + [_compare(mixes, use, "Synthetic ROIs") for use, mixes in families if len(mixes)]
 
 
+def outside(modality: str, scores: pd.DataFrame, config: Mapping[str, Any]) -> str:
+    """What holds on the external test databases of a modality, in one sentence, or "" if it has none."""
+    names = study.external_of(config, modality)
+    if not names:
+        return ""
+    auroc = _of(scores, modality, part=EXTERNAL)
+    real, mixes = auroc.loc["real"], auroc[auroc.index.map(_use_of_synthetic) != ""]
+    start = (
+        f"On {_joined(names)} ({real['n']} ROIs of {real['n_patients']} patients), of which no training and no choice "
+        f"saw any, real ROIs alone reach an AUROC of {_auroc(real)}"
+    )
+    if mixes.empty:
+        return f"{start}."
+    verdicts = mixes.apply(verdict, axis=1)
+    found = []
+    for kind in ("better", "worse"):
+        shown = [f"{name_of_mix(mix)} ({_difference(row)})" for mix, row in mixes[verdicts == kind].iterrows()]
+        found += [f"{_joined(shown)} {kind}"] if shown else []
+    if not found:
+        return f"{start}; whether synthetic ROIs help or harm there cannot be told."
+    unsure = (verdicts == "cannot tell").sum()
+    rest = f"; for the other {unsure} of {len(mixes)} mixes with synthetic ROIs it cannot be told" if unsure else ""
+    networks = "the networks of one run of " if _once(mixes) else ""
+    return f"{start}, {networks}{_joined(found)}{rest}."
+
+
 def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
     """One sentence on a family of mixes against real ROIs alone."""
     verdicts = mixes.apply(verdict, axis=1)
@@ -172,14 +200,14 @@ def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> 
 
 
 def phantoms_of(config: Mapping[str, Any], modality: str | None = None) -> list[str]:
-    """Names of the selected databases, of all modalities or of one, that are phantoms."""
-    names = config["databases"] if modality is None else study.sources_of(config, modality)
+    """Names of the selected databases, of all modalities or of one, external ones too, that are phantoms."""
+    names = study.selected(config) if modality is None else study.sources_of(config, modality)
     return [name for name in names if "phantoms" in config["sources"][name]]
 
 
 def on_phantoms(config: Mapping[str, Any]) -> list[str]:
     """What numbers from phantoms say nothing about: modalities of phantoms alone, then those with real ROIs too."""
-    alone = [m for m in study.modalities(config) if phantoms_of(config, m) == study.sources_of(config, m)]
+    alone = [m for m in study.modalities(config) if set(study.databases_of(config, m)) <= set(phantoms_of(config))]
     sentences = []
     if alone:
         drawn = [name for modality in alone for name in phantoms_of(config, modality)]
@@ -187,12 +215,15 @@ def on_phantoms(config: Mapping[str, Any]) -> list[str]:
             f"{_are_phantoms(drawn)}. No number of {_joined(alone)} on this page says anything about the clinic."
         )
     for modality in study.modalities(config):
-        if modality not in alone and (drawn := phantoms_of(config, modality)):
-            others = [name for name in study.sources_of(config, modality) if name not in drawn]
+        phantoms = phantoms_of(config, modality)
+        if modality not in alone and (drawn := [name for name in phantoms if name in config["databases"]]):
+            others = [name for name in study.databases_of(config, modality) if name not in drawn]
             sentences.append(
                 f"{_are_phantoms(drawn)}. In {modality} they stand beside {_joined(others)}: its GANs and classifiers "
                 "learn from both, and its pooled numbers are none of the clinic."
             )
+        if modality not in alone and (drawn := [name for name in phantoms if name not in config["databases"]]):
+            sentences.append(f"{_are_phantoms(drawn)}. What classifiers reach on it is none of the clinic.")
     return sentences
 
 
@@ -251,7 +282,7 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
 
     scores, quality: the tidy tables; config: as resolved for the study.
     """
-    auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")]
+    auroc = scores[(scores["part"] == "test") & (scores["measure"] == "AUROC") & (scores["database"] == "all")]
     compared = auroc.groupby("modality", sort=False)["p_holm"].count()
     sentences = [*on_phantoms(config), *_on_resamples(compared, config["statistics"]["resamples"])]
     if (auroc["runs"] == 1).all():

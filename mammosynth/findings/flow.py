@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mammosynth.imageset import CLASSES
-from mammosynth.partition import PARTS
+from mammosynth.partition import EXTERNAL, PARTS
 
 ALL = "all"
 COUNTS = ["images", *CLASSES, "patients"]
@@ -39,11 +39,12 @@ def count_flow(
     add("lesions", rois)
     add("excluded", rois[rois["excluded"] != ""], by="excluded")
     add("ROIs", used)
+    alike = alike[alike[["first", "second"]].isin(set(used["lesion_id"])).all(axis=1)]
     for step, pairs in (("joined", alike[alike["joined"]]), ("to review", alike[~alike["joined"]])):
         add(step, used[used["lesion_id"].isin(pairs[["first", "second"]].to_numpy().ravel())])
     for fold, partition in partitions.items():
         in_part = used.merge(partition[["lesion_id", "part"]], on="lesion_id", validate="one_to_one")
-        for part in PARTS:
+        for part in (*PARTS, *([EXTERNAL] if EXTERNAL in set(in_part["part"]) else [])):
             add(part, in_part[in_part["part"] == part], fold=fold)
     return pd.DataFrame(rows, columns=["step", "fold", "database", "reason", *COUNTS]).astype(
         dict.fromkeys(["fold", *COUNTS], "Int64")

@@ -12,7 +12,7 @@ GENERATORS = {
     "held_out": "held-out real",
     "floor": "real vs real",
 }
-NAMES_OF_PARTS = {"train": "training", "val": "validation", "test": "test"}
+NAMES_OF_PARTS = {"train": "training", "val": "validation", "test": "test", "external": "external"}
 # Okabe and Ito's colours, which colour-blind readers can tell apart (jfly.uni-koeln.de/color).
 COLOURS = {
     "wgan_gp": "#E69F00",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mammosynth.findings.names import measure_of, name_of, name_of_mix
+from mammosynth.findings.names import NAMES_OF_PARTS, measure_of, name_of, name_of_mix
 from mammosynth.networks import NETWORKS
 
 REPORTED = "reported by the paper"
@@ -150,13 +150,16 @@ def p_value(value: float) -> str:
 
 
 def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Modality, database and mix by score, with what the paper reports in the last columns.
+    """Modality, part, database and mix by score, with what the paper reports in the last columns.
+
+    The columns part and database stand only where there is more than the test part, and more than all databases.
 
     scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals.
     """
     reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
     rows = []
-    for (modality, database, mix), group in scores.groupby(["modality", "database", "mix"], sort=False):
+    groups = scores.groupby(["modality", "part", "database", "mix"], sort=False)
+    for (modality, part, database, mix), group in groups:
         of = group.set_index("measure")
 
         def cell(measure: str, show, prefix: str = "", of=of, **options) -> str:
@@ -164,7 +167,7 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
             return with_interval(*(show(of.loc[measure, column], **options) for column in columns))
 
         auroc = of.loc["AUROC"]
-        row = {"modality": modality, "database": database, "mix": name_of_mix(mix)}
+        row = {"modality": modality, "part": NAMES_OF_PARTS[part], "database": database, "mix": name_of_mix(mix)}
         row["n (patients)"] = f"{auroc['n']} ({auroc['n_patients']})"
         for measure in ("benign accuracy", "malignant accuracy", "balanced accuracy"):
             row[f"{measure} %"] = cell(measure, percent)
@@ -172,11 +175,11 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         row["ΔAUROC to real"] = cell("AUROC", decimals, "difference", plus=True)
         row["p (Holm)"] = p_value(auroc["p_holm"])
         for measure in ("benign accuracy", "malignant accuracy"):
-            value = reported.get((modality, mix, measure)) if database == "all" else None
+            value = reported.get((modality, mix, measure)) if (part, database) == ("test", "all") else None
             row[f"{measure} % {REPORTED}"] = NONE if value is None else f"{value:.1f}"
         rows.append(row)
     table = pd.DataFrame(rows)
-    return table.drop(columns="database") if set(table["database"]) == {"all"} else table
+    return table.drop(columns=[column for column in ("part", "database") if set(table[column]) <= {"test", "all"}])
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:

@@ -14,12 +14,16 @@ COLUMNS = 14
 ROWS = 4  # of each class
 
 
-def plot_contact_sheet(images: ImageSet, modality: str, databases: list[str], phantoms: list[str], path: Path) -> None:
+def plot_contact_sheet(
+    images: ImageSet, modality: str, databases: list[str], external: list[str], phantoms: list[str], path: Path
+) -> None:
     """Up to 56 ROIs of each class, spread evenly over the set, in a PNG of at most 1200×900 pixels.
 
-    phantoms: those of *databases* that are no clinical data; the title says so.
+    external: databases that are only tested on; phantoms: those that are no clinical data; the title says so of both.
     """
-    names = [f"{name} (phantoms, not clinical data)" if name in phantoms else name for name in databases]
+    said = {"external": external, "phantoms, not clinical data": phantoms}
+    notes = {name: [note for note, of in said.items() if name in of] for name in [*databases, *external]}
+    names = [f"{name} ({', '.join(of_name)})" if of_name else name for name, of_name in notes.items()]
     sheets = {}
     for pathology in CLASSES:
         of_class = images.of_class(pathology)

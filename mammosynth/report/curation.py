@@ -20,7 +20,7 @@ from mammosynth.findings.flow import ALL
 from mammosynth.findings.names import NAMES_OF_PARTS
 from mammosynth.findings.tables import NONE, number
 from mammosynth.imageset import CLASSES
-from mammosynth.partition import PARTS
+from mammosynth.partition import EXTERNAL, PARTS
 from mammosynth.report import figures
 from mammosynth.rois import apply_window, find_window
 
@@ -64,7 +64,8 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
             *_by_class(steps[part][:1]),
             f"{total[part]['patients']} patients or groups",
         ]
-        for part in PARTS
+        for part in (*PARTS, EXTERNAL)
+        if part in steps
     ]
     rows = [(found, without), (lesions, excluded), (kept, like_others)]
     height = sum(max(_height(main), _height(side or [])) + GAP for main, side in rows) + _height(max(parts, key=len))
@@ -86,7 +87,7 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
             _arrow(axis, (middle, top + _height(main)), (middle, top + tall + GAP))
         bottom = top + _height(main)
         top += tall + GAP
-    wide = (figures.WIDTH - 0.4) / 3
+    wide = (figures.WIDTH - 0.1) / len(parts) - 0.1
     start = top - GAP
     for i, part in enumerate(parts):
         left = 0.1 + i * (wide + 0.1)
@@ -147,7 +148,8 @@ def characterise(rois: pd.DataFrame, partition: pd.DataFrame, size: int, margin:
     ready_made = (margin > 0) & (side == (table["scale"] * size).round())
     table = table.assign(side=side.where(~ready_made), age=read_ages(table["age"]), age_text=table["age"])
     unread = table["age"].isna() & ~table["age_text"].map(says_nothing)
-    groups = {part: table[table["part"] == part] for part in PARTS} | {ALL: table}
+    parts = (*PARTS, *([EXTERNAL] if EXTERNAL in set(table["part"]) else []))
+    groups = {part: table[table["part"] == part] for part in parts} | {ALL: table}
 
     def each(summary: Callable[[pd.DataFrame], str]) -> dict[str, str]:
         return {name: summary(of) for name, of in groups.items()}

@@ -50,6 +50,7 @@ class Facts:
 def describe(facts: Facts) -> dict[str, Any]:
     """All that the page says in words and tables."""
     names = study.sources_of(facts.config, facts.modality)
+    trained_on = study.databases_of(facts.config, facts.modality)
     groups = find_groups(facts.images)
     return {
         "version": __version__,
@@ -66,7 +67,7 @@ def describe(facts: Facts) -> dict[str, Any]:
         "folds": facts.config["partition"]["folds"],
         "fold": facts.fold,
         "characteristics": facts.characteristics.rename(columns=NAMES_OF_PARTS),
-        "nuisances": _nuisances(facts.rois[facts.rois["excluded"] == ""]),
+        "nuisances": _nuisances(facts.rois[(facts.rois["excluded"] == "") & facts.rois["database"].isin(trained_on)]),
         "unknown": unknown(facts),
     }
 
@@ -79,6 +80,7 @@ def _database(facts: Facts, name: str) -> dict[str, Any]:
     used = lesions[lesions["excluded"] == ""]
     return {
         "name": name,
+        "external": name not in facts.config["databases"],
         "title": terms.title or name,
         "licence": terms.licence or OWN,
         "citation": terms.citation or OWN,

@@ -326,7 +326,8 @@ def plot_roc(modality: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> 
     for (mix, _, _), run in test.groupby(["mix", "fold", "seed"], sort=False):
         malignant = (run["pathology"] == "malignant").to_numpy(int)
         curves.setdefault(str(mix), []).append(roc_curve(malignant, run["probability"].to_numpy(), grid))
-    auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")].set_index("mix")
+    scores = scores[(scores["part"] == "test") & (scores["database"] == "all")]
+    auroc = scores[scores["measure"] == "AUROC"].set_index("mix")
     groups = mix_groups(curves)
     colours = _panel_colours(groups)
     figure, axes = _panels(len(groups), 3, 2.95)
@@ -348,7 +349,8 @@ def plot_roc(modality: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> 
 
 def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
     """Forest plot: each mix's AUROC minus that of training on real images alone, with its 95 % interval."""
-    chosen = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all") & scores["difference"].notna()]
+    scores = scores[(scores["part"] == "test") & (scores["database"] == "all")]
+    chosen = scores[(scores["measure"] == "AUROC") & scores["difference"].notna()]
     gans = list(dict.fromkeys(gan for mix in chosen["mix"] for gan in parse_mix(mix).gans))
     colours = colours_of(gans)
     figure, axis = plt.subplots(figsize=(WIDTH, 0.29 * len(chosen) + 1.35))

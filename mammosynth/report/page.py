@@ -145,6 +145,8 @@ def render(study: Study) -> str:
             phantoms=phantoms,
             headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
             answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
+            outside={modality: conclusions.outside(modality, study.scores, study.config) for modality in modalities},
+            external=study.config.get("external", []),
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
             caveats=conclusions.caveats(study.scores, study.quality, study.config),
             parts=study.parts.replace({"part": NAMES_OF_PARTS}),

@@ -159,7 +159,7 @@ def describe(facts: Facts) -> dict[str, Any]:
 
 def _narrowed(facts: Facts) -> dict[str, Any]:
     """The configuration as if this generator and modality were all of the study."""
-    databases = study.sources_of(facts.config, facts.modality)
+    databases = study.databases_of(facts.config, facts.modality)
     return {**facts.config, "gans": [facts.generator], "databases": databases}
 
 

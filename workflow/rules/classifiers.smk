@@ -2,8 +2,9 @@
 
 In: results/{modality}/{split}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
 Out: results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt and .csv, results/{modality}/{split}/predictions.csv,
-     results/tables/scores.csv
-Only `predict` reads the test part, and it fits nothing: the threshold comes from the validation part.
+     results/tables/scores.csv; where a modality has external test databases, predictions_external.csv beside them
+Only `predict` reads the test part, and `predict_external` the external one. They fit nothing: the threshold comes from
+the validation part.
 """
 
 
@@ -44,7 +45,8 @@ rule predict:
             mix=MIXES,
             seed=SEEDS,
         ),
-        partition="results/{modality}/{split}/partition.csv",
+        # whose databases lesions are the digests of the parts say as well
+        partition=ancient("results/{modality}/{split}/partition.csv"),
     output:
         predictions="results/{modality}/{split}/predictions.csv",
     log:
@@ -64,10 +66,47 @@ rule predict:
         "../scripts/predict.py"
 
 
+# A job of its own: an external database that comes or goes trains nothing, and predicts nothing else.
+rule predict_external:
+    input:
+        **image_sets("val"),
+        external=ancient("results/{modality}/external.npz"),
+        digest="results/{modality}/external.sha256",
+        sound=study_is_sound,
+        models=expand(
+            "results/{{modality}}/{{split}}/classifiers/{mix}/seed{seed}.pt",
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+        partition=ancient("results/{modality}/{split}/partition.csv"),
+    output:
+        predictions="results/{modality}/{split}/predictions_external.csv",
+    log:
+        "logs/predict_external/{modality}/{split}.log",
+    benchmark:
+        "benchmarks/predict_external/{modality}/{split}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=3000,
+        runtime="1h",
+    params:
+        code=code_of("predict_external"),
+    script:
+        "../scripts/predict_external.py"
+
+
 rule score_classifiers:
     input:
         predictions=expand(
             "results/{modality}/{split}/predictions.csv", modality=MODALITIES, split=SPLITS
+        ),
+        external=expand(
+            "results/{modality}/{split}/predictions_external.csv",
+            modality=TESTED_OUTSIDE,
+            split=SPLITS,
         ),
         splits="results/tables/splits.csv",
     output:

@@ -25,6 +25,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 MODALITIES = study.modalities(config)
+TESTED_OUTSIDE = [modality for modality in MODALITIES if study.external_of(config, modality)]
 GANS, MIXES = config["gans"], config["mixes"]
 SPLITS, SEEDS = splits.splits_of(config), config["seeds"]
 # What pictures, pages and the paper's tables show: trainings on whole training parts. Those on a share of one are in
@@ -111,8 +112,18 @@ def study_is_sound(wildcards):
     return []
 
 
+def databases_of(modality):
+    """Names of a modality's databases that are trained on."""
+    return study.databases_of(config, modality)
+
+
+def external_of(modality):
+    """Names of a modality's external test databases."""
+    return study.external_of(config, modality)
+
+
 def sources_of(modality):
-    """Names of the selected databases of a modality."""
+    """Names of all selected databases of a modality."""
     return study.sources_of(config, modality)
 
 

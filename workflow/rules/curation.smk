@@ -94,7 +94,9 @@ rule write_datacard:
         code=code_of("write_datacard"),
         captions=captions_of("characteristics"),
         code_of_readers=code_of_readers,
-        config={key: config[key] for key in ("sources", "databases", "rois", "partition")},
+        config={
+            key: config[key] for key in ("sources", "databases", "external", "rois", "partition")
+        },
         split=WHOLE[0],
     script:
         "../scripts/write_datacard.py"

@@ -94,6 +94,7 @@ rule read_lesions:
         sources=lambda wildcards: {
             source: settings_of(source) for source in sources_of(wildcards.modality)
         },
+        external=lambda wildcards: external_of(wildcards.modality),
         # real databases are no inputs, as their files are theirs to name; so a change below a root is noticed here
         fingerprints=lambda wildcards: {
             source: fingerprint(config["sources"][source]["root"])

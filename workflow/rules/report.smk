@@ -84,10 +84,10 @@ rule plot_samples:
     params:
         code=code_of("plot_samples"),
         gans=GANS,
-        databases=lambda wildcards: sources_of(wildcards.modality),
+        databases=lambda wildcards: databases_of(wildcards.modality),
         phantoms=lambda wildcards: [
             source
-            for source in sources_of(wildcards.modality)
+            for source in databases_of(wildcards.modality)
             if "phantoms" in config["sources"][source]
         ],
     script:
@@ -415,7 +415,7 @@ rule write_report:
         benchmarks={
             rule.name: expand(
                 getattr(rules, rule.name).benchmark,
-                source=config["databases"],
+                source=config["databases"] + config["external"],
                 database=READERS,
                 name=QUALITY_PARAMETERS,
                 modality=MODALITIES,

@@ -2,8 +2,9 @@
 
 In: results/{modality}/lesions.csv. Out: rois.npz, rois.csv and contact_sheet.png of the modality, curation/alike.csv,
 the pairs of ROIs of different patients that may show one lesion, and for each fold partition.csv with the image sets
-train.npz, val.npz and test.npz, and their digests. What comes later takes an image set as `ancient` and its digest
-beside it: written anew with the same ROIs it reruns nothing.
+train.npz, val.npz and test.npz, and their digests; where a modality has external test databases, external.npz, which is
+the same for all folds, with a digest of its own. What comes later takes an image set as `ancient` and its digest beside
+it: written anew with the same ROIs it reruns nothing.
 """
 
 from mammosynth.databases import near_duplicate_bits
@@ -34,6 +35,7 @@ rule crop_rois:
             for source in sources_of(wildcards.modality)
             if near_duplicate_bits(config["sources"][source]) is not None
         ],
+        external=lambda wildcards: external_of(wildcards.modality),
     script:
         "../scripts/crop_rois.py"
 
@@ -60,7 +62,8 @@ rule plot_contact_sheet:
         runtime=10,
     params:
         code=code_of("plot_contact_sheet"),
-        databases=lambda wildcards: sources_of(wildcards.modality),
+        databases=lambda wildcards: databases_of(wildcards.modality),
+        external=lambda wildcards: external_of(wildcards.modality),
         phantoms=lambda wildcards: [
             source
             for source in sources_of(wildcards.modality)
@@ -94,8 +97,33 @@ rule partition:
     params:
         code=code_of("partition"),
         partition=config["partition"],
+        external=lambda wildcards: external_of(wildcards.modality),
     script:
         "../scripts/partition.py"
+
+
+rule set_external_apart:
+    input:
+        images="results/{modality}/rois.npz",
+        table="results/{modality}/rois.csv",
+    output:
+        images="results/{modality}/external.npz",
+        digest="results/{modality}/external.sha256",
+    log:
+        "logs/set_external_apart/{modality}.log",
+    benchmark:
+        "benchmarks/set_external_apart/{modality}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("set_external_apart"),
+        external=lambda wildcards: external_of(wildcards.modality),
+    script:
+        "../scripts/set_external_apart.py"
 
 
 # A checkpoint, as all trainings wait for it: what is wrong with any database or parameter file of the study comes to
@@ -106,13 +134,17 @@ checkpoint count_parts:
         partitions=expand(
             "results/{modality}/{split}/partition.csv", modality=MODALITIES, split=SPLITS
         ),
-        digests=expand("results/{modality}/{split}/parts.sha256", modality=MODALITIES, split=SPLITS),
+        digests=expand(
+            "results/{modality}/{split}/parts.sha256", modality=MODALITIES, split=SPLITS
+        )
+        + expand("results/{modality}/external.sha256", modality=TESTED_OUTSIDE),
         images=expand(
             "results/{modality}/{split}/{part}.npz",
             modality=MODALITIES,
             split=SPLITS,
             part=["train", "val", "test"],
-        ),
+        )
+        + expand("results/{modality}/external.npz", modality=TESTED_OUTSIDE),
         parameters=[f"results/parameters/{name}" for name in QUALITY_PARAMETERS],
     output:
         parts="results/tables/parts.csv",

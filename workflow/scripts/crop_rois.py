@@ -9,7 +9,7 @@ if __name__ == "__main__":
     with started(snakemake):
         lesions = load_lesions(snakemake.input[0])
         images, table = crop_rois(lesions, **snakemake.params.rois, threads=snakemake.threads)
-        images, table, pairs = join_alike(images, table, snakemake.params.searched)
+        images, table, pairs = join_alike(images, table, snakemake.params.searched, snakemake.params.external)
         refuse_split_groups(table)
         images.save(snakemake.output.images)
         save_lesions(table, snakemake.output.table)

@@ -10,6 +10,7 @@ if __name__ == "__main__":
             ImageSet.load(snakemake.input[0]),
             snakemake.wildcards.modality,
             snakemake.params.databases,
+            snakemake.params.external,
             snakemake.params.phantoms,
             snakemake.output[0],
         )

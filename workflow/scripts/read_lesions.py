@@ -5,6 +5,6 @@ from mammosynth.job import started
 
 if __name__ == "__main__":
     with started(snakemake):
-        lesions, images = read_databases(snakemake.params.sources)
+        lesions, images = read_databases(snakemake.params.sources, snakemake.params.external)
         save_lesions(lesions, snakemake.output.lesions)
         images.to_csv(snakemake.output.images, index=False)

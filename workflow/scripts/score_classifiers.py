@@ -10,5 +10,5 @@ if __name__ == "__main__":
         from mammosynth.splits import read_rows
 
         given = snakemake.input
-        predictions = read_rows(given.predictions, pd.read_csv(given.splits))
+        predictions = read_rows([*given.predictions, *given.external], pd.read_csv(given.splits))
         score(predictions, **snakemake.params.statistics).to_csv(snakemake.output.scores, index=False)
