@@ -38,7 +38,7 @@ DATA = {
     "count_parts",
     "get_parameters",
 }
-AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+AFTER = {"train_gan", "synthesise", "train_classifier", "assess", "assess_real"}
 OUTSIDE = {  # another database, that is only tested on
     "sources": {
         "outside": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 9, "malignant": 8, "seed": 7}}
@@ -59,7 +59,7 @@ STUDY = {
     },
     "gans": ["cyclegan", "projected_gan"],
     "mixes": ["real", "real+cyclegan"],
-    "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
+    "classifiers": {"resnet18": {"steps": 3, "batch": 8, "evaluate_every": 2}},
     "statistics": {"resamples": 100},
 }
 
@@ -115,6 +115,6 @@ def study_of(place: Path) -> dict:
     return changed(
         STUDY,
         sources={"mine": mine},
-        classifier={"weights": str(place / "weights.pth")},
+        classifiers={"resnet18": {"weights": str(place / "weights.pth")}},
         generators={"projected_gan": {"start_from": str(place / "generator.pt")}},
     )

@@ -40,7 +40,7 @@ def change(file: Path, before: str, after: str) -> None:
         ("gans/training.py", "\n\n\n", "\n\n\n\n\n"),
         ("errors.py", "SHOWN = 20", "SHOWN = 10"),
         ("progress.py", "LOG_INTERVAL = 10.0", "LOG_INTERVAL = 5.0"),
-        ("classifiers/training.py", "GAIN, OFFSET = 10.0", "GAIN, OFFSET = 9.0"),
+        ("classifiers/network.py", "GAIN, OFFSET = 10.0", "GAIN, OFFSET = 9.0"),
         ("gans/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.gans.more:More", "More"),'),
         ("networks/__init__.py", "NETWORKS = _declared()", "NETWORKS = _declared() | {}"),
         ("networks/squeezenet.py", "[104.0, 117.0", "[103.0, 117.0"),
@@ -86,6 +86,16 @@ def test_a_network_of_its_own_file_leaves_gans_that_do_not_see_it_as_they_are(pa
         change(package / f"networks/{file}.py", before, after)
         assert {name for name in names if digest(f"mammosynth.{name}") != earlier[name]} == expected
         change(package / f"networks/{file}.py", after, before)
+
+
+def test_a_classifier_of_its_own_file_leaves_the_others_as_they_are(package):
+    names = ("training", "resnet18", "resnet50")
+    earlier = {name: digest(f"mammosynth.classifiers.{name}") for name in names}
+    change(package / "classifiers/resnet18.py", 'architecture = "resnet18"', 'architecture = "resnet34"')
+    change(
+        package / "classifiers/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.more:More", "More"),'
+    )
+    assert {name for name in names if digest(f"mammosynth.classifiers.{name}") != earlier[name]} == {"resnet18"}
 
 
 def test_reports_show_the_titles_of_gans(package):

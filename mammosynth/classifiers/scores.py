@@ -1,7 +1,8 @@
 """Scores of every mix with confidence intervals, and its difference against training on real images alone.
 
 Within a run (a fold and a seed) a score is computed on that fold's test part, then averaged over runs.  The intervals
-resample the patients of each fold's test part, the same ones for every mix and seed, so that differences are paired.
+resample the patients of each fold's test part, the same ones for every classifier, mix and seed, so that differences
+are paired.  A mix is compared with real images of the same classifier.
 They cover the noise of the test sample; the noise of training shows as the standard deviation over runs, where there is
 more than one.
 
@@ -28,27 +29,30 @@ CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
 def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Tidy scores of the predictions of all modalities and splits.
 
-    predictions: ``predictions.csv`` of every split with columns ``fold`` and ``share`` added.  Only rows of the test
-    part, and of the external one, count; mixes are compared with ``real`` of the same share of the training patients.
+    predictions: those of every classifier, mix and seed, with columns ``fold`` and ``share`` added.  Only rows of the
+    test part, and of the external one, count; mixes are compared with ``real`` of the same classifier and share of the
+    training patients.
 
-    Returns one row a modality, share, part (``test`` or ``external``), mix, database (``all``, and each one where there
-    are several; an external one alone has its name) and measure: value, low, high (95 % interval; NaN where resamples
-    cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one), difference, difference_low, difference_high
-    (against the mix ``real``), p and p_holm (adjusted for the number of mixes compared; on all databases of a part
-    together only).
+    Returns one row a modality, share, part (``test`` or ``external``), classifier, mix, database (``all``, and each one
+    where there are several; an external one alone has its name) and measure: value, low, high (95 % interval; NaN where
+    resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one), difference, difference_low,
+    difference_high (against the mix ``real``), p and p_holm (adjusted for the number of mixes that a classifier was
+    trained on; on all databases of a part together only).
 
     Raises InputError if two mixes of a run were not predicted on the same images.
     """
     tested = predictions[predictions["part"].isin(["test", EXTERNAL])]
     tested = tested.sort_values("modality", kind="stable", key=lambda of: pd.factorize(of)[0])
     rows = []
-    for (modality, share, part), of_part in tested.groupby(["modality", "share", "part"], sort=False):
-        names = sorted(of_part["database"].unique())
+    for (modality, share, part, classifier), own in tested.groupby(
+        ["modality", "share", "part", "classifier"], sort=False
+    ):
+        names = sorted(own["database"].unique())
         together = ["all"] if part == "test" or len(names) > 1 else []
         for database in together + (names if part == EXTERNAL or len(names) > 1 else []):
-            chosen = of_part if database == "all" else of_part[of_part["database"] == database]
+            chosen = own if database == "all" else own[own["database"] == database]
             scored = _score_images(str(modality), database, chosen, part == EXTERNAL, resamples, seed)
-            rows += [row | {"share": share, "part": part} for row in scored]
+            rows += [row | {"share": share, "part": part, "classifier": classifier} for row in scored]
     return _adjust(pd.DataFrame(rows))
 
 
@@ -61,7 +65,7 @@ def pooled(scores: pd.DataFrame) -> pd.DataFrame:
 def _score_images(
     modality: str, database: str, images: pd.DataFrame, same_images: bool, resamples: int, seed: int
 ) -> list[dict]:
-    """Rows of one modality and database; *same_images*: whether all folds are tested on the same."""
+    """Rows of one modality, classifier and database; *same_images*: whether all folds are tested on the same."""
     values: dict[tuple[str, str], list[float]] = {}
     resampled: dict[tuple[str, str], list[np.ndarray]] = {}
     once_drawn = [((), images)] if same_images else [((fold,), own) for fold, own in images.groupby("fold", sort=False)]
@@ -116,27 +120,14 @@ def _mean(runs: list) -> np.ndarray:
 def _adjust(scores: pd.DataFrame) -> pd.DataFrame:
     """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a family; columns in order.
 
-    A family is a modality, share, part and measure.
+    A family is a modality, share, part, classifier and measure.
     """
     from statsmodels.stats.multitest import multipletests
 
-    columns = [
-        "modality",
-        "share",
-        "part",
-        "mix",
-        "database",
-        "measure",
-        "value",
-        "low",
-        "high",
-        "n",
-        "n_patients",
-        "runs",
-    ]
-    columns += ["sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
+    columns = ["modality", "share", "part", "classifier", "mix", "database", "measure", "value", "low", "high", "n"]
+    columns += ["n_patients", "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
     scores = scores.reindex(columns=columns)
     compared = pooled(scores).dropna(subset="p")
-    for _, family in compared.groupby(["modality", "share", "part", "measure"]):
+    for _, family in compared.groupby(["modality", "share", "part", "classifier", "measure"]):
         scores.loc[family.index, "p_holm"] = multipletests(family["p"], method="holm")[1]
     return scores

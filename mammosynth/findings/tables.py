@@ -150,16 +150,15 @@ def p_value(value: float) -> str:
 
 
 def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Modality, part, database and mix by score, with what the paper reports in the last columns.
+    """Modality, part, classifier, database and mix by score, with what the paper reports in the last columns.
 
-    The columns part and database stand only where there is more than the test part, and more than all databases.
-
-    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals.
+    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals;
+    a classifier or a database that is the only one has no column.
     """
     reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
     rows = []
-    groups = scores.groupby(["modality", "part", "database", "mix"], sort=False)
-    for (modality, part, database, mix), group in groups:
+    keys = ["modality", "part", "classifier", "database", "mix"]
+    for (modality, part, classifier, database, mix), group in scores.groupby(keys, sort=False):
         of = group.set_index("measure")
 
         def cell(measure: str, show, prefix: str = "", of=of, **options) -> str:
@@ -167,7 +166,8 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
             return with_interval(*(show(of.loc[measure, column], **options) for column in columns))
 
         auroc = of.loc["AUROC"]
-        row = {"modality": modality, "part": NAMES_OF_PARTS[part], "database": database, "mix": name_of_mix(mix)}
+        row = {"modality": modality, "part": NAMES_OF_PARTS[part], "classifier": name_of(classifier)}
+        row |= {"database": database, "mix": name_of_mix(mix)}
         row["n (patients)"] = f"{auroc['n']} ({auroc['n_patients']})"
         for measure in ("benign accuracy", "malignant accuracy", "balanced accuracy"):
             row[f"{measure} %"] = cell(measure, percent)
@@ -179,7 +179,8 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
             row[f"{measure} % {REPORTED}"] = NONE if value is None else f"{value:.1f}"
         rows.append(row)
     table = pd.DataFrame(rows)
-    return table.drop(columns=[column for column in ("part", "database") if set(table[column]) <= {"test", "all"}])
+    alike = [column for column in ("part", "classifier", "database") if table[column].nunique() == 1]
+    return table.drop(columns=alike)
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:

@@ -1,10 +1,11 @@
-"""Classifiers: a mix of real and synthetic training ROIs -> a trained ResNet -> predictions -> scores.
+"""Classifiers: a mix of real and synthetic training ROIs -> a trained classifier -> its predictions -> scores.
 
 In: results/{modality}/{split}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
-Out: results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt and .csv, results/{modality}/{split}/predictions.csv,
-     results/tables/scores.csv; where a modality has external test databases, predictions_external.csv beside them
-Only `predict` reads the test part, and `predict_external` the external one. They fit nothing: the threshold comes from
-the validation part.
+Out: results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt and .csv,
+     results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv, results/tables/scores.csv; where a modality
+     has external test databases, predictions_external/{classifier}/{mix}/seed{seed}.csv
+The job that trains a classifier predicts with it, too, when its file is written: only then is the test part read, and
+the threshold comes from the validation part.
 """
 
 
@@ -12,13 +13,16 @@ rule train_classifier:
     input:
         unpack(mix_inputs),
         sound=study_is_sound,
+        # whose databases lesions are the digests of the parts say as well
+        partition=ancient("results/{modality}/{split}/partition.csv"),
     output:
-        model="results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
-        history="results/{modality}/{split}/classifiers/{mix}/seed{seed}.csv",
+        model="results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt",
+        history="results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.csv",
+        predictions="results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv",
     log:
-        "logs/train_classifier/{modality}/{split}/{mix}/seed{seed}.log",
+        "logs/train_classifier/{modality}/{split}/{classifier}/{mix}/seed{seed}.log",
     benchmark:
-        "benchmarks/train_classifier/{modality}/{split}/{mix}/seed{seed}.tsv"
+        "benchmarks/train_classifier/{modality}/{split}/{classifier}/{mix}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -28,63 +32,32 @@ rule train_classifier:
         runtime="4h",
     params:
         code=code_of("train_classifier"),
-        settings=lookup("classifier", within=config),
-        weights=contents_of(WEIGHTS),
+        code_of_classifier=lambda wildcards: code_of_classifier(wildcards.classifier),
+        settings=lookup("classifiers/{classifier}", within=config),
+        weights=lambda wildcards: contents_of(weights_of(wildcards.classifier)),
+        networks=lambda wildcards: digests_of(networks_of_classifier(wildcards.classifier)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
-        checkpoint="checkpoints/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
+        checkpoint="checkpoints/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt",
     script:
         "../scripts/train_classifier.py"
-
-
-rule predict:
-    input:
-        **image_sets("val", "test"),
-        sound=study_is_sound,
-        models=expand(
-            "results/{{modality}}/{{split}}/classifiers/{mix}/seed{seed}.pt",
-            mix=MIXES,
-            seed=SEEDS,
-        ),
-        # whose databases lesions are the digests of the parts say as well
-        partition=ancient("results/{modality}/{split}/partition.csv"),
-    output:
-        predictions="results/{modality}/{split}/predictions.csv",
-    log:
-        "logs/predict/{modality}/{split}.log",
-    benchmark:
-        "benchmarks/predict/{modality}/{split}.tsv"
-    conda:
-        "../../envs/mammosynth.yaml"
-    threads: 1
-    resources:
-        gpu=GPU,
-        mem_mb=3000,
-        runtime="1h",
-    params:
-        code=code_of("predict"),
-    script:
-        "../scripts/predict.py"
 
 
 # A job of its own: an external database that comes or goes trains nothing, and predicts nothing else.
 rule predict_external:
     input:
+        unpack(lambda wildcards: parameter_files(networks_of_classifier(wildcards.classifier))),
         **image_sets("val"),
         external=ancient("results/{modality}/external.npz"),
         digest="results/{modality}/external.sha256",
         sound=study_is_sound,
-        models=expand(
-            "results/{{modality}}/{{split}}/classifiers/{mix}/seed{seed}.pt",
-            mix=MIXES,
-            seed=SEEDS,
-        ),
+        model="results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt",
         partition=ancient("results/{modality}/{split}/partition.csv"),
     output:
-        predictions="results/{modality}/{split}/predictions_external.csv",
+        predictions="results/{modality}/{split}/predictions_external/{classifier}/{mix}/seed{seed}.csv",
     log:
-        "logs/predict_external/{modality}/{split}.log",
+        "logs/predict_external/{modality}/{split}/{classifier}/{mix}/seed{seed}.log",
     benchmark:
-        "benchmarks/predict_external/{modality}/{split}.tsv"
+        "benchmarks/predict_external/{modality}/{split}/{classifier}/{mix}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -94,6 +67,8 @@ rule predict_external:
         runtime="1h",
     params:
         code=code_of("predict_external"),
+        code_of_classifier=lambda wildcards: code_of_classifier(wildcards.classifier),
+        networks=lambda wildcards: digests_of(networks_of_classifier(wildcards.classifier)),
     script:
         "../scripts/predict_external.py"
 
@@ -101,12 +76,20 @@ rule predict_external:
 rule score_classifiers:
     input:
         predictions=expand(
-            "results/{modality}/{split}/predictions.csv", modality=MODALITIES, split=SPLITS
+            "results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv",
+            modality=MODALITIES,
+            split=SPLITS,
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
         ),
         external=expand(
-            "results/{modality}/{split}/predictions_external.csv",
+            "results/{modality}/{split}/predictions_external/{classifier}/{mix}/seed{seed}.csv",
             modality=TESTED_OUTSIDE,
             split=SPLITS,
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
         ),
         splits="results/tables/splits.csv",
     output:
