@@ -13,7 +13,7 @@ from typing import Any
 class Method:
     """A GAN.
 
-    place: ``module:Class``; title: how tables spell it; sees: the feature network that it is trained against, on whose
+    place: ``module:Class``; title: how tables spell it; feature_network: the one that it is trained against, on whose
     features it is not ranked; translates: whether its images are made from real ones; takes: which ``Options`` of
     `mammosynth.gans.settings` it has a use for; own: settings that it alone has, by name, each a JSON schema with a
     description and a default, by which studies are checked. The GAN reads them from ``settings.own``.
@@ -21,7 +21,7 @@ class Method:
 
     place: str
     title: str
-    sees: str | None = None
+    feature_network: str | None = None
     translates: bool = False
     takes: tuple[str, ...] = ()
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ METHODS = {
         takes=(*RESIDUAL, "r1"),
         own={
             "conditioning": {
-                "description": "how it sees the class: projection (Miyato & Koyama 2018) or concat (Mirza et al. 2014)",
+                "description": "how it gets the class: projection (Miyato & Koyama 2018) or concat (Mirza et al. 2014)",
                 "enum": ["projection", "concat"],
                 "default": "projection",
             }
@@ -56,7 +56,10 @@ METHODS = {
     ),
     "sngan": Method("mammosynth.gans.sngan:Sngan", "SNGAN", takes=(*RESIDUAL, "r1")),
     "projected_gan": Method(
-        "mammosynth.gans.projected_gan:ProjectedGan", "Projected GAN", sees="efficientnet_lite0", takes=("lecam",)
+        "mammosynth.gans.projected_gan:ProjectedGan",
+        "Projected GAN",
+        feature_network="efficientnet_lite0",
+        takes=("lecam",),
     ),
     "fastgan": Method(
         "mammosynth.gans.fastgan:FastGan", "FastGAN", takes=("critic_steps", "lecam", "r1", "freeze_critic")

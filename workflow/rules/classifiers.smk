@@ -29,7 +29,7 @@ rule train_classifier:
         code=code_of("train_classifier"),
         settings=lookup("classifier", within=config),
         weights=contents_of(WEIGHTS),
-        # Not an output: Snakemake would delete it before the rerun that is to go on from it.
+        # Not an output: Snakemake would delete it before the rerun that is to resume from it.
         checkpoint="checkpoints/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
     script:
         "../scripts/train_classifier.py"
