@@ -1,6 +1,6 @@
 """Image quality of GANs, and of presets of one GAN, after equal processor time on the same ROIs.
 
-Each training gets the same processor time, looks at the validation part included: its steps and looks are timed first,
+Each training gets the same processor time, evaluations included: its steps and evaluations are timed first,
 so that its schedule ends with that time.  A generator then makes as many images of each class as the larger class has
 ROIs, and is judged as the pipeline judges it: distances from patient-disjoint halves of the training part beside the
 floor of the other halves, and the distances of its images to their nearest training ROI beside those of held-out ROIs.
@@ -52,7 +52,7 @@ def main() -> None:
     for run in arguments.run:
         folder = arguments.out / run.replace(":", " ")
         folder.mkdir(exist_ok=True)
-        synthetic = made(run, folder, reals, validation, parameters, 60 * arguments.minutes, arguments.looks)
+        synthetic = made(run, folder, reals, validation, parameters, 60 * arguments.minutes, arguments.evaluations)
         found = {name: features(synthetic.images, name, parameters[name], device()) for name in extractors}
         rows += measure_fidelity(run, synthetic, found, reals, reference, np.random.default_rng(0))
         rows += nearest(run, synthetic, found, reals, reference.features)
@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parameters", type=Path, required=True, help="a study's results/parameters")
     parser.add_argument("--minutes", type=float, default=5, help="of each training")
     parser.add_argument("--halvings", type=int, default=40, help="of the training part; the pipeline takes 40")
-    parser.add_argument("--looks", type=int, default=8, help="at the validation part, where the step is chosen so")
+    parser.add_argument("--evaluations", type=int, default=8, help="on the validation part")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--run", action="append", required=True, metavar="METHOD:PRESET[:KEY=VALUE…]")
     return parser.parse_args()
@@ -85,18 +85,18 @@ def made(
     validation: ImageSet,
     parameters: dict[str, Path],
     seconds: float,
-    looks: int,
+    evaluations: int,
 ) -> ImageSet:
-    """The images of a run, trained for *seconds* of processor time, in which it chose among *looks* steps."""
+    """The images of a run, trained for *seconds* of processor time, in which it chose among *evaluations* steps."""
     generator = folder / "generator.pt"
     if not generator.exists():
         method, preset, *changes = run.split(":")
         given = {key: yaml.safe_load(value) for key, value in (change.split("=", 1) for change in changes)}
         settings = resolve(run, {"method": method, "preset": preset, **given}) | {"patience": 0}
-        step, look = seconds_of(Settings.of(settings), reals, validation, parameters)
-        looks = looks if settings.get("evaluate_every") else 0
-        steps = max(1, looks, round((seconds - looks * look) / step))
-        settings |= {"steps": steps, "evaluate_every": -(-steps // looks) if looks else 0}
+        step, evaluation = seconds_of(Settings.of(settings), reals, validation, parameters)
+        evaluations = evaluations if settings.get("evaluate_every") else 0
+        steps = max(1, evaluations, round((seconds - evaluations * evaluation) / step))
+        settings |= {"steps": steps, "evaluate_every": -(-steps // evaluations) if evaluations else 0}
         started = time.process_time()
         train(
             reals,
@@ -111,7 +111,10 @@ def made(
             parameters=parameters,
         )
         spent = time.process_time() - started
-        print(f"{run}: {steps} steps, {step:.3f} s a step, {spent / 60:.2f} processor minutes with looks", flush=True)
+        print(
+            f"{run}: {steps} steps, {step:.3f} s a step, {spent / 60:.2f} processor minutes in all",
+            flush=True,
+        )
         content = yaml.safe_dump(settings | {"processor_minutes": round(spent / 60, 2)})
         (folder / "settings.yaml").write_text(content, encoding="utf-8")
     count = max(np.bincount(reals.labels))
@@ -121,10 +124,10 @@ def made(
 def seconds_of(
     settings: Settings, reals: ImageSet, validation: ImageSet, parameters: dict[str, Path]
 ) -> tuple[float, float]:
-    """Processor seconds of a step and of a look."""
+    """Processor seconds of a step and of an evaluation."""
     torch.manual_seed(0)
     gan = gan_class(settings.method)(settings)
-    gan.start(device(), parameters.get(gan.sees))
+    gan.start(device(), parameters.get(gan.feature_network))
     drawn = Reals(reals, gan.device, settings.flips)
     for step in range(2 + TIMED):
         if step == 2:

@@ -1,4 +1,4 @@
-"""How long a training job takes to its first step: imports, networks, the first look at the validation part, pictures.
+"""How long a training job takes to its first step: imports, networks, the first evaluation, pictures.
 
     python -m benchmarks.startup --train train.npz --validation val.npz --parameters results/parameters
 

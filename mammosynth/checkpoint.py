@@ -1,4 +1,4 @@
-"""Trainings that may be cut off at any moment, go on as if they had not been, and stay finished once they are."""
+"""Trainings that may be interrupted at any moment, resume as if they had not been, and stay finished once they are."""
 
 import contextlib
 import errno

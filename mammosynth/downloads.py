@@ -1,8 +1,8 @@
-"""Downloads: files by their address, and whole databases that may be had freely.
+"""Downloads: files by their address, and whole databases that may be obtained freely.
 
 A file is fetched under a name that ends in ``.part``, is resumed where it was cut off, and gets its own name only
-when it is whole. A database is gathered in a folder ``.part``, which likewise is renamed at the end. Where each is had
-is declared by its reader, see `mammosynth.databases.database.Database`.
+when it is whole. A database is gathered in a folder ``.part``, which likewise is renamed at the end. Where each is
+obtained is declared by its reader, see `mammosynth.databases.database.Database`.
 """
 
 import csv
@@ -67,12 +67,12 @@ def fetch(address: str, destination: Path, sha256: str | None = None, tries: int
     the same and can start in the middle. Passing faults (no answer, a cut, status 5xx) are tried again. A file of
     another *sha256* is deleted.
 
-    Raises Unobtainable saying why, if the file cannot be had whole.
+    Raises Unobtainable saying why, if the file cannot be fetched whole.
     """
     part, version = Path(f"{destination}.part"), Path(f"{destination}.version")
     for attempt in range(1, tries + 1):
         try:
-            _go_on(address, part, version, sha256)
+            _resume(address, part, version, sha256)
             break
         except Passing as error:
             if attempt == tries:
@@ -84,7 +84,7 @@ def fetch(address: str, destination: Path, sha256: str | None = None, tries: int
     version.unlink(missing_ok=True)
 
 
-def _go_on(address: str, part: Path, version: Path, sha256: str | None) -> None:
+def _resume(address: str, part: Path, version: Path, sha256: str | None) -> None:
     """One try: fetch what *part* lacks and check the whole; *version* holds what the server tells its file apart by."""
     request = urllib.request.Request(address, headers={"User-Agent": f"mammosynth/{__version__}"})
     have = part.stat().st_size if part.exists() and version.exists() else 0
@@ -237,7 +237,7 @@ def download(declaration: dict[str, Any], root: Path) -> None:
     declaration: *title*, and *files*, *idc* or *request*, as `mammosynth.databases.database.Database` has them.
     Archives are unpacked. What is cut off is resumed by the next call.
 
-    Raises InputError naming the address and the mend if the database cannot be had, or saying where to ask for it.
+    Raises InputError naming the address and the mend if the database cannot be obtained, or saying where to ask for it.
     """
     title = declaration["title"]
     if root.is_dir():

@@ -37,4 +37,4 @@ class Problems:
 
 
 class CutOff(Exception):
-    """A training that was told to end, has saved its state and will go on from it. No fault of anyone's."""
+    """A training that was told to end, has saved its state and will resume from it. No fault of anyone's."""

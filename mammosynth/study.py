@@ -100,7 +100,7 @@ def resolve_classifiers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def features_seen(config: Mapping[str, Any]) -> dict[str, str]:
     """The feature network that a generator is trained against, by the generators of this study that are."""
-    seen = {name: METHODS[config["generators"][name]["method"]].sees for name in config["gans"]}
+    seen = {name: METHODS[config["generators"][name]["method"]].feature_network for name in config["gans"]}
     return {name: network for name, network in seen.items() if network}
 
 
@@ -118,8 +118,8 @@ def rank_extractors(config: Mapping[str, Any]) -> list[str]:
             f"config: quality.extractors names only {', '.join(chosen)}, which a GAN of this study is trained against; "
             "no GAN can be ranked or its best step chosen: add squeezenet"
         )
-    taught = {method.sees for method in METHODS.values()}
-    return sorted(chosen, key=lambda extractor: extractor in taught)
+    of_methods = {method.feature_network for method in METHODS.values()}
+    return sorted(chosen, key=lambda extractor: extractor in of_methods)
 
 
 def modalities(config: Mapping[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ def settings(method: str, **changes) -> Settings:
 
 
 def options(method: str, **changes) -> Settings:
-    """As ``settings``, with every option that the method can take, and a look every two steps."""
+    """As ``settings``, with every option that the method can take, and an evaluation every two steps."""
     every = {
         "flips": True,
         "diffaugment": ("brightness", "contrast", "translation", "cutout"),
@@ -69,10 +69,10 @@ TOY = Network("means of 16×16 px", 64, {}, __name__)
 
 
 def judged(method: str) -> dict:
-    """Arguments of ``train`` for a method: its feature network, and a validation part to be seen by ``TOY``."""
+    """Arguments of ``train`` for a method: its feature network, and a validation part to be evaluated by ``TOY``."""
     parameters = {"toy": Path(__file__)}
-    if sees := METHODS[method].sees:
-        parameters[sees] = random_lite0()
+    if network := METHODS[method].feature_network:
+        parameters[network] = random_lite0()
     return {"parameters": parameters, "validation": image_set(3, 2, seed=1), "extractor": "toy"}
 
 
@@ -80,7 +80,7 @@ def started(chosen: Settings, seed: int = 0) -> Gan:
     """The GAN of these settings, ready to train on the CPU."""
     torch.manual_seed(seed)
     gan = gan_class(chosen.method)(chosen)
-    gan.start(CPU, random_lite0() if gan.sees else None)
+    gan.start(CPU, random_lite0() if gan.feature_network else None)
     gan.set_rate(0)
     return gan
 

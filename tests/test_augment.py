@@ -150,7 +150,7 @@ def test_augmentations_follow_each_other_in_the_order_given():
 def watch_images(gan) -> list[torch.Tensor]:
     """All images that critics see from now on, as the first layer, or the feature network before it, gets them."""
     seen = []
-    if gan.sees:
+    if gan.feature_network:
         backbone = gan.backbone
         gan.backbone = lambda x: (seen.append(x), backbone(x))[1]
     else:

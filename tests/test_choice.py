@@ -79,9 +79,9 @@ def test_each_class_with_networks_of_its_own_keeps_its_own_nearest_step(monkeypa
         assert same(of("malignant", saved), of("malignant", planted.shown[2][part]))
         assert not same(of("benign", saved), of("benign", planted.shown[2][part]))
     assert same(copied(load_generator(tmp_path / "g.pt").average), content["weights"])
-    looks = [(row["step"], row["class"][0], row["kd"]) for row in rows(tmp_path) if row["kd"]]
-    assert looks[:4] == [("2", "b", "0.3"), ("2", "m", "0.5"), ("4", "b", "0.1"), ("4", "m", "0.4")]
-    assert looks[-1] == ("7", "m", "0.0")  # the last step is looked at too
+    evaluations = [(row["step"], row["class"][0], row["kd"]) for row in rows(tmp_path) if row["kd"]]
+    assert evaluations[:4] == [("2", "b", "0.3"), ("2", "m", "0.5"), ("4", "b", "0.1"), ("4", "m", "0.4")]
+    assert evaluations[-1] == ("7", "m", "0.0")  # the last step is evaluated too
 
 
 def test_networks_that_learn_together_are_kept_together(monkeypatch, tmp_path):
@@ -94,14 +94,14 @@ def test_networks_that_learn_together_are_kept_together(monkeypatch, tmp_path):
     assert not same(content["weights"], planted.shown[2][0])
 
 
-def test_without_looks_the_last_step_is_kept(tmp_path):
+def test_without_evaluations_the_last_step_is_kept(tmp_path):
     train(few_reals(), settings("cgan"), 0, **paths(tmp_path))
     assert torch.load(tmp_path / "g.pt")["steps"] == {"all": 3}
     assert "kd" not in rows(tmp_path)[0]
 
 
 def test_training_stops_when_patience_is_out(monkeypatch, tmp_path):
-    """Steps 3 and 5 are nearer than all before in one class or the other: two looks without end it at step 7."""
+    """Steps 3 and 5 are nearer than all before in one class or the other: two evaluations without end it at step 7."""
     benign, malignant = [3, 4, 2, 5, 5, 5, 5, 0], [3, 4, 5, 5, 1, 5, 5, 0]
     plant(monkeypatch, benign=benign, malignant=malignant)
     chosen = settings("sngan", steps=8, evaluate_every=1, patience=2)
@@ -114,7 +114,7 @@ def test_of_equal_steps_the_first_is_kept():
     gan, best = started(settings("cgan")), Best()
     for step, distance in ((1, 0.2), (2, 0.2), (3, 0.3)):
         best.note(gan, {"all": distance}, step)
-    assert (best.found["all"]["step"], best.looks_since) == (1, 2)
+    assert (best.found["all"]["step"], best.evaluations_since) == (1, 2)
 
 
 def test_what_is_kept_does_not_change_when_training_goes_on():
@@ -175,12 +175,12 @@ def test_no_image_that_a_step_is_chosen_by_is_synthesised_later(method, tmp_path
     # The whole 32 bits that torch's generator takes of a seed are another's than any of a study.
     assert most < LATENTS < 2**32
     train(reals, settings(method, steps=1, evaluate_every=1), 0, **paths(tmp_path), **judged(method))
-    gan, looks = load_generator(tmp_path / "g.pt"), list(seen)
+    gan, evaluations = load_generator(tmp_path / "g.pt"), list(seen)
     for seed in (0, 1, most):
         made = synthesise(gan, 6, reals, seed)
-        for look in looks[-2:]:  # of the weights that are kept
+        for shown in evaluations[-2:]:  # of the weights that are kept
             for label in range(len(CLASSES)):
-                firsts = (found.images[found.labels == label][0] for found in (made, look))
+                firsts = (found.images[found.labels == label][0] for found in (made, shown))
                 if method != "cyclegan":  # which has no latents: all its images are of the same few sources
                     assert not np.array_equal(*firsts)
     assert same_images(synthesise(gan, 6, reals, LATENTS), synthesise(gan, 6, reals, LATENTS))
@@ -191,7 +191,7 @@ def same_images(one, other) -> bool:
 
 
 @pytest.mark.parametrize("method", ["cgan", "cyclegan"])
-def test_looks_leave_the_training_as_it_is(method, tmp_path):
+def test_evaluations_leave_the_training_as_it_is(method, tmp_path):
     """Same losses to the last digit, although the extractor draws random numbers while it is made."""
     losses = []
     features._loaded.cache_clear()

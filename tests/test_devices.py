@@ -26,7 +26,7 @@ def copied(tensor: torch.Tensor, *args, move=torch.Tensor.to, **kwargs) -> torch
 def trained(gan: Gan, monkeypatch, steps: int = 2) -> None:
     """*steps* steps on the meta device, which autocast does not know."""
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext())
-    gan.start(META, random_lite0() if gan.sees else None)
+    gan.start(META, random_lite0() if gan.feature_network else None)
     reals = Reals(few_reals(), META, gan.settings.flips)
     with monkeypatch.context() as patched:
         patched.setattr(torch.Tensor, "to", copied)

@@ -97,7 +97,7 @@ def ranges(server):
     return [asked.get("Range") for asked in server.asked]
 
 
-def test_a_whole_file_is_had_and_nothing_else_left(server, target):
+def test_a_whole_file_is_fetched_and_nothing_else_left(server, target):
     fetch(server.address(), target, SHA256)
     assert target.read_bytes() == CONTENT
     assert list(target.parent.iterdir()) == [target]
@@ -105,7 +105,7 @@ def test_a_whole_file_is_had_and_nothing_else_left(server, target):
 
 
 @pytest.mark.parametrize("sha256", [SHA256, None])
-def test_a_cut_is_gone_on_with(server, target, sha256):
+def test_a_cut_is_resumed(server, target, sha256):
     server.script = ["cut", "cut"]
     fetch(server.address(), target, sha256)
     assert target.read_bytes() == CONTENT
@@ -119,7 +119,7 @@ def test_a_server_that_ignores_ranges_sends_all_again(server, target):
     assert ranges(server) == [None, f"bytes={CUT}-"]
 
 
-def test_a_later_run_goes_on_where_an_earlier_one_ended(server, target):
+def test_a_later_run_resumes_where_an_earlier_one_ended(server, target):
     server.script = ["cut"]
     with pytest.raises(Unobtainable, match=r"cut off after 100\.0 kB of 300\.0 kB"):
         fetch(server.address(), target, tries=1)
@@ -139,14 +139,14 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(server, target)
 
 
 @pytest.mark.parametrize("tag", ["", 'W/"weak"'])
-def test_without_a_mark_of_its_version_a_file_is_fetched_from_its_start(server, target, tag):
+def test_without_a_tag_of_its_version_a_file_is_fetched_from_its_start(server, target, tag):
     server.script, server.tag = ["cut"], tag
     fetch(server.address(), target)
     assert target.read_bytes() == CONTENT
     assert ranges(server) == [None, None]
 
 
-def test_a_mark_is_not_kept_beside_a_file_that_it_is_not_of(server, target):
+def test_a_tag_is_not_kept_beside_a_file_that_it_is_not_of(server, target):
     server.script = ["cut"]
     with pytest.raises(Unobtainable):
         fetch(server.address(), target, tries=1)
@@ -158,7 +158,7 @@ def test_a_mark_is_not_kept_beside_a_file_that_it_is_not_of(server, target):
     assert target.read_bytes() == CONTENT[::-1]
 
 
-def test_an_answer_that_goes_on_elsewhere_is_not_joined(server, target):
+def test_an_answer_that_resumes_elsewhere_is_not_joined(server, target):
     server.script = ["cut", "elsewhere"]
     fetch(server.address(), target)
     assert target.read_bytes() == CONTENT

@@ -129,10 +129,10 @@ def test_quality_bars_are_the_pooled_values_with_the_real_level(study):
 
 
 def history(kd=(), classes=("all",), **losses):
-    """Four steps of a GAN's history, with looks at the validation part at the last len(kd) of them."""
-    looks = {} if not kd else {"kd": [np.nan] * (4 - len(kd)) + list(kd)}
+    """Four steps of a GAN's history, with evaluations at the last len(kd) of them."""
+    evaluations = {} if not kd else {"kd": [np.nan] * (4 - len(kd)) + list(kd)}
     base = {"step": [10, 20, 30, 40], "d_loss": 1.0, "g_loss": 2.0, "d_gradient": 0.0, "g_gradient": 0.5}
-    return pd.concat([pd.DataFrame(base | losses | looks).assign(**{"class": name}) for name in classes])
+    return pd.concat([pd.DataFrame(base | losses | evaluations).assign(**{"class": name}) for name in classes])
 
 
 def runs(*frames):
@@ -173,9 +173,9 @@ def test_the_step_of_the_least_kd_is_marked_for_each_run_and_class():
     assert "SqueezeNet 1.1" in axes[0].get_title(loc="left")
 
 
-def test_a_gan_without_looks_at_the_validation_part_says_so():
-    with_looks, without = (("sngan", 0, 0), history(kd=(2.0, 1.0))), (("cgan", 0, 0), history())
-    axes = panels(figures.plot_gan_training("ultrasound", runs(with_looks, without), "SqueezeNet 1.1"))["KD"]
+def test_a_gan_without_evaluations_says_so():
+    evaluated, without = (("sngan", 0, 0), history(kd=(2.0, 1.0))), (("cgan", 0, 0), history())
+    axes = panels(figures.plot_gan_training("ultrasound", runs(evaluated, without), "SqueezeNet 1.1"))["KD"]
     assert [[text.get_text() for text in axis.texts] for axis in axes] == [
         [],
         ["not evaluated:\nthe last step is kept"],

@@ -162,8 +162,8 @@ def test_numbers_of_parts_and_exclusions(study):
     rows = [page.index(f"<td>{name}</td>") for name in ("training", "validation", "test")]
     assert rows == sorted(rows)
     assert study.parts["patients"].tolist() == [15, 5, 10]
-    fates = count_exclusions(study.rois).set_index("outcome")["lesions"]
-    assert fates.to_dict() == {"label conflict <b>": 1, "used": 59}
+    outcomes = count_exclusions(study.rois).set_index("outcome")["lesions"]
+    assert outcomes.to_dict() == {"label conflict <b>": 1, "used": 59}
 
 
 def test_wall_times_are_gathered_by_rule_from_the_jobs_of_this_study(study):
@@ -205,14 +205,14 @@ def test_one_training_that_memorised_marks_its_gan():
 
 
 def test_what_the_filter_dropped_is_counted_only_where_there_is_one(study):
-    fates = pd.DataFrame(
+    outcomes = pd.DataFrame(
         {"modality": "ultrasound", "generator": "sngan", "pathology": "benign", "dropped": ["a"] * 3 + [np.nan]}
     )
-    counts = count_filtered(fates).set_index("outcome")
+    counts = count_filtered(outcomes).set_index("outcome")
     assert counts["synthetic ROIs"].to_dict() == {"a": 3, "passed": 1}
     assert counts["% of the class"].to_dict() == {"a": "75.0", "passed": "25.0"}
     assert "let classifiers see" not in render(study)
-    assert "let classifiers see" in render(Study(**{**vars(study), "filtered": fates}))
+    assert "let classifiers see" in render(Study(**{**vars(study), "filtered": outcomes}))
 
 
 def test_an_interval_that_holds_zero_cannot_tell():

@@ -31,7 +31,7 @@ processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["mammosynth.gans.training"])
 
 
-def quick_looks(setitem=dict.__setitem__, setattr=setattr) -> None:
+def quick_evaluations(setitem=dict.__setitem__, setattr=setattr) -> None:
     """Looks at few images by an extractor without weights, and a pool that is soon full."""
     setitem(NETWORKS, "toy", TOY)
     setattr(choice, "IMAGES", 4)
@@ -40,7 +40,7 @@ def quick_looks(setitem=dict.__setitem__, setattr=setattr) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    quick_looks(monkeypatch.setitem, monkeypatch.setattr)
+    quick_evaluations(monkeypatch.setitem, monkeypatch.setattr)
 
 
 def run(folder: Path, method: str) -> None:
@@ -52,9 +52,9 @@ def run(folder: Path, method: str) -> None:
 def run_and_die(folder: Path, method: str, step: int, share: float) -> None:
     """The same, killed a *share* of a step's time after step *step* began, wherever that is."""
     torch.set_num_threads(1)
-    quick_looks()
+    quick_evaluations()
     kind, began = gan_class(method), [time.monotonic()]
-    go_on = kind.step
+    train_step = kind.step
 
     def kill(seconds: float) -> None:
         time.sleep(seconds)
@@ -66,7 +66,7 @@ def run_and_die(folder: Path, method: str, step: int, share: float) -> None:
             threading.Thread(target=kill, args=(share * (began[-1] - began[-2]),), daemon=True).start()
         elif gan.now == STEPS - 1:
             time.sleep(60)  # a machine may be in a hurry just now: not to finish before it is killed
-        return go_on(gan, reals)
+        return train_step(gan, reals)
 
     kind.step = dying
     run(folder, method)
@@ -268,12 +268,12 @@ def test_told_to_end_a_training_saves_its_state_and_goes_on_from_it(number, tmp_
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     cut.mkdir(), whole.mkdir()
     kind = gan_class("sngan")
-    go_on = kind.step
+    step = kind.step
 
     def told(gan, reals):
         if gan.now == 1:
             os.kill(os.getpid(), number)
-        return go_on(gan, reals)
+        return step(gan, reals)
 
     before = signal.getsignal(number)
     monkeypatch.setattr(kind, "step", told)
@@ -281,7 +281,7 @@ def test_told_to_end_a_training_saves_its_state_and_goes_on_from_it(number, tmp_
         train(few_reals(), settings("sngan"), 0, **paths(cut))
     assert signal.getsignal(number) == before
     assert not (cut / "g.pt").exists()
-    monkeypatch.setattr(kind, "step", go_on)
+    monkeypatch.setattr(kind, "step", step)
     caplog.set_level(logging.INFO, "mammosynth")
     train(few_reals(), settings("sngan"), 0, **paths(cut))
     assert "resumes at step 2 of 3" in caplog.text

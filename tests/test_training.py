@@ -23,13 +23,13 @@ processes.set_forkserver_preload(["mammosynth.gans.training"])
 def fill_the_disk(folder: Path) -> None:
     """Train with a checkpoint after every step, on a disk that is full after the second one."""
     torch.set_num_threads(1)
-    go_on = NoiseGan.step
+    update = NoiseGan.step
 
     def step(gan, reals):
         if gan.now == 2:
             half = paths(folder)["checkpoint"].stat().st_size // 2
             resource.setrlimit(resource.RLIMIT_FSIZE, (half, half))
-        return go_on(gan, reals)
+        return update(gan, reals)
 
     NoiseGan.step = step
     try:
@@ -133,7 +133,7 @@ def test_images_that_differ_are_no_collapse(monkeypatch, tmp_path):
     train(few_reals(), settings("sngan", steps=100), 0, **paths(tmp_path))
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].sees is None])
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].feature_network is None])
 def test_a_training_that_just_began_is_not_called_collapsed(method, monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(training, "CHECK_EVERY", 1)
     train(few_reals(), settings(method, steps=2), 0, **paths(tmp_path))

@@ -27,9 +27,9 @@ class Database:
     title, licence, citation: as the data card quotes them. tried: of which files the reader has read it, so far.
     near_duplicates: up to how many of 256 bits near-duplicates differ where the source does not say it; None for no
     search. lesions: how many of each class the whole database has, read with the settings' defaults.
-    files: where its files are had, each a mapping with *address*, and *sha256* only where the publisher's file is fixed
-    and its checksum known for sure; archives are unpacked. idc: the *collection* of the Imaging Data Commons, and how
-    the ids of the *patients* wanted begin. request: where to ask, for those that may not be downloaded freely.
+    files: where to obtain its files, each a mapping with *address*, and *sha256* only where the publisher's file is
+    fixed and its checksum known for sure; archives are unpacked. idc: the *collection* of the Imaging Data Commons,
+    and how the ids of the *patients* wanted begin. request: where to ask, for those that may not be downloaded freely.
     settings: those of this reader alone, by name. phantoms: the module
     whose `write` lays phantoms into the reader's ``FOLDER``, in its layout.
     """
@@ -48,7 +48,7 @@ class Database:
 
     @property
     def download(self) -> dict[str, Any]:
-        """What `mammosynth.downloads.download` takes: empty if it is not known where the database is had."""
+        """What `mammosynth.downloads.download` takes: empty if it is not known where to obtain the database."""
         told = {"files": list(self.files), "idc": dict(self.idc), "request": self.request}
         told = {key: value for key, value in told.items() if value}
         return {"title": self.title, **told} if told else {}

@@ -137,16 +137,16 @@ def bounding_box(mask: np.ndarray) -> Box:
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A mask as bool [H, W]. Raises InputError as `read_marks` does, and if it is not of *size* (width, height)."""
+    """A mask as bool [H, W], as `read_foreground`. Raises InputError also if it is not of *size* (width, height)."""
     if (own := read_size(path)) != tuple(size):
         raise InputError(
             f"{path} is {own[0]}×{own[1]} but its image {size[0]}×{size[1]}: "
             "give it the image's size, or list the image in its source's exclusions"
         )
-    return read_marks(path)
+    return read_foreground(path)
 
 
-def read_marks(path: Path) -> np.ndarray:
+def read_foreground(path: Path) -> np.ndarray:
     """What a mask marks, as bool [H, W] with at least LEAST pixels.
 
     A mask has two values, or what blurring makes of them. Raises InputError if it is unreadable or has other values, as
@@ -155,7 +155,7 @@ def read_marks(path: Path) -> np.ndarray:
     """
     picture = read_picture(path)
     try:
-        marks = find_marks(picture)
+        marks = find_foreground(picture)
         if inverted := _is_dark_on_light(marks):
             marks = ~marks
         parts = _refuse_implausible(marks)
@@ -168,7 +168,7 @@ def read_marks(path: Path) -> np.ndarray:
     return marks
 
 
-def find_marks(picture: Picture) -> np.ndarray:
+def find_foreground(picture: Picture) -> np.ndarray:
     """The lighter of a mask's two values, as bool [H, W]; where its colour is one, the more opaque.
 
     A pixel belongs to the value that is nearer. Raises ValueError, the end of a sentence that begins with the file, if
@@ -511,6 +511,18 @@ def _tifffile() -> ModuleType:
 
 
 __all__ = [
-    "DICOM_SUFFIXES", "Box", "Picture", "bounding_box", "find_marks", "masks_box", "noting", "read_header",
-    "read_image", "read_marks", "read_mask", "read_orientation", "read_picture", "read_size",
+    "DICOM_SUFFIXES",
+    "Box",
+    "Picture",
+    "bounding_box",
+    "find_foreground",
+    "masks_box",
+    "noting",
+    "read_foreground",
+    "read_header",
+    "read_image",
+    "read_mask",
+    "read_orientation",
+    "read_picture",
+    "read_size",
 ]  # fmt: skip

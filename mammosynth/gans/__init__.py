@@ -12,12 +12,12 @@ from mammosynth import declared
 class Method(declared.Method):
     """A GAN.
 
-    sees: the feature network that it is trained against, on whose features it is not ranked; translates: whether its
+    feature_network: the one that it is trained against, on whose features it is not ranked; translates: whether its
     images are made from real ones; takes: which ``Options`` of `mammosynth.gans.settings` it has. Those of its own the
     GAN reads from ``settings.own``.
     """
 
-    sees: str | None = None
+    feature_network: str | None = None
     translates: bool = False
 
 
@@ -37,7 +37,7 @@ METHODS = {
         takes=(*RESIDUAL, "r1"),
         own={
             "conditioning": {
-                "description": "how it sees the class: projection (Miyato & Koyama 2018) or concat (Mirza et al. 2014)",
+                "description": "how it gets the class: projection (Miyato & Koyama 2018) or concat (Mirza et al. 2014)",
                 "enum": ["projection", "concat"],
                 "default": "projection",
             }
@@ -45,7 +45,10 @@ METHODS = {
     ),
     "sngan": Method("mammosynth.gans.sngan:Sngan", "SNGAN", takes=(*RESIDUAL, "r1")),
     "projected_gan": Method(
-        "mammosynth.gans.projected_gan:ProjectedGan", "Projected GAN", sees="efficientnet_lite0", takes=("lecam",)
+        "mammosynth.gans.projected_gan:ProjectedGan",
+        "Projected GAN",
+        feature_network="efficientnet_lite0",
+        takes=("lecam",),
     ),
     "fastgan": Method(
         "mammosynth.gans.fastgan:FastGan", "FastGAN", takes=("critic_steps", "lecam", "r1", "freeze_critic")

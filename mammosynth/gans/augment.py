@@ -2,7 +2,7 @@
 
 The generator learns through the augmentation, which therefore is differentiable, and the critic cannot learn the few
 training images by heart.  Grey images have no saturation.  The strengths are the paper's; each image has draws of its
-own, from torch's generator of the CPU, so that a resumed training goes on with the same ones.
+own, from torch's generator of the CPU, so that a resumed training continues with the same ones.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Which step of a training to keep: the one whose images are nearest to the validation part by kernel distance (KD).
 
 Adversarial losses do not say when images are best, and small training sets are learned by heart in the end. At each
-look the averaged generators synthesise the same latents; their images' squared maximum mean discrepancy from the
+evaluation the averaged generators synthesise the same latents; their images' squared maximum mean discrepancy from the
 validation part (Bińkowski et al. 2018; KID, where the features are Inception's) is unbiased in the number of images,
 so that few will do. Each class is compared with its own, and classes made by one pair of networks count equally.
 
@@ -22,7 +22,7 @@ from mammosynth.networks.features import features
 
 log = logging.getLogger("mammosynth")
 
-LATENTS = 2**31  # the seed of what is looked at while training: beyond all seeds of a study, which end below it
+LATENTS = 2**31  # the seed of what is evaluated while training: beyond all seeds of a study, which end below it
 IMAGES = 50  # of a class at least; as many as the validation part has, if it has more
 
 
@@ -47,27 +47,27 @@ class Judge:
 
 
 class Best:
-    """The networks at their best look so far, and how long ago that was."""
+    """The networks at their best evaluation so far, and how long ago that was."""
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, Any]] = {}
-        self.looks_since = 0
+        self.evaluations_since = 0
 
     def note(self, gan: Gan, distances: dict[str, float], step: int) -> None:
-        """Keep the networks of each name that came nearer than before; the first look is always kept."""
-        self.looks_since += 1
+        """Keep the networks of each name that came nearer than before; the first evaluation is always kept."""
+        self.evaluations_since += 1
         for name, distance in distances.items():
             if name not in self.found or distance < self.found[name]["distance"]:
-                self.looks_since = 0
+                self.evaluations_since = 0
                 self.found[name] = {"distance": distance, "step": step, **networks_of(gan, name)}
 
     def state(self) -> dict[str, Any]:
         """What a resumed training needs."""
-        return {"found": self.found, "looks_since": self.looks_since}
+        return {"found": self.found, "evaluations_since": self.evaluations_since}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what ``state`` returned."""
-        self.found, self.looks_since = state["found"], state["looks_since"]
+        self.found, self.evaluations_since = state["found"], state["evaluations_since"]
 
 
 def networks_of(gan: Gan, name: str) -> dict[str, dict[str, torch.Tensor]]:

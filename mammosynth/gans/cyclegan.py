@@ -115,9 +115,9 @@ class CycleGan(Gan):
         self.critic_adam.zero_grad()
         d_losses = []
         for name in CLASSES:
-            seen, old = self.augment(real[name]), self.augment(cast(ImagePool, self.pools[name]).exchange(fakes[name]))
-            scores = self._score(name, torch.cat([seen, old])).split(len(old))
-            penalty = self.lecam(name, *scores) + self.r1(self.critics[name], seen)
+            new, old = self.augment(real[name]), self.augment(cast(ImagePool, self.pools[name]).exchange(fakes[name]))
+            scores = self._score(name, torch.cat([new, old])).split(len(old))
+            penalty = self.lecam(name, *scores) + self.r1(self.critics[name], new)
             d_losses.append(least_squares_critic(*scores) + penalty)
         d_loss = _sum(d_losses)
         d_loss.backward()

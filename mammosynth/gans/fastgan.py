@@ -6,7 +6,7 @@ what all of an image holds and not only what tells few reals from fakes. Setting
 
 Ours, not the paper's: both classes in one network, with a projection critic (Miyato & Koyama 2018), and absolute
 differences of pixels as the loss of the decoders instead of a perceptual distance, whose network the critic would then
-have learned from: the projected GAN beside it shows what such features are worth.
+have learned from: the projected GAN beside it shows what such features bring.
 """
 
 import itertools

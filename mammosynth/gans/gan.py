@@ -56,7 +56,7 @@ class Reals:
         return self.queues
 
     def load_state(self, state: list[Tensor]) -> None:
-        """Go on where ``state`` was taken."""
+        """Resume where ``state`` was taken."""
         self.queues = list(state)
 
 
@@ -178,9 +178,9 @@ class Gan(nn.Module):
                     block.requires_grad_(False)
 
     @property
-    def sees(self) -> str | None:
+    def feature_network(self) -> str | None:
         """The feature network that the method is trained against."""
-        return METHODS[self.settings.method].sees
+        return METHODS[self.settings.method].feature_network
 
     def images_a_step(self) -> int:
         """Real images that the critic of one class sees in a step."""

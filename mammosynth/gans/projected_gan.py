@@ -106,8 +106,8 @@ class ProjectedCritic(nn.Module):
         """What the heads judge: projected features, fine to coarse, and the images at 16 px."""
         return [*self.project(features), F.adaptive_avg_pool2d(images, SIDE)]
 
-    def forward(self, seen: list[Tensor], labels: Tensor) -> Tensor:
-        return torch.cat([head(x, labels) for head, x in zip(self.heads, seen)], 1)
+    def forward(self, maps: list[Tensor], labels: Tensor) -> Tensor:
+        return torch.cat([head(x, labels) for head, x in zip(self.heads, maps)], 1)
 
 
 class ProjectedGan(NoiseGan):

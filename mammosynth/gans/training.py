@@ -32,7 +32,7 @@ from mammosynth.progress import track
 
 log = logging.getLogger("mammosynth")
 
-RECORDS = 200  # rows of the history a network, at most, beside those of the looks at the validation part
+RECORDS = 200  # rows of the history a network, at most, beside those of evaluations
 SNAPSHOTS = 6  # times that the progress is pictured at, the random start and the end included
 SNAPSHOT_IMAGES = 4  # a class
 CHECK_EVERY = 50  # steps between checks that the training is still one
@@ -59,30 +59,30 @@ def train(
 ) -> None:
     """Train a GAN on the training ROIs and write *generator*, *history* (CSV) and *progress* (PNG).
 
-    A training that was cut off goes on from *checkpoint* and ends, on the CPU, in the same weights to the bit; one that
-    was finished before gives its results back.
+    A training that was interrupted resumes from *checkpoint* and ends, on the CPU, in the same weights to the bit; one
+    that was finished before gives its results back.
 
     validation, extractor: the validation part, and the feature network in which the step to keep is nearest to it; both
     needed only if ``settings.evaluate_every`` is set. parameters: files of the feature networks by name, of that one
-    and of the one that the method sees. start_from: the generator file of another training to begin at. held_out: the
-    fold's partition, whose validation and test part that other training must not have seen. tensorboard: a folder for
-    TensorBoard's event files, if it is to have any.
+    and of the one that the method is trained against. start_from: the generator file of another training to begin at.
+    held_out: the fold's partition, whose validation and test part that other training must not have been given.
+    tensorboard: a folder for TensorBoard's event files, if it is to have any.
 
-    Raises InputError if a class has no image, if *start_from* does not fit or saw a held-out ROI, if the training
+    Raises InputError if a class has no image, if *start_from* does not fit or was given a held-out ROI, if the training
     diverges or collapses, and if memory or disk are full; CutOff if the process was told to end.
     """
     judged = validation if settings.evaluate_every else None
     _refuse_too_few(images, judged, settings.method)
     origin = Origin(start_from, held_out) if start_from else None
     parameters = parameters or {}
-    networks = set(filter(None, [METHODS[settings.method].sees, extractor if judged is not None else None]))
+    networks = set(filter(None, [METHODS[settings.method].feature_network, extractor if judged is not None else None]))
     decisive: list[Any] = [sha256_of(parameters[name]) for name in sorted(networks & set(parameters))]
     decisive += [judged, extractor] if judged is not None else []
     decisive += [origin.fingerprint] if origin else []
     modules = [__name__, METHODS[settings.method].module, *(NETWORKS[name].module for name in sorted(networks))]
     key = fingerprint(modules, settings.flat(), seed, images, *decisive)
-    keeper, outputs = Checkpoint(checkpoint, key), (generator, history, progress)
-    if keeper.give_back(outputs):
+    kept, outputs = Checkpoint(checkpoint, key), (generator, history, progress)
+    if kept.give_back(outputs):
         return
 
     with _memory(settings):
@@ -91,9 +91,9 @@ def train(
         gan = gan_class(settings.method)(settings)
         if origin:
             origin.transfer(gan)
-        gan.start(device(), parameters.get(gan.sees))
+        gan.start(device(), parameters.get(gan.feature_network))
         run = _Run(gan, images, judge, history, progress)
-        if saved := keeper.load():
+        if saved := kept.load():
             run.load_state(saved)
             log.info("resumes at step %d of %d", run.step, settings.steps)
         if tensorboard:
@@ -104,7 +104,7 @@ def train(
         with noticing() as cut:
             for seconds in run.steps():
                 if seconds >= checkpoint_seconds or cut.signal:
-                    keeper.save(run.state())
+                    kept.save(run.state())
                     run.saved()
                 if cut.signal:
                     cut.end(run.step, settings.steps)
@@ -119,7 +119,7 @@ def train(
         "history": run.rows[-1],
     }
     write(content, generator)
-    keeper.finish(outputs)
+    kept.finish(outputs)
 
 
 def _refuse_too_few(images: ImageSet, judged: ImageSet | None, method: str) -> None:
@@ -146,7 +146,7 @@ def _memory(settings: Settings) -> Iterator[None]:
 
 
 class _Run:
-    """A training under way: the GAN, where it is, and what has been seen of it."""
+    """A training under way: the GAN, where it is, and what is recorded of it."""
 
     def __init__(self, gan: Gan, images: ImageSet, judge: Judge | None, history: Path, progress: Path) -> None:
         self.gan, self.images, self.judge = gan, images, judge
@@ -180,7 +180,7 @@ class _Run:
         if len(state["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random"]["cuda"])
         else:
-            log.warning("the checkpoint is of another kind of device: what follows is not what one device had made")
+            log.warning("the checkpoint is of another kind of device: what follows is not what one device would make")
 
     def saved(self) -> None:
         """A checkpoint was written just now."""
@@ -199,14 +199,14 @@ class _Run:
             gan.update_average(step)
             self.step = step + 1
             last = self.step == settings.steps
-            look = settings.evaluate_every and (self.step % settings.evaluate_every == 0 or last)
+            evaluating = settings.evaluate_every and (self.step % settings.evaluate_every == 0 or last)
             if self.step % CHECK_EVERY == 0 or last:
                 self._check(losses)
-            if look or last or (self.step in pictured and not settings.evaluate_every):
+            if evaluating or last or (self.step in pictured and not settings.evaluate_every):
                 self._picture()
-            if look or last or self.step % record_every == 0:
-                self._record(losses, self._look() if look else {})
-            if settings.patience and self.best.looks_since >= settings.patience:
+            if evaluating or last or self.step % record_every == 0:
+                self._record(losses, self._evaluate() if evaluating else {})
+            if settings.patience and self.best.evaluations_since >= settings.patience:
                 log.info(
                     "stops at step %d: no nearer to the validation part for %d evaluations",
                     self.step,
@@ -242,7 +242,7 @@ class _Run:
         now = time.monotonic()
         self.seconds, self._ticked_at = self.seconds + now - self._ticked_at, now
 
-    def _look(self) -> dict[str, float]:
+    def _evaluate(self) -> dict[str, float]:
         assert self.judge is not None, "an evaluation needs the validation part"
         distances = self.judge.distances(self.gan, self.images)
         self.best.note(self.gan, distances, self.step)
@@ -371,7 +371,7 @@ def load_generator(path: Path) -> Gan:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{path} was trained by mammosynth {content.get('version')} and does not fit {__version__} ({reason}): "
-            "delete it to train it again, or go on with the version that made it"
+            "delete it to train it again, or use the version that made it"
         ) from error
     gan.start(device())
     return gan

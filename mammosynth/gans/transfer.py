@@ -22,18 +22,17 @@ class Origin:
     """The training that another one begins at."""
 
     def __init__(self, path: Path, partition: Path | None) -> None:
-        """path: the generator's file; partition: that of the fold, whose held-out parts it must not have seen.
+        """path: the generator's file; partition: that of the fold, on whose held-out parts it must not be trained.
 
-        Raises InputError if it is no generator's file or saw a held-out ROI, as it may have in a training of another
-        fold.
+        Raises InputError if it is no generator's file or was trained on a held-out ROI, as one of another fold may be.
         """
         self.path, self.content = path, read_generator(path)
         self.ids: list[str] = self.content["ids"]
         self.fingerprint: str = self.content["fingerprint"]
-        if partition and (seen := sorted(set(self.ids) & _held_out(partition))):
+        if partition and (leaked := sorted(set(self.ids) & _held_out(partition))):
             raise InputError(
-                f"start_from: {path} was trained on {len(seen)} ROIs of this fold's validation or test part ({seen[0]} "
-                "is one): start from a training of the same fold, or of other patients"
+                f"start_from: {path} was trained on {len(leaked)} ROIs of this fold's validation or test part "
+                f"({leaked[0]} is one): start from a training of the same fold, or of other patients"
             )
 
     def transfer(self, gan: Gan) -> None:

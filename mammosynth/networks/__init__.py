@@ -17,7 +17,7 @@ import yaml
 class Network:
     """A network that turns images into features.
 
-    title: how measures spell it; dimension: length of its features; weights: where its parameter file is had, as
+    title: how measures spell it; dimension: length of its features; weights: where its parameter file is obtained, as
     `mammosynth.parameters.obtain` wants it; names: names of their own that distances of these features have earned, by
     their common ones; module: that it stands in, which has ``load``, from (weights file, device) to a function of
     images uint8 [B, 3, H, W] that returns features float32 [B, dimension].

@@ -177,17 +177,17 @@ def _show(axis: plt.Axes, sheet: np.ndarray) -> None:
 def kept_steps(histories: pd.DataFrame) -> pd.DataFrame:
     """The row of each run and class whose images are nearest to the validation part: the step that is kept.
 
-    histories: as for :func:`plot_gan_training`; a run that never looked at the validation part has no row here.
+    histories: as for :func:`plot_gan_training`; a run that was never evaluated has no row here.
     """
-    looks = histories.dropna(subset="kd") if "kd" in histories else histories[:0].assign(kd=0.0)
-    return looks.loc[looks.groupby(["gan", "class", "fold", "seed"], sort=False)["kd"].idxmin()]
+    evaluated = histories.dropna(subset="kd") if "kd" in histories else histories[:0].assign(kd=0.0)
+    return evaluated.loc[evaluated.groupby(["gan", "class", "fold", "seed"], sort=False)["kd"].idxmin()]
 
 
 def plot_gan_training(modality: str, histories: pd.DataFrame, features: str) -> Figure:
     """Losses, gradient norms and kernel distance (KD) from the validation part over the steps, a row a GAN.
 
-    histories: the GANs' histories with columns ``gan``, ``fold`` and ``seed`` added; ``kd`` is blank but at looks at
-    the validation part, and missing if there were none. features: the network that KD sees through, by its title.
+    histories: the GANs' histories with columns ``gan``, ``fold`` and ``seed`` added; ``kd`` is blank but at
+    evaluations, and missing if there were none. features: the network that KD is of, by its title.
 
     Colours tell networks and losses apart, dashes the classes that networks are trained for.  Runs are overlaid.
     """

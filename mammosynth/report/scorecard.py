@@ -57,7 +57,7 @@ class Facts:
     """What a scorecard is written from.
 
     generator, modality: names in *config*, the study's resolved configuration; preset: that its settings began with, if
-    any; looks: the feature network that steps were chosen by, a name of ``NETWORKS``; settings: as its files hold
+    any; judge: the feature network that steps were chosen by, a name of ``NETWORKS``; settings: as its files hold
     them; runs: what :func:`describe_run` returns, a training each; quality: tidy rows of the study; verdict: on
     novelty, ``{"memorising": bool, "sentence": str}``, or None if it was not judged.
     """
@@ -66,7 +66,7 @@ class Facts:
     modality: str
     config: Mapping[str, Any]
     preset: str | None
-    looks: str
+    judge: str
     settings: Mapping[str, Any]
     runs: list[dict[str, Any]]
     quality: pd.DataFrame
@@ -123,8 +123,8 @@ def _kd(history: pd.DataFrame, network: str, step: int) -> float | None:
 def describe(facts: Facts) -> dict[str, Any]:
     """The scorecard: the content of its JSON file, checked against the schema."""
     config, modality = _narrowed(facts), facts.modality
-    sees = study.features_seen(config).get(facts.generator)
-    measures = _measures(facts, NETWORKS[sees].title if sees else None)
+    network = study.features_seen(config).get(facts.generator)
+    measures = _measures(facts, NETWORKS[network].title if network else None)
     card = {
         "format": FORMAT,
         "version": __version__,
@@ -142,8 +142,8 @@ def describe(facts: Facts) -> dict[str, Any]:
             "part": "training",
             "databases": config["databases"],
             "folds": config["partition"]["folds"],
-            "trained_against": NETWORKS[sees].title if sees else None,
-            "kept_by": f"KD ({NETWORKS[facts.looks].title}) from the validation part"
+            "trained_against": NETWORKS[network].title if network else None,
+            "kept_by": f"KD ({NETWORKS[facts.judge].title}) from the validation part"
             if facts.settings["evaluate_every"]
             else None,
             "runs": facts.runs,

@@ -90,7 +90,7 @@ def parameter_files(names):
 
 
 def digests_of(names):
-    """The checksums that parameter files have: a file is had from another place without rerunning anything."""
+    """The checksums that parameter files have: a file comes from another place without rerunning anything."""
     return {name: PARAMETERS[name]["sha256"] for name in names}
 
 
@@ -156,10 +156,10 @@ def settings_of(source):
 
 
 def networks_of(gan):
-    """The feature networks that a GAN is trained with: the one that it sees, and the one that judges its steps."""
+    """The feature networks that a GAN is trained with: the one that it is trained against, and the one that judges its steps."""
     settings = config["generators"][gan]
     judge = {EXTRACTORS[0]} if settings.get("evaluate_every") else set()
-    return sorted({METHODS[settings["method"]].sees} - {None} | judge)
+    return sorted({METHODS[settings["method"]].feature_network} - {None} | judge)
 
 
 def networks_of_classifier(name):

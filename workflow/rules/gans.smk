@@ -38,7 +38,7 @@ rule train_gan:
         networks=lambda wildcards: digests_of(networks_of(wildcards.gan)),
         code_of_networks=lambda wildcards: code_of_networks(networks_of(wildcards.gan)),
         start_from=lambda wildcards: contents_of(given_start_of(wildcards)),
-        # Not an output: Snakemake would delete it before the rerun that is to go on from it.
+        # Not an output: Snakemake would delete it before the rerun that is to resume from it.
         checkpoint="checkpoints/{modality}/{split}/gans/{gan}/seed{seed}.pt",
         tensorboard="logs/tensorboard/{modality}/{split}/{gan}/seed{seed}",
     script:

@@ -49,7 +49,7 @@ if __name__ == "__main__":
                     modality=modality,
                     config=params.config,
                     preset=params.presets[gan],
-                    looks=params.extractor,
+                    judge=params.extractor,
                     settings=content["settings"],
                     runs=runs,
                     quality=quality,
