@@ -67,14 +67,9 @@ class ImageSet:
         """Write the set; *path* never holds half a file."""
         part = f"{path}.part"
         with open(part, "wb") as file:
-            np.savez_compressed(
-                file,
-                images=self.images,
-                labels=self.labels,
-                ids=self.ids,
-                patients=self.patients,
-                sources=self.sources,
-            )
+            # As wide as their own longest, and not as in the set that this one was cut from: its bytes are its own.
+            texts = {name: np.array(getattr(self, name).tolist(), np.str_) for name in ("ids", "patients", "sources")}
+            np.savez_compressed(file, images=self.images, labels=self.labels, **texts)
         os.replace(part, path)
 
     @staticmethod
