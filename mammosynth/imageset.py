@@ -65,15 +65,10 @@ class ImageSet:
 
     def save(self, path: str | Path) -> None:
         """Write the set; *path* never holds half a file."""
+        # As wide as their own longest, and not as in the set that this one was cut from: its bytes are its own.
+        texts = {name: np.array(getattr(self, name).tolist(), np.str_) for name in ("ids", "patients", "sources")}
         with replacing(path) as part, open(part, "wb") as file:
-            np.savez_compressed(
-                file,
-                images=self.images,
-                labels=self.labels,
-                ids=self.ids,
-                patients=self.patients,
-                sources=self.sources,
-            )
+            np.savez_compressed(file, images=self.images, labels=self.labels, **texts)
 
     @staticmethod
     def load(path: str | Path) -> "ImageSet":

@@ -31,6 +31,13 @@ def test_selection_keeps_rows_together(images):
     assert both.sources.tolist() == ["a", "", ""]
 
 
+def test_the_bytes_of_a_file_do_not_depend_on_the_set_that_its_images_were_cut_from(images, tmp_path):
+    more = ImageSet(images.images, images.labels, images.ids, [f"a longer name, {name}" for name in images.patients])
+    images.save(tmp_path / "alone")
+    ImageSet.concatenate([images, more])[:3].save(tmp_path / "cut")
+    assert (tmp_path / "alone").read_bytes() == (tmp_path / "cut").read_bytes()
+
+
 def test_fields_of_other_lengths_are_refused():
     with pytest.raises(ValueError, match="ids has 1 entries for 2 images"):
         ImageSet(np.zeros((2, 4, 4)), [0, 1], ["a"])
