@@ -1,4 +1,4 @@
-"""ResNets (He et al. 2016, whose bottlenecks stride in their 3×3 convolution here), their weights named as torchvision's.
+"""ResNets (He et al. 2016; bottlenecks stride in their 3×3 convolution), their weights named as torchvision's.
 
 torchvision takes as long to import as torch itself (benchmarks/README.md, Start-up).
 """
