@@ -8,6 +8,7 @@ SLURM job the batch system has chosen already, and ``CUDA_VISIBLE_DEVICES`` is r
 import fcntl
 import logging
 import os
+import platform
 import subprocess
 import tempfile
 import time
@@ -102,3 +103,12 @@ def device() -> "torch.device":
     except RuntimeError as error:
         raise InputError(f"torch {torch.__version__} fails on GPU {', '.join(visible())} ({error}): {mend}") from error
     return torch.device("cuda")
+
+
+def describe(device: "torch.device") -> str:
+    """The name of the device, for the report."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({torch.cpu.get_capabilities().get('cpu_name') or platform.machine()})"

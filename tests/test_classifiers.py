@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,17 @@ import pytest
 import torch
 
 from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.classifiers.prediction import COLUMNS, predict_all
-from mammosynth.classifiers.training import Settings, _Run, augment, balanced_batches, build_network, load, read, train
+from mammosynth.classifiers.network import _Run, augment, balanced_batches
+from mammosynth.classifiers.prediction import predict
+from mammosynth.classifiers.resnet18 import ResNet18
+from mammosynth.classifiers.resnet50 import ResNet50
+from mammosynth.classifiers.settings import resolve
+from mammosynth.classifiers.training import read, train
 from mammosynth.errors import CutOff, InputError
 from mammosynth.imageset import ImageSet
 
 CPU = torch.device("cpu")
-SETTINGS = Settings("resnet18", steps=8, batch=8, learning_rate=1e-3, weight_decay=0.01, evaluate_every=4)
+SETTINGS = resolve("mine", {"method": "resnet18", "steps": 8, "batch": 8, "learning_rate": 1e-3, "evaluate_every": 4})
 
 
 def image_set(n=18, seed=0, size=32):
@@ -44,47 +47,64 @@ def trained_in(folder, mix, training, validation, settings=SETTINGS, seed=0):
         return torch.load(files["model"], weights_only=True), list(csv.DictReader(file))
 
 
+def started(weights, network=ResNet18):
+    """The network of a ResNet that starts from a file of weights."""
+    classifier = network({"weights": weights and str(weights)}, CPU, {})
+    classifier.start()
+    return classifier.network
+
+
+def weights_of(saved):
+    return saved["state"]["network"]
+
+
+def scale_of(saved):
+    """Mean and standard deviation that grey values are normalised by."""
+    return saved["state"]["mean"], saved["state"]["sd"]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return trained_in(tmp_path_factory.mktemp("c"), parse_mix("real", []), image_set(), image_set(seed=1))
+    folder = tmp_path_factory.mktemp("c")
+    return *trained_in(folder, parse_mix("real", []), image_set(), image_set(seed=1)), folder / "c.pt"
 
 
 def test_it_learns_what_is_plain(trained):
     test = image_set(seed=2)
-    probability = load(trained[0], CPU).probabilities(test.images)
+    probability = read(trained[2], CPU).probabilities(test.images)
     assert probability[test.labels == 1].min() > probability[test.labels == 0].max()
 
 
 def test_the_history_has_a_row_an_evaluation_and_the_best_step_is_kept(trained):
-    saved, history = trained
+    saved, history, _ = trained
     assert [(row["step"], row["phase"]) for row in history] == [("4", "1"), ("8", "1")]
     best = max(history, key=lambda row: (float(row["val_auroc"]), -float(row["val_loss"])))
-    assert saved["step"] == int(best["step"])
+    assert saved["state"]["step"] == int(best["step"])
 
 
 def test_training_repeats_bit_for_bit_with_its_seed(trained, tmp_path):
     (tmp_path / "again").mkdir(), (tmp_path / "other").mkdir()
     again, _ = trained_in(tmp_path / "again", parse_mix("real", []), image_set(), image_set(seed=1))
     other, _ = trained_in(tmp_path / "other", parse_mix("real", []), image_set(), image_set(seed=1), seed=1)
-    assert all(torch.equal(value, again["state"][name]) for name, value in trained[0]["state"].items())
+    assert all(torch.equal(value, weights_of(again)[name]) for name, value in weights_of(trained[0]).items())
     assert again["fingerprint"] == trained[0]["fingerprint"] != other["fingerprint"]
-    assert not torch.equal(other["state"]["fc.weight"], again["state"]["fc.weight"])
+    assert not torch.equal(weights_of(other)["fc.weight"], weights_of(again)["fc.weight"])
 
 
 def test_normalisation_is_fitted_on_the_training_images(trained):
     values = image_set().images / 255
-    assert (trained[0]["mean"], trained[0]["sd"]) == pytest.approx((values.mean(), values.std()))
+    assert scale_of(trained[0]) == pytest.approx((values.mean(), values.std()))
 
 
 def test_a_probability_does_not_depend_on_its_fellows(trained):
-    classifier = load(trained[0], CPU)
+    classifier = read(trained[2], CPU)
     test = image_set(seed=2).images
     together, alone = classifier.probabilities(test), classifier.probabilities(test[:1])
     assert alone[0] == pytest.approx(together[0], abs=1e-6)
 
 
 def test_a_set_smaller_than_a_batch_and_a_classic_mix_train(tmp_path):
-    settings = Settings("resnet18", steps=2, batch=9, learning_rate=1e-3, weight_decay=0.01, evaluate_every=5)
+    settings = SETTINGS | {"steps": 2, "batch": 9, "evaluate_every": 5}
     saved, history = trained_in(tmp_path, parse_mix("real+classic", []), image_set(4), image_set(4, 1), settings)
     assert [row["step"] for row in history] == ["2"]
     assert saved["mix"] == "real+classic"
@@ -111,7 +131,7 @@ def test_cut_off_and_resumed_is_the_same_to_the_bit(mix, step, tmp_path, monkeyp
     monkeypatch.setattr(_Run, "_update", update)
     resumed, rows = trained_in(tmp_path / "cut", mix, *sets)
     straight, others = trained_in(tmp_path / "whole", mix, *sets)
-    assert all(torch.equal(value, resumed["state"][name]) for name, value in straight["state"].items())
+    assert all(torch.equal(value, weights_of(resumed)[name]) for name, value in weights_of(straight).items())
     assert [{**row, "seconds": ""} for row in rows] == [{**row, "seconds": ""} for row in others]
     assert not (tmp_path / "cut/checkpoint.pt").exists()
 
@@ -137,11 +157,11 @@ def seen_in(folder, mix, training, monkeypatch, **settings):
     def see(run, rows):
         augmented.clear()
         update(run, rows)
-        seen.append((run.phase, bool(augmented), run.optimiser.rate, len(rows)))
+        seen.append((run.phase, bool(augmented), run.optimisers[0].rate, len(rows)))
 
-    monkeypatch.setattr("mammosynth.classifiers.training.augment", keep)
+    monkeypatch.setattr("mammosynth.classifiers.network.augment", keep)
     monkeypatch.setattr(_Run, "_update", see)
-    saved, history = trained_in(folder, parse_mix(mix), training, image_set(seed=1), replace(SETTINGS, **settings))
+    saved, history = trained_in(folder, parse_mix(mix), training, image_set(seed=1), SETTINGS | settings)
     monkeypatch.setattr(_Run, "_update", update)
     return seen, history, saved
 
@@ -169,18 +189,18 @@ def test_phases_share_the_steps_and_one_schedule(mix, ends, tmp_path, monkeypatc
 
 def test_the_step_that_is_kept_is_of_the_last_phase(tmp_path, monkeypatch):
     worth = iter([0.99, 0.98, 0.7, 0.6])
-    monkeypatch.setattr("mammosynth.classifiers.training.area_under_roc", lambda *_: next(worth))
-    settings = replace(SETTINGS, evaluate_every=2)
+    monkeypatch.setattr("mammosynth.classifiers.network.area_under_roc", lambda *_: next(worth))
+    settings = SETTINGS | {"evaluate_every": 2}
     sets = [image_set(seed=3), image_set()]
     saved, history = trained_in(tmp_path, parse_mix("gan=45..real"), sets, image_set(seed=1), settings)
     assert [(row["step"], row["phase"]) for row in history] == [("2", "1"), ("4", "1"), ("6", "2"), ("8", "2")]
-    assert saved["step"] == 6
+    assert saved["state"]["step"] == 6
 
 
 def test_normalisation_is_of_the_last_phase(trained, tmp_path):
     bright = ImageSet(image_set().images + 40, image_set().labels, image_set().ids)
     saved, _ = trained_in(tmp_path, parse_mix("gan..real"), [bright, image_set()], image_set(seed=1))
-    assert (saved["mean"], saved["sd"]) == (trained[0]["mean"], trained[0]["sd"])
+    assert scale_of(saved) == scale_of(trained[0])
 
 
 @pytest.mark.parametrize("output", ["c.pt", "c.csv", "checkpoint.pt"])
@@ -234,11 +254,11 @@ def test_imagenet_weights_see_a_grey_image_as_three_equal_channels(tmp_path):
 
     colour = torchvision.models.resnet18().eval()
     torch.save(colour.state_dict(), tmp_path / "resnet18.pth")
-    grey = build_network("resnet18", tmp_path / "resnet18.pth").eval()
+    grey = started(tmp_path / "resnet18.pth").eval()
     image = torch.randn(1, 1, 64, 64)
     assert torch.allclose(grey.conv1(image), colour.conv1(image.expand(-1, 3, -1, -1)), atol=1e-5)
     with pytest.raises(InputError, match="holds no torchvision resnet50"):
-        build_network("resnet50", tmp_path / "resnet18.pth")
+        started(tmp_path / "resnet18.pth", ResNet50)
 
 
 def test_weights_of_older_torchvision_lack_counts_of_batches(tmp_path):
@@ -247,7 +267,7 @@ def test_weights_of_older_torchvision_lack_counts_of_batches(tmp_path):
     state = torchvision.models.resnet18().state_dict()
     older = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     torch.save(older, tmp_path / "older.pth")
-    network = build_network("resnet18", tmp_path / "older.pth")
+    network = started(tmp_path / "older.pth")
     assert torch.equal(network.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
 
 
@@ -257,16 +277,13 @@ def test_a_classifier_that_is_cut_or_of_something_else_is_one_sentence(trained, 
     (tmp_path / "cut.pt").write_bytes(content[: len(content) // 2])
     torch.save({"state": {}}, tmp_path / "other.pt")
     torch.save({"network": Path()}, tmp_path / "foreign.pt")  # what torch would advise to load with weights_only=False
-    parts = {"val": image_set(seed=1), "test": image_set(seed=2)}
     for name in ("cut", "other", "foreign", "missing"):
-        file = tmp_path / f"{name}.pt"
-        for use in (lambda file=file: read(file, CPU), lambda file=file: predict_all([file], parts, {}, CPU)):
-            with pytest.raises(
-                InputError, match=rf"{name}\.pt .*classifier of mammosynth.*: delete it and run again$"
-            ) as error:
-                use()
-            assert "weights_only" not in str(error.value)
-            assert "\n" not in str(error.value)
+        with pytest.raises(
+            InputError, match=rf"{name}\.pt .*classifier of mammosynth.*: delete it and run again$"
+        ) as error:
+            read(tmp_path / f"{name}.pt", CPU)
+        assert "weights_only" not in str(error.value)
+        assert "\n" not in str(error.value)
 
 
 def test_weights_that_cannot_be_read_are_refused(tmp_path):
@@ -276,27 +293,43 @@ def test_weights_that_cannot_be_read_are_refused(tmp_path):
     content = (tmp_path / "whole.pth").read_bytes()
     for name, damaged in (("cut", content[: len(content) // 2]), ("empty", b""), ("page", b"<html>404</html>")):
         (tmp_path / name).write_bytes(damaged)
-        with pytest.raises(InputError, match=rf"{name} is not a file of weights .*, or not whole: download"):
-            build_network("resnet18", tmp_path / name)
+        with pytest.raises(InputError, match=rf"{name} is not a file of weights, or not whole: name a file"):
+            started(tmp_path / name)
     torch.save({"state_dict": {}, "epoch": 3}, tmp_path / "wrapped.pth")
     with pytest.raises(InputError, match="holds no torchvision resnet18"):
-        build_network("resnet18", tmp_path / "wrapped.pth")
+        started(tmp_path / "wrapped.pth")
 
 
-def test_what_is_not_there_is_refused():
-    with pytest.raises(InputError, match="does not exist"):
-        build_network("resnet18", "nowhere.pth")
-    with pytest.raises(InputError, match="vgg16"):
-        build_network("vgg16")
+def test_weights_that_are_not_there_are_refused():
+    with pytest.raises(InputError, match=r"nowhere\.pth does not exist"):
+        started("nowhere.pth")
 
 
-def test_predictions_hold_every_image_once_a_classifier(trained, tmp_path):
-    torch.save(trained[0], tmp_path / "a.pt")
+def test_groups_of_weights_learn_at_rates_of_their_own(tmp_path, monkeypatch):
+    def rates(classifier):
+        return [(classifier.network.fc.parameters(), 1e-2), (classifier.network.layer4.parameters(), 1e-4)]
+
+    seen, update = [], _Run._update
+    monkeypatch.setattr(ResNet18, "rates", rates)
+    monkeypatch.setattr(_Run, "_update", lambda run, rows: (update(run, rows), seen.append([one.rate for one in run.optimisers])))
+    torch.manual_seed(0)
+    first = ResNet18(SETTINGS, CPU, {}).network.state_dict()
+    saved, _ = trained_in(tmp_path, parse_mix("real"), image_set(), image_set(seed=1))
+    assert seen[4] == pytest.approx([1e-2 / 2, 1e-4 / 2])
+    moved = {name for name, value in weights_of(saved).items() if not torch.equal(value, first[name].to(value.dtype))}
+    assert {name.split(".")[0] for name in moved if "running" not in name and "num_" not in name} == {"fc", "layer4"}
+
+
+def test_predictions_hold_every_image_of_every_part_once(trained):
     parts = {"val": image_set(seed=1), "test": image_set(9, seed=2)}
     databases = {lesion: "busi" for part in parts.values() for lesion in part.ids}
-    predictions = predict_all([tmp_path / "a.pt", tmp_path / "a.pt"], parts, databases, CPU)
-    assert list(predictions.columns) == COLUMNS
-    assert len(predictions) == 2 * (18 + 9)
+    where = {"classifier": "resnet18", "mix": "real", "seed": 3}
+    predictions = predict(read(trained[2], CPU), parts, databases, where)
+    assert list(predictions.columns) == [
+        *where, "part", "lesion_id", "patient_id", "database", "pathology", "probability", "threshold",
+    ]  # fmt: skip
+    assert (predictions[list(where)] == where).all(axis=None)
+    assert predictions.groupby("part").size().to_dict() == {"val": 18, "test": 9}
     assert predictions["threshold"].nunique() == 1
     validation = predictions[predictions["part"] == "val"]
     called = validation["probability"] >= validation["threshold"]

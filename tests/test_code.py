@@ -40,7 +40,7 @@ def change(file: Path, before: str, after: str) -> None:
         ("gans/training.py", "\n\n\n", "\n\n\n\n\n"),
         ("errors.py", "SHOWN = 20", "SHOWN = 10"),
         ("progress.py", "LOG_INTERVAL = 10.0", "LOG_INTERVAL = 5.0"),
-        ("classifiers/training.py", "GAIN, OFFSET = 10.0", "GAIN, OFFSET = 9.0"),
+        ("classifiers/network.py", "GAIN, OFFSET = 10.0", "GAIN, OFFSET = 9.0"),
         ("gans/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.gans.more:More", "More"),'),
         ("networks/__init__.py", "NETWORKS = _declared()", "NETWORKS = _declared() | {}"),
         ("networks/squeezenet.py", "[104.0, 117.0", "[103.0, 117.0"),

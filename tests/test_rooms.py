@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mammosynth"
 # What carries a job or a file, and knows nothing of the study.
 GROUND = {
-    "__init__", "adam", "checkpoint", "code", "digests", "downloads", "errors", "files", "fingerprint", "gpu",
-    "imageset", "job", "parameters", "paths", "progress", "splits", "studyfile", "vision", "weights",
+    "__init__", "adam", "checkpoint", "code", "declared", "digests", "downloads", "errors", "files", "fingerprint",
+    "gpu", "imageset", "job", "parameters", "paths", "progress", "splits", "studyfile", "vision", "weights",
 }  # fmt: skip
 ROOMS = [
     GROUND, {"arrays"}, {"databases"}, {"nuisances"}, {"rois"}, {"curation"}, {"partition"}, {"networks"}, {"gans"},

@@ -1,33 +1,32 @@
-"""Predictions of trained classifiers on the validation and test parts: what every score is computed from."""
+"""Predictions of a trained classifier: what every score is computed from."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mammosynth.arrays.statistics import youden_threshold
-from mammosynth.classifiers.training import Classifier, load, read_saved
 from mammosynth.imageset import CLASSES, ImageSet
 
-COLUMNS = ["mix", "seed", "part", "lesion_id", "patient_id", "database", "pathology", "probability", "threshold"]
+if TYPE_CHECKING:
+    from mammosynth.classifiers.classifier import Classifier
 
 
 def predict(
-    classifier: Classifier, mix: str, seed: int, parts: Mapping[str, ImageSet], databases: Mapping[str, str]
+    classifier: "Classifier", parts: Mapping[str, ImageSet], databases: Mapping[str, str], where: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Rows of COLUMNS for every image of *parts* (``val``, ``test``).
+    """A row an image of *parts*, which are any by name, ``val`` among them.
 
-    The threshold is chosen on ``val`` alone (Youden).  databases: database of each lesion id.
+    The threshold is chosen on ``val`` alone (Youden).  databases: database of each lesion id; where: first columns, the
+    same for all rows.  Then come part, lesion_id, patient_id, database, pathology, probability and threshold.
     """
     probabilities = {part: classifier.probabilities(images.images) for part, images in parts.items()}
     threshold = youden_threshold(parts["val"].labels, probabilities["val"])
     frames = [
         pd.DataFrame(
             {
-                "mix": mix,
-                "seed": seed,
+                **where,
                 "part": part,
                 "lesion_id": images.ids,
                 "patient_id": images.patients,
@@ -39,15 +38,4 @@ def predict(
         )
         for part, images in parts.items()
     ]
-    return pd.concat(frames, ignore_index=True)[COLUMNS]
-
-
-def predict_all(
-    files: list[str | Path], parts: Mapping[str, ImageSet], databases: Mapping[str, str], device: torch.device
-) -> pd.DataFrame:
-    """Predictions of every classifier file of a fold, one below the other."""
-    frames = []
-    for file in files:
-        saved = read_saved(file)
-        frames.append(predict(load(saved, device), saved["mix"], saved["seed"], parts, databases))
     return pd.concat(frames, ignore_index=True)

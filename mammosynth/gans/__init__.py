@@ -3,33 +3,22 @@
 Adding a GAN is its file with one class, and one entry of ``METHODS``.  Imports no torch.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any
+from dataclasses import dataclass
+
+from mammosynth import declared
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(declared.Method):
     """A GAN.
 
-    place: ``module:Class``; title: how tables spell it; sees: the feature network that it is trained against, on whose
-    features it is not ranked; translates: whether its images are made from real ones; takes: which ``Options`` of
-    `mammosynth.gans.settings` it has a use for; own: settings that it alone has, by name, each a JSON schema with a
-    description and a default, by which studies are checked. The GAN reads them from ``settings.own``.
+    sees: the feature network that it is trained against, on whose features it is not ranked; translates: whether its
+    images are made from real ones; takes: which ``Options`` of `mammosynth.gans.settings` it has. Those of its own the
+    GAN reads from ``settings.own``.
     """
 
-    place: str
-    title: str
     sees: str | None = None
     translates: bool = False
-    takes: tuple[str, ...] = ()
-    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def module(self) -> str:
-        """The name of the module that it stands in."""
-        return self.place.partition(":")[0]
 
 
 RESIDUAL = ("critic_steps", "smooth_upsampling", "noise", "lecam", "freeze_critic")
@@ -65,6 +54,5 @@ METHODS = {
 
 
 def gan_class(method: str) -> type:
-    """The class of a GAN by its method's name; torch is imported here and not before."""
-    module, name = METHODS[method].place.split(":")
-    return getattr(import_module(module), name)
+    """The class of a GAN by its method's name."""
+    return METHODS[method].load()

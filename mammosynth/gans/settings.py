@@ -1,15 +1,14 @@
 """What can be set of a GAN, where settings come from, and which of them contradict each other.  Imports no torch."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
+from mammosynth.declared import check_value, defaults, find, refuse_key
 from mammosynth.errors import InputError
 from mammosynth.gans import METHODS, Method
 
@@ -53,10 +52,10 @@ class Settings(Options):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "diffaugment", tuple(self.diffaugment))
-        defaults = _own_defaults(METHODS[self.method])
-        if unknown := self.own.keys() - defaults:
+        own = defaults(METHODS[self.method].own)
+        if unknown := self.own.keys() - own:
             raise TypeError(f"{self.method} has no setting {', '.join(sorted(unknown))}")
-        object.__setattr__(self, "own", {**defaults, **self.own})
+        object.__setattr__(self, "own", {**own, **self.own})
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> "Settings":
@@ -88,7 +87,7 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the key if one is missing, not for this method, or at odds with another.
     """
     where, method = f"config: generators.{name}", given["method"]
-    settings = _own_defaults(_known(where, method))
+    settings = defaults(find(where, method, METHODS).own)
     if preset := given.get("preset"):
         if method not in (known := presets().get(preset, {})):
             having = [key for key, of_methods in presets().items() if method in of_methods]
@@ -111,39 +110,18 @@ def check(name: str, given: Mapping[str, Any]) -> None:
     Raises InputError naming the key, and what may stand there.
     """
     where, method = f"config: generators.{name}", given["method"]
-    known = _known(where, method)
+    entry = find(where, method, METHODS)
     for key, value in given.items():
-        if key in known.own:
-            for error in jsonschema.Draft202012Validator(known.own[key]).iter_errors(value):
-                raise InputError(f"{where}.{key}: {error.message} ({known.own[key]['description']})")
-        elif key != "preset" and key not in _taken(known):
-            _refuse_key(where, method, key, value)
-
-
-def _known(where: str, method: str) -> Method:
-    if method not in METHODS:
-        raise InputError(f"{where}.method: {method} is not one of {', '.join(METHODS)}")
-    return METHODS[method]
-
-
-def _own_defaults(method: Method) -> dict[str, Any]:
-    return {key: declared["default"] for key, declared in method.own.items()}
+        off = key in OPTIONS and not value  # as it is
+        if key in entry.own:
+            check_value(f"{where}.{key}", value, entry.own[key])
+        elif key != "preset" and key not in _taken(entry) and not off:
+            refuse_key(where, key, method, [*_taken(entry), *entry.own], METHODS)
 
 
 def _taken(method: Method) -> list[str]:
     """Names of the settings that this GAN has, without its own."""
     return [*COMMON, *(option for option in OPTIONS if option in method.takes)]
-
-
-def _refuse_key(where: str, method: str, key: str, value: Any) -> None:
-    if key in OPTIONS and not value:
-        return  # switched off, as it is
-    if having := [other for other, entry in METHODS.items() if key in (*entry.takes, *entry.own)]:
-        raise InputError(f"{where}.{key}: {method} has no use for it (it is for {', '.join(having)}); remove it")
-    known = [*_taken(METHODS[method]), *METHODS[method].own]
-    near = difflib.get_close_matches(key, known, 1)
-    mend = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-    raise InputError(f"{where}.{key}: {method} has no such setting; {mend}")
 
 
 def _refuse_contradictions(where: str, settings: Settings) -> None:
