@@ -33,7 +33,7 @@ class Block(nn.Module):
         return x
 
 
-class ResNet(nn.Module):
+class ResidualNetwork(nn.Module):
     """From images float [N, C, H, W] to [N, outputs]; random weights as torchvision draws them."""
 
     def __init__(self, layout: str, channels: int = 1, outputs: int = 1) -> None:
