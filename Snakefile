@@ -16,6 +16,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 try:
     studyfile.refuse_misread(workflow.configfiles)
+    studyfile.refuse_renamed(config)
 except InputError as error:
     raise WorkflowError(str(error))
 config |= studyfile.with_numbers(config)
@@ -32,6 +33,7 @@ wildcard_constraints:
     modality="|".join(MODALITIES),
     source="|".join(config["databases"]),
     gan="|".join(GANS),
+    classifier="|".join(CLASSIFIERS),
     mix="|".join(map(re.escape, MIXES)),
     split="|".join(SPLITS),
     seed=r"\d+",

@@ -1,7 +1,7 @@
 """Writes configuration.md from the schema and the default study: `python docs/configuration.py`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mammosynth.gans import METHODS  # noqa: E402
+from mammosynth import classifiers, gans  # noqa: E402
+from mammosynth.declared import Method  # noqa: E402
 
 HEAD = """# The configuration, key by key
 
-*Made from [the schema](../workflow/schemas/config.schema.yaml), [the default study](../config.yaml) and what GANs
-declare, by `python docs/configuration.py`; do not edit it. Settings of one database alone: [readers](readers.md).*
+*Made from [the schema](../workflow/schemas/config.schema.yaml), [the default study](../config.yaml) and what GANs and
+classifiers declare, by `python docs/configuration.py`; do not edit it. Settings of one database alone:
+[readers](readers.md).*
 
 A study file is laid over the default study. The default is what holds where your file leaves a key out. `{name}` stands
 for a name of your choice. A key that does not exist, or a name that nothing defines, is refused before anything runs.
@@ -30,7 +32,7 @@ def page() -> str:
     parts = [HEAD]
     for key, said in schema["properties"].items():
         rows = list(_rows(said, schema, study.get(key, said.get("default"))))
-        rows += _own_rows(schema) if key == "generators" else []
+        rows += DECLARED[key](schema) if key in DECLARED else []
         parts += [f"## {key}\n", f"{said['description']}\n"] if rows else [f"## {key}\n"]
         parts.append(_table(rows or [_row(key, said, schema, study.get(key), key in schema["required"])]))
     return "\n".join(parts)
@@ -50,12 +52,28 @@ def _rows(said: dict[str, Any], schema: dict[str, Any], study: Any, path: str = 
             yield _row(path + key, below, schema, given, key in said.get("required", ()))
 
 
-def _own_rows(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """A row for each setting that one GAN alone has."""
-    for method, entry in METHODS.items():
+def _own_rows(methods: Mapping[str, Method], schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """A row for each setting that one method alone has."""
+    for method, entry in methods.items():
         for key, declared in entry.own.items():
             said = {**declared, "description": f"Of {method} alone: {declared['description']}."}
             yield _row(f"{{name}}.{key}", said, schema, None, False)
+
+
+def _rows_of_classifiers(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """A row for each setting that classifiers declare: of several, then of one alone."""
+    for key, declared in classifiers.SHARED.items():
+        having = [method for method, entry in classifiers.METHODS.items() if key in entry.takes]
+        said = {**declared, "description": f"{declared['description']}. Of {', '.join(having)}."}
+        yield _row(f"{{name}}.{key}", said, schema, None, False)
+    yield from _own_rows(classifiers.METHODS, schema)
+
+
+# What stands in no schema, by the key that it is below.
+DECLARED: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, ...]]]] = {
+    "generators": lambda schema: _own_rows(gans.METHODS, schema),
+    "classifiers": _rows_of_classifiers,
+}
 
 
 def _row(key: str, said: dict[str, Any], schema: dict[str, Any], study: Any, required: bool) -> tuple[str, ...]:

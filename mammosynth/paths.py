@@ -12,7 +12,7 @@ LISTS = ("exclusions", "patients")  # settings of any source that name a file
 
 
 def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
-    """A configuration whose paths hold no variable and no ``~``; sources and generators that it does not select stay.
+    """A configuration whose paths hold no variable and no ``~``; what it defines and does not select stays.
 
     shipped: the folder that lists of a source are looked for in where the working directory holds none.
 
@@ -23,14 +23,8 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
     for key in ("downloads", "parameters"):
         with problems.gathered():
             result[key] = expand(config.get(key), key)
-    with problems.gathered():
-        weights = expand(config["classifier"].get("weights"), "classifier.weights")
-        if weights and not Path(weights).is_file():
-            raise InputError(
-                f"config: classifier.weights: {weights} does not exist; name a file, or null to start at random"
-            )
-        result["classifier"] = config["classifier"] | {"weights": weights}
-    result["sources"], result["generators"] = dict(config["sources"]), dict(config["generators"])
+    for kind in ("sources", "generators", "classifiers"):
+        result[kind] = dict(config[kind])
     for name in config["databases"]:
         settings = dict(config["sources"][name])
         for key in ("root", *LISTS):
@@ -51,6 +45,15 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
                         "no other braces"
                     ) from error
                 result["generators"][name] = settings | {"start_from": start}
+    for name in config["classify_with"]:
+        settings = config["classifiers"][name]
+        with problems.gathered():
+            if weights := expand(settings.get("weights"), key := f"classifiers.{name}.weights"):
+                if not Path(weights).is_file():
+                    raise InputError(
+                        f"config: {key}: {weights} does not exist; name a file, or null to start at random"
+                    )
+                result["classifiers"][name] = settings | {"weights": weights}
     problems.refuse()
     return result
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 WHOLE = 100  # per cent: all training patients of a fold
 NAME = re.compile(r"fold(?P<fold>\d+)(-share(?P<share>\d+))?")
-# Where files of a split lie below its folder: what it is of, its name and its seed.
-PLACE = re.compile(r"results/(?P<modality>[^/]+)/(?P<split>fold[^/]+)(/[^/]+/(?P<name>[^/]+)/seed(?P<seed>\d+)[^/]*)?")
+# Where files of a split lie below its folder: a kind of file, then what it is of, a GAN or a mix of a classifier.
+PLACE = re.compile(
+    r"results/(?P<modality>[^/]+)/(?P<split>fold[^/]+)"
+    r"(/[^/]+(/(?P<classifier>[^/]+))?/(?P<name>[^/]+)/seed(?P<seed>\d+)[^/]*)?"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def splits_of(config: Mapping[str, Any], share: int | None = None) -> list[str]:
 
 
 def place_of(path: str | Path) -> dict[str, str]:
-    """What a file's place says: modality and split, and name (of a GAN or mix) and seed where it has them.
+    """What a file's place says: modality and split, and name (of a GAN, or of a mix and its classifier) and seed.
+
+    Those that it does not say are left out.
 
     Raises InputError if the path is of no split.
     """
@@ -60,7 +65,7 @@ def place_of(path: str | Path) -> dict[str, str]:
 
 
 def by_run(files: Iterable[str | Path], name: str) -> dict[tuple[str, int], str]:
-    """Those *files* that are of a GAN or a mix, by their split and seed."""
+    """Those *files* that are of a GAN, by their split and seed."""
     places = {str(file): place_of(file) for file in files}
     return {(place["split"], int(place["seed"])): file for file, place in places.items() if place.get("name") == name}
 

@@ -6,7 +6,8 @@ Checked before the workflow plans a job: Snakemake calls outputs whose inputs ca
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mammosynth.classifiers.mixes import parse_mixes
+from mammosynth.classifiers.mixes import Mix, parse_mixes
+from mammosynth.classifiers.settings import resolve as resolve_classifier
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import database_of
 from mammosynth.databases.settings import resolve as resolve_source
@@ -57,8 +58,9 @@ def check(config: Mapping[str, Any]) -> None:
         _check_official_folds(config, sources_of(config, modality))
     rank_extractors(config)
     mixes = parse_mixes(config["mixes"], config["gans"])
-    for mix in mixes:
-        mix.ends(config["classifier"]["steps"])
+    for name, settings in resolve_classifiers(config).items():
+        for mix in mixes:
+            _check_phases(mix, name, settings)
     if "real" not in [mix.name for mix in mixes]:
         raise InputError("config: mixes lacks 'real', which every other mix is compared with: add it")
 
@@ -83,6 +85,16 @@ def resolve_generators(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     _check_known("gans", config["gans"], config["generators"], "generators")
     return {name: resolve(name, config["generators"][name]) for name in config["gans"]}
+
+
+def resolve_classifiers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of each selected classifier, with the defaults of its method filled in.
+
+    Raises InputError naming the key, if a name is not known, or a setting is of no use or out of bounds.
+    """
+    _check_known("classify_with", config["classify_with"], config["classifiers"], "classifiers")
+    found = {name: resolve_classifier(name, given) for name, given in config["classifiers"].items()}
+    return {name: found[name] for name in config["classify_with"]}
 
 
 def features_seen(config: Mapping[str, Any]) -> dict[str, str]:
@@ -134,6 +146,17 @@ def _check_origin(name: str, settings: Mapping[str, Any]) -> None:
             writer_of(reader)
         except InputError as error:
             raise InputError(f"{where}.phantoms: {error}") from error
+
+
+def _check_phases(mix: Mix, classifier: str, settings: Mapping[str, Any]) -> None:
+    """A mix's phases share the steps of a classifier, of which each has some."""
+    if "steps" in settings:
+        mix.ends(settings["steps"])
+    elif len(mix.phases) > 1:
+        raise InputError(
+            f"config: mixes: {mix.name} has phases, and classifier {classifier} no steps for them to share: leave out "
+            "the mix or the classifier"
+        )
 
 
 def _check_official_folds(config: Mapping[str, Any], names: Iterable[str]) -> None:

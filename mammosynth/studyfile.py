@@ -1,7 +1,7 @@
 """Study files as a person reads them, where YAML would read them otherwise: refused, or understood."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ MISREAD = {
     "tag:yaml.org,2002:float": re.compile(r"[-+]?[0-9_]+(:[0-9.]+)+"),
     "tag:yaml.org,2002:timestamp": re.compile(r".*"),
 }
+# Keys of earlier versions, and what is to be written now.
+RENAMED = {
+    "classifier": "define classifiers by name (classifiers: {resnet18: {method: resnet18, steps: 2000}}), and list "
+    "those to train (classify_with: [resnet18])",
+}
 
 
 def refuse_misread(files: Iterable[str | Path]) -> None:
@@ -30,6 +35,13 @@ def refuse_misread(files: Iterable[str | Path]) -> None:
             with open(file, encoding="utf-8") as text:
                 _check(yaml.compose(text, yaml.SafeLoader), file, problems)
     problems.refuse()
+
+
+def refuse_renamed(config: Mapping[str, Any]) -> None:
+    """Raise InputError that names the keys in whose place one of an earlier version stood."""
+    for key, mend in RENAMED.items():
+        if key in config:
+            raise InputError(f"config: {key} is now spelled otherwise: {mend}")
 
 
 def with_numbers(value: Any) -> Any:

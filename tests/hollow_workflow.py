@@ -32,7 +32,7 @@ if __name__ == "__main__":
 def what_it_stands_for():
 '''
 DATA = {"make_phantoms", "read_lesions", "crop_rois", "partition", "count_parts", "get_parameters"}
-AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+AFTER = {"train_gan", "synthesise", "train_classifier", "assess", "assess_real"}
 GIVEN = ("exclusions.csv", "weights.pth", "generator.pt")  # files beside the raw data
 STUDY = {
     "sources": {
@@ -47,7 +47,7 @@ STUDY = {
     },
     "gans": ["cyclegan", "projected_gan"],
     "mixes": ["real", "real+cyclegan"],
-    "classifier": {"steps": 3, "batch": 8, "evaluate_every": 2},
+    "classifiers": {"resnet18": {"steps": 3, "batch": 8, "evaluate_every": 2}},
     "statistics": {"resamples": 100},
 }
 
@@ -106,6 +106,6 @@ def study_of(place: Path) -> dict:
     return changed(
         STUDY,
         sources={"mine": mine},
-        classifier={"weights": str(place / "weights.pth")},
+        classifiers={"resnet18": {"weights": str(place / "weights.pth")}},
         generators={"projected_gan": {"start_from": str(place / "generator.pt")}},
     )

@@ -311,7 +311,12 @@ def test_groups_of_weights_learn_at_rates_of_their_own(tmp_path, monkeypatch):
 
     seen, update = [], _Run._update
     monkeypatch.setattr(ResNet18, "rates", rates)
-    monkeypatch.setattr(_Run, "_update", lambda run, rows: (update(run, rows), seen.append([one.rate for one in run.optimisers])))
+
+    def see(run, rows):
+        update(run, rows)
+        seen.append([optimiser.rate for optimiser in run.optimisers])
+
+    monkeypatch.setattr(_Run, "_update", see)
     torch.manual_seed(0)
     first = ResNet18(SETTINGS, CPU, {}).network.state_dict()
     saved, _ = trained_in(tmp_path, parse_mix("real"), image_set(), image_set(seed=1))

@@ -128,7 +128,8 @@ def test_the_reference_has_each_key_with_its_default_and_bounds():
     cells = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:5]] for row in rows if "| `" in row}
     assert cells["`margin`"][1:] == ["`0.2`", "number, 0 to 1"]
     assert cells["`{name}.reader`"][1] == "required"
-    assert cells["`architecture`"][2] == "one of `resnet18`, `resnet50`"
+    assert cells["`{name}.conditioning`"][2] == "one of `projection`, `concat`"
+    assert cells["`{name}.weights`"][1:] == ["`null`", "text, or `null`"]
     assert cells["`{name}.learning_rate`"][2] == "number above 0, at most 1"
     assert cells["`filter.naturalness`"][1:] == ["`null`", "number, 50 to 100, or `null`"]
     assert cells["`folds`"][1:] == ["`[0]`", "list of at least 1: integer, at least 0, each once"]

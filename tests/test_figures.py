@@ -98,7 +98,7 @@ def test_a_mix_of_phases_is_in_the_panels_of_its_gans():
 
 def test_roc_panels_draw_every_mix_with_its_area(study):
     frame, scores = study
-    figure = figures.plot_roc("ultrasound", frame, scores)
+    figure = figures.plot_roc("ultrasound", "resnet18", frame, scores)
     auroc = scores[scores["measure"] == "AUROC"].set_index("mix")["value"]
     (panel,) = [axis for axis in figure.axes if axis.get_title(loc="left") == "SNGAN"]
     curves = {line.get_label(): line.get_xydata() for line in panel.lines[1:]}
@@ -111,7 +111,7 @@ def test_roc_panels_draw_every_mix_with_its_area(study):
 
 def test_the_forest_has_a_row_a_mix_with_its_interval(study):
     _, scores = study
-    figure = figures.plot_differences("ultrasound", scores)
+    figure = figures.plot_differences("ultrasound", "resnet18", scores)
     axis = figure.axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == [
         "SNGAN", "real + SNGAN", "real + SNGAN ×2", "real ×2", "real + classic",
@@ -203,18 +203,19 @@ def test_training_curves_are_running_means_of_any_losses():
 
 
 def test_classifiers_curves_are_means_over_runs():
-    classifiers = pd.DataFrame(
+    histories = pd.DataFrame(
         [
             {"mix": mix, "fold": 0, "seed": seed, "step": step, "loss": 0.5 + seed, "val_auroc": 0.6}
             for mix in MIXES for seed in (0, 1) for step in (5, 10)
         ]
     )  # fmt: skip
-    figure = figures.plot_classifier_training("ultrasound", classifiers)
+    figure = figures.plot_classifier_training("ultrasound", "probe_of_mine", histories)
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1.0, 1.0]  # the mean over seeds
+    assert figure.get_suptitle() == "Training of probe of mine: ultrasound"
 
 
 def test_the_same_figure_gives_the_same_file(study, tmp_path):
     for name in ("a.svg", "b.svg", "a.png", "b.png"):
-        figures.save(figures.plot_differences("ultrasound", study[1]), tmp_path / name)
+        figures.save(figures.plot_differences("ultrasound", "resnet18", study[1]), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

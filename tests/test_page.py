@@ -30,7 +30,8 @@ CONFIG = {
     "gans": ["sngan"],
     "generators": {"sngan": {"method": "sngan"}, "turned": {"method": "cyclegan"}},
     "mixes": ["real", "sngan", "real+sngan", "real@2"],
-    "classifier": {"architecture": "resnet18", "steps": 20, "batch": 16},
+    "classifiers": {"resnet18": {"method": "resnet18", "steps": 20, "batch": 16}},
+    "classify_with": ["resnet18"],
     "statistics": {"resamples": 100, "seed": 0},
 }
 
@@ -76,10 +77,7 @@ def study(tmp_path_factory):
         "samples",
         "quality",
         "ranks",
-        "differences",
-        "roc",
         "gan_training",
-        "classifier_training",
         "contact_sheet",
     )
     ranks = rank_generators(quality)
@@ -100,7 +98,11 @@ def study(tmp_path_factory):
             {"partition": [folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv" for fold in (0, 1)]}
         ),
         figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
-        | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")},
+        | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")}
+        | {
+            kind: {"ultrasound": {"ResNet-18": folder / "figure.svg"}}
+            for kind in ("classifier_training", "differences", "roc")
+        },
     )
 
 
@@ -209,6 +211,24 @@ def test_an_interval_that_holds_zero_cannot_tell():
     assert "cannot be told" in sentences[1]
     assert "cannot be told" in sentences[2]
     assert not re.search("raised|lowered", " ".join(sentences))
+
+
+def test_several_classifiers_are_answered_for_by_name():
+    first = scores_of(real=1.0, hybrid=4.0, doubled=1.0)
+    other = scores_of(real=0.8, hybrid=0.81, doubled=-4.0).assign(classifier="probe_of_mine")
+    scores = pd.concat([first, other])
+    [(gain, sentences), (unsure, others)] = conclusions.answers("ultrasound", scores)
+    assert gain.startswith("ResNet-18: Of this one run's networks")
+    assert unsure == "probe of mine: It cannot be told whether synthetic ROIs beside the real ones help or harm."
+    assert sentences[0].startswith("Trained on real ROIs alone, ResNet-18 reaches")
+    assert others[0].startswith("Trained on real ROIs alone, probe of mine reaches")
+    said = caveats_of(scores)
+    assert "changes the AUROC of ResNet-18 by +0.000" in said
+    assert "changes the AUROC of probe of mine by −0." in said
+    assert "In ultrasound with probe of mine, 1 of 3 classifiers (real ×2) are worse than guessing" in said
+    [(line, plain)] = conclusions.answers("ultrasound", first)
+    assert line.startswith("Of this one run's networks")
+    assert plain[0].startswith("Trained on real ROIs alone, the classifier reaches")
 
 
 def test_a_plain_gain_and_a_plain_loss_are_named_with_their_numbers():

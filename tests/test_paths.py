@@ -16,7 +16,7 @@ from mammosynth.paths import plain
 
 ROOT = Path(__file__).parents[1]
 KEYS = [
-    "downloads", "parameters", "classifier.weights", "sources.mine.root", "sources.mine.exclusions",
+    "downloads", "parameters", "classifiers.resnet18.weights", "sources.mine.root", "sources.mine.exclusions",
     "sources.mine.patients", "generators.sngan.start_from",
 ]  # fmt: skip
 
@@ -102,9 +102,12 @@ def test_lists_are_found_in_the_working_directory_first_and_refused_where_they_a
 
 
 def test_weights_that_do_not_exist_are_refused(config):
-    with pytest.raises(InputError, match=r"classifier\.weights: /nowhere/resnet\.pth does not exist; name a file"):
-        plain(put(config, "classifier.weights", "/nowhere/resnet.pth"), ROOT)
-    assert plain(put(config, "classifier.weights", None), ROOT)["classifier"]["weights"] is None
+    with pytest.raises(
+        InputError, match=r"classifiers\.resnet18\.weights: /nowhere/resnet\.pth does not exist; name a file"
+    ):
+        plain(put(config, "classifiers.resnet18.weights", "/nowhere/resnet.pth"), ROOT)
+    given = put(config, "classifiers.resnet18.weights", None)
+    assert plain(given, ROOT)["classifiers"]["resnet18"]["weights"] is None
 
 
 def test_the_default_study_needs_no_variable(config, monkeypatch):
@@ -119,7 +122,11 @@ def test_the_workflow_fills_them_in(tmp_path, monkeypatch):
     (tmp_path / "weights.pth").write_bytes(b"")
     (tmp_path / "mine").mkdir()
     shutil.copy2(parameter_file("brisque"), tmp_path / "mine/allmodel")
-    study = {"classifier": {"weights": "$PLACE/weights.pth"}, "parameters": "$PLACE/mine", "downloads": "~/d"}
+    study = {
+        "classifiers": {"resnet18": {"weights": "$PLACE/weights.pth"}},
+        "parameters": "$PLACE/mine",
+        "downloads": "~/d",
+    }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
 
     def snakemake(*options: str) -> str:
@@ -141,6 +148,8 @@ def test_the_workflow_fills_them_in(tmp_path, monkeypatch):
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout
 
-    assert f"{tmp_path}/weights.pth" in snakemake("results/ultrasound/fold0/classifiers/real/seed0.pt", "--dry-run")
+    assert f"{tmp_path}/weights.pth" in snakemake(
+        "results/ultrasound/fold0/classifiers/resnet18/real/seed0.pt", "--dry-run"
+    )
     snakemake("results/parameters/brisque")
     assert f"from folder {tmp_path}/mine" in (tmp_path / "logs/get_parameters/brisque.log").read_text()

@@ -106,7 +106,14 @@ def test_scores_have_a_row_for_each_database(two):
     parts = assign_parts(lesions, folds=5, fold=0, seed=0)
     predictions = pd.concat(
         parts.assign(
-            mix=mix, seed=0, fold=0, share=100, modality="ultrasound", threshold=0.5, probability=rng.random(len(parts))
+            classifier="resnet18",
+            mix=mix,
+            seed=0,
+            fold=0,
+            share=100,
+            modality="ultrasound",
+            threshold=0.5,
+            probability=rng.random(len(parts)),
         )
         for mix in ("real", "gan")
     )

@@ -9,7 +9,7 @@ from mammosynth.classifiers.scores import score
 from mammosynth.errors import InputError
 
 
-def predictions(skill, mix="real", seed=0, fold=0, n=60, database="a", noise=0):
+def predictions(skill, mix="real", seed=0, fold=0, n=60, database="a", noise=0, classifier="resnet18"):
     """A fold's predictions of n images, two a patient; probability rises by *skill* with malignancy."""
     rng = np.random.default_rng([fold, n])
     malignant = np.repeat(np.arange(n // 2) % 3 == 0, 2)
@@ -19,6 +19,7 @@ def predictions(skill, mix="real", seed=0, fold=0, n=60, database="a", noise=0):
             "modality": "ultrasound",
             "fold": fold,
             "share": 100,
+            "classifier": classifier,
             "mix": mix,
             "seed": seed,
             "part": "test",
@@ -84,6 +85,19 @@ def test_an_equal_classifier_differs_by_nothing_and_a_better_one_significantly()
     assert better["difference_low"] > 0
     assert better["p_holm"] == pytest.approx(2 * better["p"])
     assert np.isnan(row(scores, mix="real", measure="AUROC")["difference"])
+
+
+def test_each_classifier_is_compared_with_its_own_on_real_images_on_the_same_patients():
+    first = [predictions(0.2), predictions(1.5, mix="sngan"), predictions(1.5, mix="real+sngan")]
+    other = [predictions(1.5, classifier="b"), predictions(0.2, mix="sngan", classifier="b")]
+    together, alone = score(pd.concat(first + other), 200, 0), score(pd.concat(other), 200, 0)
+    better, worse = (row(together, classifier=c, mix="sngan", measure="AUROC") for c in ("resnet18", "b"))
+    real_of_b = row(together, classifier="b", mix="real", measure="AUROC")
+    assert (better["difference"], better["low"]) == pytest.approx((-worse["difference"], real_of_b["low"]))
+    assert better["p_holm"] == pytest.approx(2 * better["p"])
+    assert worse["p_holm"] == worse["p"]
+    own = together[together["classifier"] == "b"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone)
 
 
 def test_several_databases_have_rows_of_their_own():

@@ -26,6 +26,7 @@ from mammosynth.partition import count_parts
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 FOLDS, SEEDS, GANS, MIXES = [2, 0], [1, 0], ["sngan", "cyclegan"], ["real", "real+cyclegan@0.5", "sngan"]
+CLASSIFIERS = ["shorter", "resnet18"]
 STUDY = {
     "sources": {"phantom_mammography": {"phantoms": {"benign": 24, "malignant": 15}}},
     "databases": ["phantom_mammography"],
@@ -38,7 +39,11 @@ STUDY = {
     },
     "gans": GANS,
     "mixes": MIXES,
-    "classifier": {"steps": 2, "batch": 8, "evaluate_every": 2},
+    "classifiers": {
+        "resnet18": {"steps": 2, "batch": 8, "evaluate_every": 2},
+        "shorter": {"method": "resnet18", "steps": 1, "batch": 6},
+    },
+    "classify_with": CLASSIFIERS,
     "quality": {
         "extractors": ["squeezenet"],
         "on_memorising": "stop",
@@ -123,15 +128,17 @@ def test_quality_rows_are_of_the_run_that_they_name(study, parts, fold, gan, see
         assert set(nearest) <= set(parts[fold, "train"].ids)
 
 
-@pytest.mark.parametrize("fold", FOLDS)
-def test_predictions_are_those_of_the_classifier_that_they_name_on_its_folds_parts(study, parts, fold):
-    predictions = pd.read_csv(study / f"mammography/fold{fold}/predictions.csv")
+@pytest.mark.parametrize(("fold", "name"), product(FOLDS, CLASSIFIERS))
+def test_predictions_are_those_of_the_classifier_that_they_name_on_its_folds_parts(study, parts, fold, name):
     for mix, seed in product(MIXES, SEEDS):
-        classifier = read(of_run(study, fold, "classifiers", mix, seed, ".pt"), CPU)
+        classifier = read(of_run(study, fold, f"classifiers/{name}", mix, seed, ".pt"), CPU)
+        assert (classifier.settings["batch"], classifier.step) == {"shorter": (6, 1), "resnet18": (8, 2)}[name]
+        predictions = pd.read_csv(of_run(study, fold, f"predictions/{name}", mix, seed, ".csv"))
+        where = {"split": f"fold{fold}", "classifier": name, "mix": mix, "seed": seed}
+        assert (predictions[list(where)] == where).all(axis=None)
         for part in ("val", "test"):
             images = parts[fold, part]
-            own = predictions[(predictions["mix"] == mix) & (predictions["seed"] == seed)]
-            own = own[own["part"] == part].set_index("lesion_id")
+            own = predictions[predictions["part"] == part].set_index("lesion_id")
             assert sorted(own.index) == sorted(images.ids)
             np.testing.assert_allclose(
                 own.loc[images.ids, "probability"], classifier.probabilities(images.images), rtol=1e-5
@@ -143,18 +150,19 @@ def test_a_hybrids_classifier_saw_the_filtered_images_of_its_own_run(study, part
     mix = parse_mix("real+cyclegan@0.5", GANS)
     filtered = ImageSet.load(of_run(study, fold, "filtered", "cyclegan", seed, ".npz"))
     [training] = assemble(mix, parts[fold, "train"], {"cyclegan": filtered}, seed)
-    saved = torch.load(of_run(study, fold, "classifiers", mix.name, seed, ".pt"), weights_only=True)
+    saved = torch.load(of_run(study, fold, "classifiers/resnet18", mix.name, seed, ".pt"), weights_only=True)
     assert saved["images"] == len(training)
-    assert (saved["mean"], saved["sd"]) == pytest.approx(
+    assert (saved["state"]["mean"], saved["state"]["sd"]) == pytest.approx(
         (training.images.mean() / 255, training.images.std() / 255), rel=1e-6
     )
 
 
-def test_scores_follow_from_the_predictions_of_all_runs(study):
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_scores_follow_from_the_predictions_of_all_runs(study, classifier):
     scores = pd.read_csv(study / "tables/scores.csv")
-    rows = []
-    for fold in FOLDS:
-        frame = pd.read_csv(study / f"mammography/fold{fold}/predictions.csv")
+    scores, rows = scores[scores["classifier"] == classifier], []
+    for fold, mix, seed in product(FOLDS, MIXES, SEEDS):
+        frame = pd.read_csv(of_run(study, fold, f"predictions/{classifier}", mix, seed, ".csv"))
         rows.append(frame[frame["part"] == "test"].assign(fold=fold))
     called = pd.concat(rows)
     called["hit"] = (called["probability"] >= called["threshold"]) == (called["pathology"] == "malignant")
@@ -202,3 +210,19 @@ def test_pictures_of_the_report_are_those_of_the_gan_that_they_name(study):
         other = next(name for name in GANS if name != gan)
         foreign = base64.b64encode(of_run(study, FOLDS[0], "gans", other, SEEDS[0], ".png").read_bytes()).decode()
         assert foreign not in shown
+
+
+def test_figures_of_the_report_are_those_of_the_classifier_that_they_name(study):
+    page = (study / "report/report.html").read_text()
+    figures = re.findall(r'<img src="data:image/\w+[^;]*;base64,([^"]+)" alt="([^"]*)"', page)
+    for name, kind in product(CLASSIFIERS, ("classifier_training", "differences", "roc")):
+        content = base64.b64encode((study / f"figures/{kind}_mammography_{name}.svg").read_bytes()).decode()
+        [caption] = [caption for shown, caption in figures if shown == content]
+        assert caption.startswith(f"Mammography, {name_of(name)}. ")
+
+
+def test_the_report_answers_once_a_classifier(study):
+    page = (study / "report/report.html").read_text()
+    for name in CLASSIFIERS:
+        assert len(re.findall(f"<strong>{name_of(name)}: ", page)) == 1
+        assert page.count(f"Trained on real ROIs alone, {name_of(name)} reaches an AUROC of") == 1

@@ -29,11 +29,13 @@ def test_a_study_has_each_fold_with_each_share_whole_ones_first():
 
 def test_the_place_of_a_file_says_what_it_is_of():
     place = {"modality": "ultrasound", "split": "fold1-share50"}
-    assert place_of("results/ultrasound/fold1-share50/predictions.csv") == place
+    assert place_of("results/ultrasound/fold1-share50/partition.csv") == place
     for suffix in (".pt", ".csv", "_images.csv"):
         found = place_of(f"/a/study/results/ultrasound/fold1-share50/quality/sngan/seed7{suffix}")
         assert found == place | {"name": "sngan", "seed": "7"}
-    assert place_of("results/mammography/fold0/classifiers/real+sngan@0.5/seed1.pt")["name"] == "real+sngan@0.5"
+    for kind, suffix in (("classifiers", "pt"), ("predictions", "csv")):
+        found = place_of(f"results/ultrasound/fold1-share50/{kind}/resnet18/real+sngan@0.5/seed1.{suffix}")
+        assert found == place | {"classifier": "resnet18", "name": "real+sngan@0.5", "seed": "1"}
     with pytest.raises(InputError, match="does not lie in the folder of a split"):
         place_of("results/tables/scores.csv")
 

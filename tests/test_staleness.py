@@ -47,11 +47,15 @@ def put_an_older_one(name: str) -> Callable[[Path, Path], None]:
 CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "margin": ({"rois": {"margin": 0.3}}, None),
     "steps of a GAN": ({"generators": {"cyclegan": {"steps": 5}}}, None),
-    "steps of the classifier": ({"classifier": {"steps": 5}}, None),
+    "steps of the classifier": ({"classifiers": {"resnet18": {"steps": 5}}}, None),
     "an extractor less": ({"quality": {"extractors": ["squeezenet"]}}, None),
     "a fold": ({"folds": [0, 1]}, None),
     "a share": ({"shares": [100, 50]}, None),
     "a seed": ({"seeds": [0, 1]}, None),
+    "a classifier and other predictions": (
+        {"classifiers": {"other": {"method": "resnet50"}}, "classify_with": ["other", "resnet18"]},
+        spoil("results/ultrasound/fold0/predictions/resnet18/real/seed0.csv"),
+    ),
     "a mix": ({"mixes": ["real", "real+cyclegan", "real@2"]}, None),
     "a modality": ({"databases": ["phantom_ultrasound", "mine", "phantom_mammography"]}, None),
     "a raw file": ({}, spoil("raw/**/benign (3).png")),
@@ -60,7 +64,10 @@ CHANGES: dict[str, tuple[dict, Callable[[Path, Path], None] | None]] = {
     "older weights of the classifier": ({}, put_an_older_one("weights.pth")),
     "an older generator to start from": ({}, put_an_older_one("generator.pt")),
     "steps of a GAN and a fold": ({"generators": {"cyclegan": {"steps": 5}}, "folds": [0, 1]}, None),
-    "steps of the classifier and a raw file": ({"classifier": {"steps": 5}}, spoil("raw/**/benign (3).png")),
+    "steps of the classifier and a raw file": (
+        {"classifiers": {"resnet18": {"steps": 5}}},
+        spoil("raw/**/benign (3).png"),
+    ),
     "a filter and a modality": (
         {
             "quality": {"filter": {"copies": True}},

@@ -91,6 +91,16 @@ def test_the_papers_study_has_the_gans_own_settings(config):
             r"mixes names one mix twice, as sngan=50\.\.real and as sngan\.\.real: leave",
         ),
         ({"mixes": ["real", "sngan=1..real"]}, "its phase sngan has none of the classifier's 12 steps"),
+        ({"classify_with": ["vgg"]}, "classify_with names vgg, not among classifiers: resnet18"),
+        (
+            {"classifiers": {"new": {"method": "vgg"}}},
+            r"classifiers\.new\.method: vgg is not one of resnet18, resnet50",
+        ),
+        ({"classifiers": {"new": {"method": "resnet50", "step": 5}}}, r"classifiers\.new\.step: .* did you mean steps"),
+        (
+            {"classifiers": {"resnet18": {"batch": 1}}},
+            r"classifiers\.resnet18\.batch: 1 is less than the minimum of 2 \(Images of an update",
+        ),
         ({"folds": [5]}, "folds names fold 5, but partition.folds makes 0 to 4"),
         (
             {"sources": {"busi": {"phantoms": {"benign": 9, "malignant": 9}}}, "databases": ["busi"]},
@@ -122,6 +132,16 @@ def test_the_papers_study_has_the_gans_own_settings(config):
 def test_references_to_what_is_not_there_are_refused(config, change, message):
     with pytest.raises(InputError, match=message):
         study.check(merge(config, change))
+
+
+def test_a_classifier_has_the_defaults_of_its_method_below_what_is_given(config):
+    changed = merge(config, {"classifiers": {"large": {"method": "resnet50", "steps": 7}}, "classify_with": ["large"]})
+    assert study.resolve_classifiers(changed) == {
+        "large": {
+            "method": "resnet50", "steps": 7, "batch": 32, "learning_rate": 0.0005, "weight_decay": 0.01,
+            "evaluate_every": 100, "weights": None,
+        }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

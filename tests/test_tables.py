@@ -96,7 +96,14 @@ def test_accuracies_are_percentages_with_intervals_beside_the_reported_ones(scor
     assert table.loc["real", "ΔAUROC to real"] == NONE
     assert table.loc["real + SNGAN ×0.5", "ΔAUROC to real"].startswith("+")
     assert table.loc["real", "n (patients)"] == "60 (30)"
-    assert "database" not in table
+    assert not {"database", "classifier"} & set(table)
+
+
+def test_several_classifiers_have_rows_of_their_own(scores):
+    other = scores.assign(classifier="probe_of_mine", value=0.5)
+    table = table_accuracy(pd.concat([scores, other]), PAPER).set_index(["classifier", "mix"])
+    assert table.loc[("probe of mine", "SNGAN"), "AUROC"].startswith("0.500 [")
+    assert not table.loc[("ResNet-18", "SNGAN"), "AUROC"].startswith("0.500 [")
 
 
 def test_latex_is_balanced_and_escaped(scores):

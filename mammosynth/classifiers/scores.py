@@ -1,7 +1,8 @@
 """Scores of every mix with confidence intervals, and its difference against training on real images alone.
 
 Within a run (a fold and a seed) a score is computed on that fold's test part, then averaged over runs.  The intervals
-resample the patients of each fold's test part, the same ones for every mix and seed, so that differences are paired.
+resample the patients of each fold's test part, the same ones for every classifier, mix and seed, so that differences
+are paired.  A mix is compared with real images of the same classifier.
 They cover the noise of the test sample; the noise of training shows as the standard deviation over runs, where there is
 more than one.
 """
@@ -24,29 +25,29 @@ CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
 def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Tidy scores of the predictions of all modalities and splits.
 
-    predictions: ``predictions.csv`` of every split with columns ``fold`` and ``share`` added.  Only rows of the test
-    part count; mixes are compared with ``real`` of the same share of the training patients.
+    predictions: those of every classifier, mix and seed, with columns ``fold`` and ``share`` added.  Only rows of the
+    test part count; mixes are compared with ``real`` of the same classifier and share of the training patients.
 
-    Returns one row a modality, share, mix, database (``all``, and each one where there are several) and measure: value,
-    low, high (95 % interval; NaN where resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for
-    one), difference, difference_low, difference_high (against the mix ``real``), p and p_holm (adjusted for the number
-    of mixes compared; on ``all`` databases only).
+    Returns one row a modality, share, classifier, mix, database (``all``, and each one where there are several) and
+    measure: value, low, high (95 % interval; NaN where resamples cannot tell), n (images), n_patients, runs, sd (over
+    runs; NaN for one), difference, difference_low, difference_high (against the mix ``real``), p and p_holm (adjusted
+    for the number of mixes that a classifier was trained on; on ``all`` databases only).
 
     Raises InputError if two mixes of a run were not predicted on the same images.
     """
     test = predictions[predictions["part"] == "test"]
     rows = []
-    for (modality, share), of_share in test.groupby(["modality", "share"], sort=False):
-        names = sorted(of_share["database"].unique())
+    for (modality, share, classifier), own in test.groupby(["modality", "share", "classifier"], sort=False):
+        names = sorted(own["database"].unique())
         for database in ["all", *(names if len(names) > 1 else [])]:
-            chosen = of_share if database == "all" else of_share[of_share["database"] == database]
+            chosen = own if database == "all" else own[own["database"] == database]
             scored = _score_images(str(modality), database, chosen, resamples, seed)
-            rows += [row | {"share": share} for row in scored]
+            rows += [row | {"share": share, "classifier": classifier} for row in scored]
     return _adjust(pd.DataFrame(rows))
 
 
 def _score_images(modality: str, database: str, images: pd.DataFrame, resamples: int, seed: int) -> list[dict]:
-    """Rows of one modality and database."""
+    """Rows of one modality, classifier and database."""
     values: dict[tuple[str, str], list[float]] = {}
     resampled: dict[tuple[str, str], list[np.ndarray]] = {}
     for fold, of_fold in images.groupby("fold", sort=False):
@@ -98,13 +99,16 @@ def _mean(runs: list) -> np.ndarray:
 
 
 def _adjust(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a modality, share and measure; columns in order."""
+    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a family; columns in order.
+
+    A family is a modality, share, classifier and measure.
+    """
     from statsmodels.stats.multitest import multipletests
 
-    columns = ["modality", "share", "mix", "database", "measure", "value", "low", "high", "n", "n_patients", "runs"]
-    columns += ["sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
+    columns = ["modality", "share", "classifier", "mix", "database", "measure", "value", "low", "high", "n"]
+    columns += ["n_patients", "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
     scores = scores.reindex(columns=columns)
     compared = scores[(scores["database"] == "all") & scores["p"].notna()]
-    for _, family in compared.groupby(["modality", "share", "measure"]):
+    for _, family in compared.groupby(["modality", "share", "classifier", "measure"]):
         scores.loc[family.index, "p_holm"] = multipletests(family["p"], method="holm")[1]
     return scores

@@ -43,7 +43,8 @@ def _of(scores: pd.DataFrame, modality: str, measure: str = "AUROC") -> pd.DataF
 def verdict(row: pd.Series) -> str:
     """``better``, ``worse`` or ``cannot tell``: whether a mix differs from real ROIs alone.
 
-    It does if its interval leaves out 0 and its p, adjusted for all mixes of the modality, is below SIGNIFICANCE.
+    It does if its interval leaves out 0 and its p, adjusted for all mixes of the classifier and modality, is below
+    SIGNIFICANCE.
     """
     low, high = row["difference_low"], row["difference_high"]
     if pd.isna(low) or not row["p_holm"] < SIGNIFICANCE or low <= 0 <= high:
@@ -59,8 +60,25 @@ def _use_of_synthetic(mix: str) -> str:
     return ALONE if not read.holds_real else IN_PHASES if len(read.phases) > 1 else ADDED
 
 
+def answers(modality: str, scores: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """`headline` and `answer` for one modality and each classifier, which they name if the study has several."""
+    own, several = scores[scores["modality"] == modality], scores["classifier"].nunique() > 1
+    found = []
+    for classifier, of_classifier in own.groupby("classifier", sort=False):
+        name, line = name_of(str(classifier)), headline(modality, of_classifier)
+        found.append(
+            (f"{name}: {line}", answer(modality, of_classifier, name))
+            if several
+            else (line, answer(modality, of_classifier))
+        )
+    return found
+
+
 def headline(modality: str, scores: pd.DataFrame) -> str:
-    """The answer for one modality in one line: do synthetic ROIs beside the real ones help?"""
+    """The answer for one modality in one line: do synthetic ROIs beside the real ones help?
+
+    scores: of one classifier.
+    """
     auroc = _of(scores, modality)
     uses = auroc.index.map(_use_of_synthetic)
     hybrid = auroc[uses.isin([ADDED, IN_PHASES])]
@@ -97,12 +115,15 @@ def _share_of(mixes: pd.DataFrame, n: int, least: bool = False) -> str:
     return f"{len(mixes)} of {n} (most with {name_of_mix(farthest)}, {_difference(mixes.loc[farthest])})"
 
 
-def answer(modality: str, scores: pd.DataFrame) -> list[str]:
-    """Does GAN-made data help, with which GAN, by how much, how certainly: sentences for one modality."""
+def answer(modality: str, scores: pd.DataFrame, classifier: str = "the classifier") -> list[str]:
+    """Does GAN-made data help, with which GAN, by how much, how certainly: sentences for one modality.
+
+    scores: of one classifier, which is so called.
+    """
     auroc = _of(scores, modality)
     real = auroc.loc["real"]
     sentences = [
-        f"Trained on real ROIs alone, the classifier reaches an AUROC of {_auroc(real)} on the test part "
+        f"Trained on real ROIs alone, {classifier} reaches an AUROC of {_auroc(real)} on the test part "
         f"({real['n']} ROIs of {real['n_patients']} patients)."
     ]
     uses = auroc.index.map(_use_of_synthetic)
@@ -231,7 +252,7 @@ def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[st
 def _on_resamples(compared: pd.Series, resamples: int) -> list[str]:
     """Where the least p that so few resamples can give is not below SIGNIFICANCE once adjusted.
 
-    compared: by modality, the number of mixes that are compared with real ROIs alone.
+    compared: by modality, the number of mixes of a classifier that are compared with real ROIs alone.
     """
     mixes = int(compared.max())
     needed = round(2 * mixes / SIGNIFICANCE)
@@ -252,7 +273,9 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
     scores, quality: the tidy tables; config: as resolved for the study.
     """
     auroc = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all")]
-    compared = auroc.groupby("modality", sort=False)["p_holm"].count()
+    several = auroc["classifier"].nunique() > 1
+    keys = ["modality", "classifier"]
+    compared = auroc.groupby(keys, sort=False)["p_holm"].count().groupby("modality", sort=False).max()
     sentences = [*on_phantoms(config), *_on_resamples(compared, config["statistics"]["resamples"])]
     if (auroc["runs"] == 1).all():
         sentences.append(
@@ -261,35 +284,39 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
         )
     else:
         largest = auroc.loc[auroc["sd"].idxmax()]
+        of = f"{name_of(largest['classifier'])}, " if several else ""
         sentences.append(
             f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of "
             "test patients; how far runs differ, training included, is the standard deviation over them, at most "
-            f"{decimals(largest['sd'])} in AUROC ({name_of_mix(largest['mix'])}, {largest['modality']}). No interval "
-            "and no p here takes that into account, so that a difference may be called one and be luck of training."
+            f"{decimals(largest['sd'])} in AUROC ({of}{name_of_mix(largest['mix'])}, {largest['modality']}). No "
+            "interval and no p here takes that into account, so that a difference may be called one and be luck of "
+            "training."
         )
-    for modality, rows in auroc.groupby("modality", sort=False):
+    for (modality, classifier), rows in auroc.groupby(keys, sort=False):
+        name = name_of(classifier)
+        of, where = (f" of {name}", f"{modality} with {name}") if several else ("", modality)
         if (duplicated := rows[rows["mix"] == "real@2"]).shape[0]:
             sentences.append(
-                f"Doubling the real ROIs of {modality}, which adds no information, changes the AUROC by "
+                f"Doubling the real ROIs of {modality}, which adds no information, changes the AUROC{of} by "
                 f"{decimals(duplicated['difference'].iloc[0], plus=True)}: a difference of that size needs no GAN."
             )
         perfect = rows[rows["value"] > 1 - 1e-9]
         if len(perfect):
             sentences.append(
-                f"In {modality}, {_joined([name_of_mix(m) for m in perfect['mix']])} separate the test part without "
+                f"In {where}, {_joined([name_of_mix(m) for m in perfect['mix']])} separate the test part without "
                 f"error. With {perfect['n_patients'].iloc[0]} patients that bounds no error rate tightly, resampling "
                 "gives no interval, and better classifiers could not be told apart."
             )
         if (chance := rows[(rows["low"] <= 0.5) & (rows["high"] >= 0.5)]).shape[0]:
             sentences.append(
-                f"In {modality}, {len(chance)} of {len(rows)} classifiers "
+                f"In {where}, {len(chance)} of {len(rows)} classifiers "
                 f"({', '.join(map(name_of_mix, chance['mix']))}) are not distinguishable from guessing (their interval "
                 "holds 0.5): they were trained too briefly, on too little, or on images that do not tell the classes "
                 "apart."
             )
         if (wrong := rows[rows["high"] < 0.5]).shape[0]:
             sentences.append(
-                f"In {modality}, {len(wrong)} of {len(rows)} classifiers "
+                f"In {where}, {len(wrong)} of {len(rows)} classifiers "
                 f"({', '.join(map(name_of_mix, wrong['mix']))}) are worse than guessing (their interval lies below "
                 "0.5): they rank benign ROIs above malignant ones more often than not."
             )

@@ -1,13 +1,13 @@
-"""How generators, mixes and measures are called and explained in tables, figures and sentences."""
+"""How generators, classifiers, mixes and measures are called and explained in tables, figures and sentences."""
 
 import re
 from typing import NamedTuple
 
+from mammosynth import classifiers, gans
 from mammosynth.classifiers.mixes import BALANCE, Phase, parse_mix, shortest
-from mammosynth.gans import METHODS
 
-GENERATORS = {
-    **{name: method.title for name, method in METHODS.items()},
+TITLES = {
+    **{name: method.title for methods in (gans.METHODS, classifiers.METHODS) for name, method in methods.items()},
     "real": "real set",
     "held_out": "held-out real",
     "floor": "real vs real",
@@ -156,9 +156,9 @@ def measure_of(name: str) -> Measure:
     return Measure("", "")
 
 
-def name_of(generator: str) -> str:
-    """Display name of a generator, ``real`` or ``floor``; a generator of the user's own naming keeps its name."""
-    return GENERATORS.get(generator, generator.replace("_", " "))
+def name_of(name: str) -> str:
+    """Display name of a generator, a classifier, ``real`` or ``floor``; names of the user's own stay as they are."""
+    return TITLES.get(name, name.replace("_", " "))
 
 
 def name_of_mix(mix: str) -> str:

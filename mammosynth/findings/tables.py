@@ -149,13 +149,15 @@ def p_value(value: float) -> str:
 
 
 def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Modality, database and mix by score, with what the paper reports in the last columns.
+    """Modality, classifier, database and mix by score, with what the paper reports in the last columns.
 
-    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals.
+    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals;
+    a classifier or a database that is the only one has no column.
     """
     reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
     rows = []
-    for (modality, database, mix), group in scores.groupby(["modality", "database", "mix"], sort=False):
+    keys = ["modality", "classifier", "database", "mix"]
+    for (modality, classifier, database, mix), group in scores.groupby(keys, sort=False):
         of = group.set_index("measure")
 
         def cell(measure: str, show, prefix: str = "", of=of, **options) -> str:
@@ -163,7 +165,7 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
             return with_interval(*(show(of.loc[measure, column], **options) for column in columns))
 
         auroc = of.loc["AUROC"]
-        row = {"modality": modality, "database": database, "mix": name_of_mix(mix)}
+        row = {"modality": modality, "classifier": name_of(classifier), "database": database, "mix": name_of_mix(mix)}
         row["n (patients)"] = f"{auroc['n']} ({auroc['n_patients']})"
         for measure in ("benign accuracy", "malignant accuracy", "balanced accuracy"):
             row[f"{measure} %"] = cell(measure, percent)
@@ -175,7 +177,8 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
             row[f"{measure} % {REPORTED}"] = NONE if value is None else f"{value:.1f}"
         rows.append(row)
     table = pd.DataFrame(rows)
-    return table.drop(columns="database") if set(table["database"]) == {"all"} else table
+    alike = [column for column in ("classifier", "database") if table[column].nunique() == 1]
+    return table.drop(columns=alike)
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:

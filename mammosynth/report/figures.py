@@ -293,10 +293,10 @@ def _panel_colours(groups: Mapping[str, list[str]]) -> dict[str, str]:
     return colours_of([name for name in groups if name != "controls"]) | {"controls": "#777777"}
 
 
-def plot_classifier_training(modality: str, histories: pd.DataFrame) -> Figure:
+def plot_classifier_training(modality: str, classifier: str, histories: pd.DataFrame) -> Figure:
     """Training loss and validation AUROC of every mix over its steps, means over runs.
 
-    histories: the classifiers' histories with columns ``mix``, ``fold`` and ``seed`` added.
+    histories: those of one classifier with columns ``mix``, ``fold`` and ``seed`` added.
     """
     groups = mix_groups(histories["mix"].unique())
     colours = _panel_colours(groups)
@@ -314,14 +314,14 @@ def plot_classifier_training(modality: str, histories: pd.DataFrame) -> Figure:
         axes[1, column].legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel("training loss\n(cross-entropy, nats)")
     axes[1, 0].set_ylabel("AUROC,\nvalidation part")
-    figure.suptitle(f"Training of the classifiers: {modality}")
+    figure.suptitle(f"Training of {name_of(classifier)}: {modality}")
     return figure
 
 
-def plot_roc(modality: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> Figure:
+def plot_roc(modality: str, classifier: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> Figure:
     """ROC curves of the test part, averaged over runs at equal false-positive rate; a panel a GAN beside ``real``.
 
-    predictions: of one modality, with the column ``fold``; scores: of all databases of that modality.
+    predictions, scores: of one modality and classifier; predictions with the column ``fold``.
     """
     test = predictions[predictions["part"] == "test"]
     grid = np.linspace(0, 1, 401)
@@ -345,12 +345,16 @@ def plot_roc(modality: str, predictions: pd.DataFrame, scores: pd.DataFrame) -> 
         axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), borderpad=0.1)
     n, patients = auroc["n"].max(), auroc["n_patients"].max()
-    figure.suptitle(f"ROC curves: {modality}, test part ({n} ROIs, {patients} patients); AUROC [95 % CI]")
+    of = f"ROC curves of {name_of(classifier)}: {modality}, test part"
+    figure.suptitle(f"{of} ({n} ROIs, {patients} patients); AUROC [95 % CI]")
     return figure
 
 
-def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
-    """Forest plot: each mix's AUROC minus that of training on real images alone, with its 95 % interval."""
+def plot_differences(modality: str, classifier: str, scores: pd.DataFrame) -> Figure:
+    """Forest plot: each mix's AUROC minus that of training on real images alone, with its 95 % interval.
+
+    scores: of one modality and classifier.
+    """
     chosen = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all") & scores["difference"].notna()]
     gans = list(dict.fromkeys(gan for mix in chosen["mix"] for gan in parse_mix(mix).gans))
     colours = colours_of(gans)
@@ -376,7 +380,7 @@ def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
     axis.set_xlabel("AUROC minus AUROC of real alone  (left: worse than real, right: better)")
     axis.text(1.02, -0.85, "difference [95 % CI]   p (Holm)", transform=axis.get_yaxis_transform(), fontsize=7.5)
     trained = "networks of one run" if (chosen["runs"] == 1).all() else "means over runs"
-    figure.suptitle(f"{modality.capitalize()}: each mix against real ROIs alone, {trained}")
+    figure.suptitle(f"{modality.capitalize()}, {name_of(classifier)}: each mix against real ROIs alone, {trained}")
     return figure
 
 

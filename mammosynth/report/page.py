@@ -33,7 +33,8 @@ class Study:
     scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
-    and modality, those that belong to a GAN (``progress``, ``closest``) by its name within;
+    and modality, those that belong to a GAN (``progress``, ``closest``) or a classifier (``differences``, ``roc``,
+    ``classifier_training``) by its name within;
     ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
     what the filter did with each synthetic ROI, if the study has one.
     """
@@ -141,8 +142,8 @@ def render(study: Study) -> str:
             study=study,
             modalities=modalities,
             phantoms=phantoms,
-            headlines={modality: conclusions.headline(modality, study.scores) for modality in modalities},
-            answers={modality: conclusions.answer(modality, study.scores) for modality in modalities},
+            name_of=name_of,
+            answers={modality: conclusions.answers(modality, study.scores) for modality in modalities},
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
             caveats=conclusions.caveats(study.scores, study.quality, study.config),
             parts=study.parts.replace({"part": NAMES_OF_PARTS}),

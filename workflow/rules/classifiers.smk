@@ -1,9 +1,10 @@
-"""Classifiers: a mix of real and synthetic training ROIs -> a trained ResNet -> predictions -> scores.
+"""Classifiers: a mix of real and synthetic training ROIs -> a trained classifier -> its predictions -> scores.
 
 In: results/{modality}/{split}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
-Out: results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt and .csv, results/{modality}/{split}/predictions.csv,
-     results/tables/scores.csv
-Only `predict` reads the test part, and it fits nothing: the threshold comes from the validation part.
+Out: results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt and .csv,
+     results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv, results/tables/scores.csv
+The job that trains a classifier predicts with it, too, when its file is written: only then is the test part read, and
+the threshold comes from the validation part.
 """
 
 
@@ -11,13 +12,15 @@ rule train_classifier:
     input:
         unpack(mix_inputs),
         sound=study_is_sound,
+        partition="results/{modality}/{split}/partition.csv",
     output:
-        model="results/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
-        history="results/{modality}/{split}/classifiers/{mix}/seed{seed}.csv",
+        model="results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt",
+        history="results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.csv",
+        predictions="results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv",
     log:
-        "logs/train_classifier/{modality}/{split}/{mix}/seed{seed}.log",
+        "logs/train_classifier/{modality}/{split}/{classifier}/{mix}/seed{seed}.log",
     benchmark:
-        "benchmarks/train_classifier/{modality}/{split}/{mix}/seed{seed}.tsv"
+        "benchmarks/train_classifier/{modality}/{split}/{classifier}/{mix}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -27,47 +30,25 @@ rule train_classifier:
         runtime="4h",
     params:
         code=code_of("train_classifier"),
-        settings=lookup("classifier", within=config),
-        weights=contents_of(WEIGHTS),
+        code_of_classifier=lambda wildcards: code_of_classifier(wildcards.classifier),
+        settings=lookup("classifiers/{classifier}", within=config),
+        weights=lambda wildcards: contents_of(weights_of(wildcards.classifier)),
+        networks=lambda wildcards: digests_of(networks_of_classifier(wildcards.classifier)),
         # Not an output: Snakemake would delete it before the rerun that is to go on from it.
-        checkpoint="checkpoints/{modality}/{split}/classifiers/{mix}/seed{seed}.pt",
+        checkpoint="checkpoints/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt",
     script:
         "../scripts/train_classifier.py"
-
-
-rule predict:
-    input:
-        **image_sets("val", "test"),
-        sound=study_is_sound,
-        models=expand(
-            "results/{{modality}}/{{split}}/classifiers/{mix}/seed{seed}.pt",
-            mix=MIXES,
-            seed=SEEDS,
-        ),
-        partition="results/{modality}/{split}/partition.csv",
-    output:
-        predictions="results/{modality}/{split}/predictions.csv",
-    log:
-        "logs/predict/{modality}/{split}.log",
-    benchmark:
-        "benchmarks/predict/{modality}/{split}.tsv"
-    conda:
-        "../../envs/mammosynth.yaml"
-    threads: 1
-    resources:
-        gpu=GPU,
-        mem_mb=3000,
-        runtime="1h",
-    params:
-        code=code_of("predict"),
-    script:
-        "../scripts/predict.py"
 
 
 rule score_classifiers:
     input:
         predictions=expand(
-            "results/{modality}/{split}/predictions.csv", modality=MODALITIES, split=SPLITS
+            "results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv",
+            modality=MODALITIES,
+            split=SPLITS,
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
         ),
         splits="results/tables/splits.csv",
     output:

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from mammosynth import code, gpu, paths, splits, study
+from mammosynth.classifiers import METHODS as CLASSIFIER_METHODS
 from mammosynth.classifiers.mixes import largest_dose, parse_mix, parse_mixes
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
@@ -20,12 +21,13 @@ try:
     PRESETS = {name: config["generators"][name].get("preset") for name in config["gans"]}
     config["mixes"] = [mix.name for mix in parse_mixes(config["mixes"])]
     config["generators"] |= study.resolve_generators(config)
+    config["classifiers"] |= study.resolve_classifiers(config)
     EXTRACTORS = study.rank_extractors(config)
 except InputError as error:
     raise WorkflowError(str(error))
 
 MODALITIES = study.modalities(config)
-GANS, MIXES = config["gans"], config["mixes"]
+GANS, CLASSIFIERS, MIXES = config["gans"], config["classify_with"], config["mixes"]
 SPLITS, SEEDS = splits.splits_of(config), config["seeds"]
 # What pictures, pages and the paper's tables show: trainings on whole training parts. Those on a share of one are in
 # scores.csv and quality.csv beside them.
@@ -42,7 +44,6 @@ with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as 
 PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
 
 DOWNLOADS = config["downloads"]
-QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
 
 
 def code_of(script):
@@ -58,6 +59,13 @@ def code_of_networks(names):
 def code_of_gan(wildcards):
     """A digest of the code of one GAN, which no script names."""
     return code.digest(code.module(METHODS[config["generators"][wildcards.gan]["method"]].module))
+
+
+def code_of_classifier(name):
+    """A digest of the code of one classifier, with that of the feature network that it starts from."""
+    modules = [CLASSIFIER_METHODS[config["classifiers"][name]["method"]].module]
+    modules += [NETWORKS[network].module for network in networks_of_classifier(name)]
+    return code.digest(*map(code.module, modules))
 
 
 def code_of_readers(wildcards):
@@ -134,6 +142,18 @@ def networks_of(gan):
     return sorted({METHODS[settings["method"]].sees} - {None} | judge)
 
 
+def networks_of_classifier(name):
+    """The feature network that a classifier starts from, if it starts from one."""
+    network = CLASSIFIER_METHODS[config["classifiers"][name]["method"]].starts_from
+    return [network] if network else []
+
+
+# Of the networks of measures and of the classifier that judges labels, and models of naturalness.
+QUALITY_PARAMETERS = sorted(
+    {"niqe", "brisque", *EXTRACTORS, *networks_of_classifier(CLASSIFIERS[0])}
+)
+
+
 def start_of(wildcards):
     """The generator's file that a GAN begins at, if it begins at one."""
     return (
@@ -176,16 +196,24 @@ FILTERED = (
 )
 
 
-WEIGHTS = [path for path in [config["classifier"]["weights"]] if path]
+def weights_of(classifier):
+    """The file of weights that a person gives a classifier to start from, if any."""
+    weights = config["classifiers"][classifier].get("weights")
+    return [weights] if weights else []
 
 
 def mix_inputs(wildcards):
-    """Image sets that a mix is made of: the real training part, and those of its GANs that pass the filter, if any."""
+    """What a classifier is trained with: the real training part, images of the mix's GANs that pass the filter, weights.
+
+    The validation part chooses, and the test part is there to be predicted.
+    """
     synthetic = "filtered" if FILTERED else "synthetic"
-    return image_sets("train", "val") | {
-        "weights": [ancient(path) for path in WEIGHTS],
-        **{
+    return (
+        image_sets("train", "val", "test")
+        | parameter_files(networks_of_classifier(wildcards.classifier))
+        | {"weights": [ancient(path) for path in weights_of(wildcards.classifier)]}
+        | {
             f"images_of_{gan}": f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
             for gan in parse_mix(wildcards.mix).gans
-        },
-    }
+        }
+    )

@@ -9,8 +9,10 @@ Out: results/parameters/{name}: parameter files, checked; results/{modality}/{sp
      synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what became of each.
 """
 
-# One classifier a fold judges the labels of all generators: the first seed's of real ROIs alone.
-LABEL_CLASSIFIER = f"results/{{modality}}/{{split}}/classifiers/real/seed{SEEDS[0]}.pt"
+# One classifier a fold judges the labels of all generators: the study's first, of real ROIs alone and the first seed.
+LABEL_CLASSIFIER = (
+    f"results/{{modality}}/{{split}}/classifiers/{CLASSIFIERS[0]}/real/seed{SEEDS[0]}.pt"
+)
 
 
 rule get_parameters:
@@ -59,6 +61,7 @@ rule assess_real:
     params:
         code=code_of("assess_real"),
         code_of_networks=code_of_networks(EXTRACTORS),
+        code_of_classifier=code_of_classifier(CLASSIFIERS[0]),
         extractors={name: NETWORKS[name].title for name in EXTRACTORS},
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],
@@ -91,6 +94,7 @@ rule assess:
     params:
         code=code_of("assess"),
         code_of_networks=code_of_networks(EXTRACTORS),
+        code_of_classifier=code_of_classifier(CLASSIFIERS[0]),
         extractors={name: NETWORKS[name].title for name in EXTRACTORS},
         parameters=digests_of(QUALITY_PARAMETERS),
         statistics=config["statistics"],

@@ -93,39 +93,26 @@ rule plot_samples:
         "../scripts/plot_samples.py"
 
 
-rule plot_training:
+rule plot_gan_training:
     input:
-        gans=expand(
+        expand(
             "results/{{modality}}/{split}/gans/{gan}/seed{seed}.csv",
             split=WHOLE,
             gan=GANS,
             seed=SEEDS,
         ),
-        classifiers=expand(
-            "results/{{modality}}/{split}/classifiers/{mix}/seed{seed}.csv",
-            split=WHOLE,
-            mix=MIXES,
-            seed=SEEDS,
-        ),
     output:
-        gans=report(
+        report(
             "results/figures/gan_training_{modality}.svg",
             caption="../report/gan_training.rst",
             category="Training",
             subcategory="{modality}",
             labels={"figure": "training of the GANs"},
         ),
-        classifiers=report(
-            "results/figures/classifier_training_{modality}.svg",
-            caption="../report/classifier_training.rst",
-            category="Training",
-            subcategory="{modality}",
-            labels={"figure": "training of the classifiers"},
-        ),
     log:
-        "logs/plot_training/{modality}.log",
+        "logs/plot_gan_training/{modality}.log",
     benchmark:
-        "benchmarks/plot_training/{modality}.tsv"
+        "benchmarks/plot_gan_training/{modality}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -133,10 +120,10 @@ rule plot_training:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("plot_training"),
+        code=code_of("plot_gan_training"),
         extractor=EXTRACTORS[0],
     script:
-        "../scripts/plot_training.py"
+        "../scripts/plot_gan_training.py"
 
 
 rule plot_quality:
@@ -166,30 +153,48 @@ rule plot_quality:
         "../scripts/plot_quality.py"
 
 
-rule plot_scores:
+rule plot_classifier:
     input:
         scores="results/tables/scores.csv",
-        predictions=expand("results/{{modality}}/{split}/predictions.csv", split=WHOLE),
+        predictions=expand(
+            "results/{{modality}}/{split}/predictions/{{classifier}}/{mix}/seed{seed}.csv",
+            split=WHOLE,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+        histories=expand(
+            "results/{{modality}}/{split}/classifiers/{{classifier}}/{mix}/seed{seed}.csv",
+            split=WHOLE,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
         splits=SPLIT_TABLE,
     output:
+        training=report(
+            "results/figures/classifier_training_{modality}_{classifier}.svg",
+            caption="../report/classifier_training.rst",
+            category="Training",
+            subcategory="{modality}",
+            labels={"figure": "training of the classifier", "classifier": "{classifier}"},
+        ),
         differences=report(
-            "results/figures/differences_{modality}.svg",
+            "results/figures/differences_{modality}_{classifier}.svg",
             caption="../report/differences.rst",
             category="Figures",
             subcategory="{modality}",
-            labels={"figure": "does it help"},
+            labels={"figure": "does it help", "classifier": "{classifier}"},
         ),
         roc=report(
-            "results/figures/roc_{modality}.svg",
+            "results/figures/roc_{modality}_{classifier}.svg",
             caption="../report/roc.rst",
             category="Figures",
             subcategory="{modality}",
-            labels={"figure": "ROC curves"},
+            labels={"figure": "ROC curves", "classifier": "{classifier}"},
         ),
     log:
-        "logs/plot_scores/{modality}.log",
+        "logs/plot_classifier/{modality}/{classifier}.log",
     benchmark:
-        "benchmarks/plot_scores/{modality}.tsv"
+        "benchmarks/plot_classifier/{modality}/{classifier}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -197,9 +202,9 @@ rule plot_scores:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("plot_scores"),
+        code=code_of("plot_classifier"),
     script:
-        "../scripts/plot_scores.py"
+        "../scripts/plot_classifier.py"
 
 
 rule rank_generators:
@@ -323,9 +328,10 @@ rule write_report:
         parts="results/tables/parts.csv",
         splits=SPLIT_TABLE,
         histories=expand(
-            "results/{modality}/{split}/classifiers/{mix}/seed{seed}.csv",
+            "results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.csv",
             modality=MODALITIES,
             split=WHOLE,
+            classifier=CLASSIFIERS,
             mix=MIXES,
             seed=SEEDS,
         ),
@@ -362,12 +368,13 @@ rule write_report:
         ),
         samples=expand("results/figures/samples_{modality}.png", modality=MODALITIES),
         gan_training=expand("results/figures/gan_training_{modality}.svg", modality=MODALITIES),
-        classifier_training=expand(
-            "results/figures/classifier_training_{modality}.svg", modality=MODALITIES
-        ),
         quality_bars=expand("results/figures/quality_{modality}.svg", modality=MODALITIES),
-        differences=expand("results/figures/differences_{modality}.svg", modality=MODALITIES),
-        roc=expand("results/figures/roc_{modality}.svg", modality=MODALITIES),
+        of_classifiers=expand(
+            "results/figures/{kind}_{modality}_{classifier}.svg",
+            kind=["classifier_training", "differences", "roc"],
+            modality=MODALITIES,
+            classifier=CLASSIFIERS,
+        ),
         filtered=(
             expand(
                 "results/{modality}/{split}/filtered/{gan}/seed{seed}.csv",
@@ -394,6 +401,7 @@ rule write_report:
         config=config,
         modalities=MODALITIES,
         gans=GANS,
+        classifiers=CLASSIFIERS,
         # Not inputs: Snakemake writes them as it goes, and a run without them is whole. Of this study's jobs alone,
         # as the folder may hold those of earlier ones.
         benchmarks={
@@ -405,6 +413,7 @@ rule write_report:
                 modality=MODALITIES,
                 split=SPLITS,
                 gan=GANS,
+                classifier=CLASSIFIERS,
                 mix=MIXES,
                 seed=SEEDS,
             )

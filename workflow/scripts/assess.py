@@ -16,7 +16,7 @@ if __name__ == "__main__":
             ImageSet.load(snakemake.input.synthetic),
             ImageSet.load(snakemake.input.train),
             Reference.load(snakemake.input.reference),
-            read(snakemake.input.classifier, device()).probabilities,
+            read(snakemake.input.classifier, device(), dict(snakemake.input.items())).probabilities,
             list(snakemake.params.extractors),
             dict(snakemake.input.items()),
             **snakemake.params.statistics,

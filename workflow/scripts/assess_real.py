@@ -13,7 +13,7 @@ if __name__ == "__main__":
         rows, images, reference = assess_real(
             ImageSet.load(snakemake.input.train),
             ImageSet.load(snakemake.input.val),
-            read(snakemake.input.classifier, device()).probabilities,
+            read(snakemake.input.classifier, device(), dict(snakemake.input.items())).probabilities,
             list(snakemake.params.extractors),
             dict(snakemake.input.items()),
             **snakemake.params.statistics,

@@ -1,4 +1,4 @@
-"""Train one classifier on one mix."""
+"""Train one classifier on one mix, and predict with it."""
 
 from mammosynth.job import started
 
@@ -6,24 +6,35 @@ if __name__ == "__main__":
     with started(snakemake):
         from pathlib import Path
 
+        import pandas as pd
+
         from mammosynth.classifiers.mixes import assemble, parse_mix
-        from mammosynth.classifiers.training import Settings, train
+        from mammosynth.classifiers.prediction import predict
+        from mammosynth.classifiers.training import read, train
         from mammosynth.gpu import device
         from mammosynth.imageset import ImageSet
 
-        given, params = snakemake.input, snakemake.params
-        mix, seed = parse_mix(snakemake.wildcards.mix), int(snakemake.wildcards.seed)
+        given, params, made = snakemake.input, snakemake.params, snakemake.output
+        where = {name: snakemake.wildcards[name] for name in ("modality", "split", "classifier", "mix", "seed")}
+        mix, seed, parameters = parse_mix(where["mix"]), int(where["seed"]), dict(given.items())
         synthetic = {gan: ImageSet.load(given[f"images_of_{gan}"]) for gan in mix.gans}
+        validation = ImageSet.load(given.val)
         train(
             mix,
             assemble(mix, ImageSet.load(given.train), synthetic, seed),
-            ImageSet.load(given.val),
-            Settings(**{name: value for name, value in params.settings.items() if name != "weights"}),
+            validation,
+            params.settings,
             seed,
             device(),
-            model=Path(snakemake.output.model),
-            history=Path(snakemake.output.history),
+            model=Path(made.model),
+            history=Path(made.history),
             checkpoint=Path(params.checkpoint),
             checkpoint_seconds=60 * snakemake.config["checkpoint_minutes"],
-            weights=given.weights[0] if given.weights else None,
+            parameters=parameters,
         )
+        # The classifier is in its file: nothing from here on is fitted, and the test part is read for the first time.
+        parts = {"val": validation, "test": ImageSet.load(given.test)}
+        partition = pd.read_csv(given.partition, dtype=str)
+        databases = dict(zip(partition["lesion_id"], partition["database"]))
+        predictions = predict(read(made.model, device(), parameters), parts, databases, where)
+        predictions.to_csv(made.predictions, index=False)

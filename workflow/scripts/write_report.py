@@ -12,8 +12,16 @@ if __name__ == "__main__":
         from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
-        kinds = ("contact_sheet", "samples", "gan_training", "classifier_training", "differences", "roc")
+        kinds = ("contact_sheet", "samples", "gan_training")
         figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
+        for kind in ("classifier_training", "differences", "roc"):
+            figures[kind] = {
+                modality: {
+                    name_of(classifier): f"results/figures/{kind}_{modality}_{classifier}.svg"
+                    for classifier in snakemake.params.classifiers
+                }
+                for modality in modalities
+            }
         figures["quality"] = dict(zip(modalities, given["quality_bars"]))
         places = [(file, place_of(file)) for file in given.progress]
         figures["progress"] = {

@@ -1,0 +1,260 @@
+"""A classifier is added by a file and an entry, and nothing else is edited: a network, and one without a loop."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hollow_workflow import DATA, hollow, rules_run, snakemake
+from quality_for_tests import image_set
+
+ROOT = Path(__file__).parents[1]
+# One without a loop, on frozen features.
+CENTROIDS = '''
+"""The nearer of two centroids."""
+
+import numpy as np
+
+from mammosynth.classifiers.classifier import Classifier
+from mammosynth.gpu import describe
+from mammosynth.networks.features import features
+
+
+class Centroids(Classifier):
+    def fit(self, task):
+        [images] = task.training
+        found = self._features(images.images)
+        benign, malignant = (found[images.labels == label].mean(0) for label in (0, 1))
+        self.direction, self.middle = (malignant - benign).tolist(), ((malignant + benign) / 2).tolist()
+        row = {"step": 1, "phase": 1, "loss": 0.5, "val_loss": 0.5, "val_auroc": 0.5, "seconds": 0.1}
+        return [row | {"device": describe(self.device)}]
+
+    def probabilities(self, images):
+        return 1 / (1 + np.exp(-self.settings["sharpness"] * (self._features(images) - self.middle) @ self.direction))
+
+    def _features(self, images):
+        return features(images, "means", self.parameters["means"], self.device) / 255
+
+    def state(self):
+        return {"direction": self.direction, "middle": self.middle}
+
+    def load_state(self, state):
+        self.direction, self.middle = state["direction"], state["middle"]
+'''
+# A network that starts from a file, has its own normalisation, and learns at two rates.
+TINY = '''
+"""A line through means of 32×32 px."""
+
+from torch import nn
+
+from mammosynth.classifiers.network import NetworkClassifier
+
+
+class Tiny(NetworkClassifier):
+    def make_network(self):
+        return nn.Sequential(nn.AvgPool2d(32), nn.Flatten(), nn.Linear(16, 1))
+
+    def start(self):
+        nn.init.constant_(self.network[2].weight, float(open(self.parameters["means"]).read()))
+
+    def rates(self):
+        slow = self.settings["learning_rate"] / 10
+        return [([self.network[2].weight], slow), ([self.network[2].bias], self.settings["learning_rate"])]
+
+    def normalise(self, images):
+        return 2 * images - 1
+'''
+ENTRIES = """METHODS |= {
+    "centroids": Method(
+        "mammosynth.classifiers.centroids:Centroids",
+        "Centroids",
+        own={"sharpness": {"description": "How sure it is", "type": "number", "minimum": 1, "default": 2}},
+        starts_from="means",
+    ),
+    "tiny": Method("mammosynth.classifiers.tiny:Tiny", "Tiny", takes=LOOP, starts_from="means"),
+}
+"""
+NETWORK = '''
+"""Means of 16×16 px."""
+
+from torch.nn import functional as F
+
+
+def load(weights, device):
+    return lambda images: F.avg_pool2d(images[:, :1].float(), 16).flatten(1)
+'''
+WEIGHT = b"0.25"
+DECLARATION = f"""
+means:
+  title: means of 16×16 px
+  dimension: 64
+  weights:
+    {{file: means.txt, sha256: {hashlib.sha256(WEIGHT).hexdigest()}, what: a number, licence: none, sources: []}}
+"""
+CONFIGURE = """
+import json, sys
+import jsonschema, yaml
+from mammosynth import study
+from mammosynth.errors import InputError
+
+schema = yaml.safe_load(open(f"{ROOT}/workflow/schemas/config.schema.yaml", encoding="utf-8"))
+
+
+def said(classifier, mix="real+sngan"):
+    config = yaml.safe_load(open(f"{ROOT}/config.yaml", encoding="utf-8"))
+    config["classifiers"]["new"] = classifier
+    config["classify_with"], config["mixes"] = ["resnet18", "new"], ["real", mix]
+    jsonschema.validate(config, schema)
+    try:
+        study.check(config)
+        return study.resolve_classifiers(config)["new"]
+    except InputError as error:
+        return str(error)
+
+
+print(json.dumps([
+    said({"method": "centroids"}),
+    said({"method": "centroids", "sharpness": 5}),
+    said({"method": "centroids", "sharpness": 0}),
+    said({"method": "centroids", "steps": 5}),
+    said({"method": "tiny", "sharpness": 5}),
+    said({"method": "tiny", "weights": None}),
+    said({"method": "centroids"}, "sngan..real"),
+]))
+print(json.dumps([name for name in sys.modules if name == "torch"]))
+"""
+# The rule's script in a process of its own, its inputs and outputs in a folder.
+RUN = """
+import runpy, sys
+from types import SimpleNamespace
+
+
+class Given(dict):
+    __getattr__ = dict.__getitem__
+
+
+folder, method, test = sys.argv[1:]
+outputs = {"model": "model.pt", "history": "history.csv", "predictions": "predictions.csv"}
+inputs = {"train": "train.npz", "val": "val.npz", "test": test, "partition": "partition.csv", "means": "means.txt"}
+settings = {"method": method, "sharpness": 2, "steps": 3, "batch": 4, "learning_rate": 0.1, "weight_decay": 0.01,
+            "evaluate_every": 1}
+snakemake = SimpleNamespace(
+    rule="train_classifier", threads=1, resources={}, config={"checkpoint_minutes": 5}, log=[f"{folder}/log"],
+    wildcards={"modality": "ultrasound", "split": "fold0", "classifier": method, "mix": "real", "seed": "0"},
+    input=Given(inputs), output=Given({name: f"{folder}/{file}" for name, file in outputs.items()}),
+    params=Given(settings=settings, checkpoint=f"{folder}/checkpoint.pt"),
+)
+runpy.run_path(f"{ROOT}/workflow/scripts/train_classifier.py", {"snakemake": snakemake}, "__main__")
+"""
+STUDY = {
+    "sources": {"phantom_ultrasound": {"phantoms": {"benign": 20, "malignant": 12}}},
+    "databases": ["phantom_ultrasound"],
+    "partition": {"folds": 3},
+    "classifiers": {"mine": {"method": "centroids"}, "other": {"method": "tiny", "steps": 2}},
+    "classify_with": ["mine", "other"],
+    "mixes": ["real"],
+}
+
+
+def add_to(package: Path) -> None:
+    """Add two classifiers and a network to a copy of the package."""
+    for name, content in (
+        ("classifiers/centroids.py", CENTROIDS),
+        ("classifiers/tiny.py", TINY),
+        ("networks/means.py", NETWORK),
+    ):
+        (package / name).write_text(content, encoding="utf-8")
+    for name, entry in (("classifiers/__init__.py", ENTRIES), ("networks/networks.yaml", DECLARATION)):
+        with (package / name).open("a", encoding="utf-8") as text:
+            text.write(entry)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a copy of the workflow to which they were added, and the data of a job."""
+    place = tmp_path_factory.mktemp("additions")
+    hollow(place / "workflow", DATA | {"train_classifier"})
+    add_to(place / "workflow/mammosynth")
+    (place / "means.txt").write_bytes(WEIGHT)
+    parts = {name: image_set(8, 6, seed=seed) for seed, name in enumerate(("train", "val", "test", "other"))}
+    for name, images in parts.items():
+        images.save(place / f"{name}.npz")
+    ids = np.concatenate([images.ids for images in parts.values()])
+    pd.DataFrame({"lesion_id": ids, "database": "mine"}).to_csv(place / "partition.csv", index=False)
+    return place
+
+
+def run(place: Path, code: str, *arguments: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(place / "workflow")}
+    command = [sys.executable, "-P", "-c", f"ROOT = {str(place / 'workflow')!r}\n{code}", *arguments]
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_study_may_name_them_and_is_told_what_they_take(place):
+    (default, given, *refused), imported = map(json.loads, run(place, CONFIGURE).splitlines())
+    assert default == {"method": "centroids", "sharpness": 2}
+    assert given["sharpness"] == 5
+    for message, expected in zip(
+        refused,
+        [
+            "config: classifiers.new.sharpness: 0 is less than the minimum of 1 (How sure it is)",
+            "config: classifiers.new.steps: centroids has no use for it (it is for resnet18, resnet50, tiny); "
+            "remove it",
+            "config: classifiers.new.sharpness: tiny has no use for it (it is for centroids); remove it",
+            "config: classifiers.new.weights: tiny has no use for it (it is for resnet18, resnet50); remove it",
+            "config: mixes: sngan..real has phases, and classifier new no steps for them to share: leave out the "
+            "mix or the classifier",
+        ],
+        strict=True,
+    ):
+        assert message == expected
+    assert imported == []
+
+
+@pytest.mark.parametrize("method", ["centroids", "tiny"])
+def test_their_job_shows_the_test_part_to_nothing_that_is_fitted(place, method):
+    """Of another test part come the same classifier, threshold and predictions of the validation part."""
+    found = {}
+    for test in ("test", "other"):
+        folder = place / f"{method}_{test}"
+        folder.mkdir()
+        run(place, RUN, str(folder), method, f"{test}.npz")
+        found[test] = pd.read_csv(folder / "predictions.csv"), (folder / "model.pt").read_bytes()
+    (one, model), (other, same) = found.values()
+    assert model == same
+    assert one["threshold"].unique().tolist() == other["threshold"].unique().tolist()
+    assert one[one["part"] == "val"].equals(other[other["part"] == "val"])
+    assert not set(one[one["part"] == "test"]["probability"]) & set(other[other["part"] == "test"]["probability"])
+    assert {"modality": "ultrasound", "split": "fold0", "classifier": method, "mix": "real", "seed": 0}.items() <= dict(
+        one.iloc[0]
+    ).items()
+
+
+def test_the_network_starts_from_its_file_and_keeps_what_it_learnt(place):
+    saved = torch.load(place / "tiny_test/model.pt", weights_only=True)["state"]
+    weight, bias = saved["network"]["2.weight"], saved["network"]["2.bias"]
+    assert (weight != 0.25).any()
+    assert (weight - 0.25).abs().max() < 0.03  # three steps at a tenth of the rate
+    assert bias.abs() > 0.03
+
+
+def test_the_workflow_trains_them_and_predicts(place):
+    folder, study = place / "study", STUDY | {"parameters": str(place)}
+    targets = [f"results/ultrasound/fold0/predictions/{name}/real/seed0.csv" for name in ("mine", "other")]
+    snakemake(place / "workflow/Snakefile", folder, study, "--", *targets)
+    for name, target in zip(("mine", "other"), targets):
+        predictions = pd.read_csv(folder / target)
+        assert predictions["classifier"].unique().tolist() == [name]
+        assert predictions.groupby("part").size().gt(5).all()
+    later = study | {"classifiers": study["classifiers"] | {"mine": {"method": "centroids", "sharpness": 3}}}
+    plan = snakemake(place / "workflow/Snakefile", folder, later, "--dry-run", "--", *targets)
+    assert rules_run(plan) == {"train_classifier"}
+    assert "predictions/other" not in plan.partition("Job stats")[2].partition("train_classifier")[2]
