@@ -238,6 +238,19 @@ def test_their_job_shows_the_test_part_to_nothing_that_is_fitted(place, method):
     ).items()
 
 
+def test_a_classifier_whose_predictions_alone_are_stale_is_given_back(place):
+    folder = place / "centroids_test"
+    before, model = pd.read_csv(folder / "predictions.csv"), (folder / "model.pt").read_bytes()
+    for file in ("model.pt", "history.csv", "predictions.csv"):
+        (folder / file).unlink()  # as Snakemake does
+    with (place / "workflow/mammosynth/classifiers/prediction.py").open("a") as code:
+        code.write("\nMORE = 1\n")
+    run(place, RUN, str(folder), "centroids", "test.npz")
+    assert "was finished by an earlier job" in (folder / "log").read_text()
+    assert (folder / "model.pt").read_bytes() == model
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "predictions.csv"), before)
+
+
 def test_the_network_starts_from_its_file_and_keeps_what_it_learnt(place):
     saved = torch.load(place / "tiny_test/model.pt", weights_only=True)["state"]
     weight, bias = saved["network"]["2.weight"], saved["network"]["2.bias"]

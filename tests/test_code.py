@@ -88,6 +88,16 @@ def test_a_network_of_its_own_file_leaves_gans_that_do_not_see_it_as_they_are(pa
         change(package / f"networks/{file}.py", after, before)
 
 
+def test_a_classifier_of_its_own_file_leaves_the_others_as_they_are(package):
+    names = ("training", "resnet18", "resnet50")
+    earlier = {name: digest(f"mammosynth.classifiers.{name}") for name in names}
+    change(package / "classifiers/resnet18.py", 'architecture = "resnet18"', 'architecture = "resnet34"')
+    change(
+        package / "classifiers/__init__.py", "METHODS = {", 'METHODS = {"more": Method("mammosynth.more:More", "More"),'
+    )
+    assert {name for name in names if digest(f"mammosynth.classifiers.{name}") != earlier[name]} == {"resnet18"}
+
+
 def test_reports_show_the_titles_of_gans(package):
     earlier = digest("mammosynth.findings.names"), digest("mammosynth.quality.assess")
     change(package / "gans/__init__.py", '"WGAN-GP"', '"WGAN with a penalty"')
