@@ -82,7 +82,7 @@ METHODS = {
         "mammosynth.classifiers.efficientnet_lite0:EfficientNetLite0",
         "EfficientNet-Lite0",
         takes=LOOP,
-        own=recipe(steps=160, learning_rate=0.0003, evaluate_every=40),
+        own=recipe(steps=80, learning_rate=0.0001, evaluate_every=20),
         starts_from="efficientnet_lite0",
     ),
     "probe": Method(
