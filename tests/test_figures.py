@@ -211,7 +211,7 @@ def test_classifiers_curves_are_means_over_runs():
     )  # fmt: skip
     figure = figures.plot_classifier_training("ultrasound", "probe_of_mine", histories)
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1.0, 1.0]  # the mean over seeds
-    assert figure.get_suptitle() == "Training of probe of mine: ultrasound"
+    assert figure.get_suptitle() == "Training of the classifiers: ultrasound, probe of mine"
 
 
 def test_the_same_figure_gives_the_same_file(study, tmp_path):

@@ -314,7 +314,7 @@ def plot_classifier_training(modality: str, classifier: str, histories: pd.DataF
         axes[1, column].legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel("training loss\n(cross-entropy, nats)")
     axes[1, 0].set_ylabel("AUROC,\nvalidation part")
-    figure.suptitle(f"Training of {name_of(classifier)}: {modality}")
+    figure.suptitle(f"Training of the classifiers: {modality}, {name_of(classifier)}")
     return figure
 
 
@@ -345,8 +345,8 @@ def plot_roc(modality: str, classifier: str, predictions: pd.DataFrame, scores: 
         axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), borderpad=0.1)
     n, patients = auroc["n"].max(), auroc["n_patients"].max()
-    of = f"ROC curves of {name_of(classifier)}: {modality}, test part"
-    figure.suptitle(f"{of} ({n} ROIs, {patients} patients); AUROC [95 % CI]")
+    sizes = f"test part: {n} ROIs, {patients} patients; AUROC [95 % CI]"
+    figure.suptitle(f"ROC curves: {modality}, {name_of(classifier)}\n{sizes}")
     return figure
 
 
@@ -358,7 +358,7 @@ def plot_differences(modality: str, classifier: str, scores: pd.DataFrame) -> Fi
     chosen = scores[(scores["measure"] == "AUROC") & (scores["database"] == "all") & scores["difference"].notna()]
     gans = list(dict.fromkeys(gan for mix in chosen["mix"] for gan in parse_mix(mix).gans))
     colours = colours_of(gans)
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.29 * len(chosen) + 1.35))
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.29 * len(chosen) + 1.5))
     axis.axvline(0, color=REAL_COLOUR, linewidth=1)
     for y, row in enumerate(chosen.itertuples()):
         gan = next(iter(parse_mix(row.mix).gans), None)
@@ -380,7 +380,7 @@ def plot_differences(modality: str, classifier: str, scores: pd.DataFrame) -> Fi
     axis.set_xlabel("AUROC minus AUROC of real alone  (left: worse than real, right: better)")
     axis.text(1.02, -0.85, "difference [95 % CI]   p (Holm)", transform=axis.get_yaxis_transform(), fontsize=7.5)
     trained = "networks of one run" if (chosen["runs"] == 1).all() else "means over runs"
-    figure.suptitle(f"{modality.capitalize()}, {name_of(classifier)}: each mix against real ROIs alone, {trained}")
+    figure.suptitle(f"{modality.capitalize()}, {name_of(classifier)}\neach mix against real ROIs alone, {trained}")
     return figure
 
 
