@@ -81,7 +81,7 @@ METHODS = {
     "efficientnet_lite0": Method(
         "mammosynth.classifiers.efficientnet_lite0:EfficientNetLite0",
         "EfficientNet-Lite0",
-        takes=LOOP,
+        takes=("batch", "weight_decay"),
         own=recipe(steps=80, learning_rate=0.0001, evaluate_every=20),
         starts_from="efficientnet_lite0",
     ),
