@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from gans_for_tests import image_set, random_lite0
 from quality_for_tests import parameter_file
 
@@ -59,3 +60,30 @@ def test_a_gans_training_imports_neither_torchvision_nor_torchs_compiler(tmp_pat
     imported = imported_by(TRAINING.replace("PARAMETERS", parameters), tmp_path)
     assert "torch" in imported
     assert not imported & {"torchvision", "torch._dynamo", "sympy"}
+
+
+CLASSIFYING = """
+from pathlib import Path
+import torch
+from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.classifiers.settings import resolve
+from mammosynth.classifiers.training import train
+from mammosynth.imageset import ImageSet
+
+torch.set_num_threads(1)
+images = ImageSet.load("images.npz")
+names = {name: Path(name) for name in ("model", "history", "checkpoint")}
+settings = resolve("c", {"method": METHOD, "steps": 1, "batch": 2})
+train(parse_mix("real"), [images], images, settings, 0, torch.device("cpu"), **names, parameters=PARAMETERS)
+"""
+
+
+@pytest.mark.parametrize("method", ["resnet18", "efficientnet_lite0"])
+def test_a_classifiers_training_imports_neither_torchvision_nor_torchs_compiler(method, tmp_path):
+    image_set(4, 4).save(tmp_path / "images.npz")
+    code = CLASSIFYING.replace("METHOD", repr(method)).replace(
+        "PARAMETERS", repr({"efficientnet_lite0": str(random_lite0())})
+    )
+    imported = imported_by(code, tmp_path)
+    assert "torch" in imported
+    assert not imported & {"torchvision", "torch._dynamo", "sympy", "sklearn"}

@@ -68,9 +68,27 @@ class Method(declared.Method):
     starts_from: str | None = None
 
 
+def recipe(**values: Any) -> dict[str, Mapping[str, Any]]:
+    """Settings of ``SHARED`` with defaults of a classifier's own, found on validation parts (benchmarks/README.md)."""
+    return {key: {**SHARED[key], "default": value} for key, value in values.items()}
+
+
 LOOP = ("steps", "batch", "learning_rate", "weight_decay", "evaluate_every")  # what trains a network
 
 METHODS = {
     "resnet18": Method("mammosynth.classifiers.resnet18:ResNet18", "ResNet-18", takes=(*LOOP, "weights")),
     "resnet50": Method("mammosynth.classifiers.resnet50:ResNet50", "ResNet-50", takes=(*LOOP, "weights")),
+    "efficientnet_lite0": Method(
+        "mammosynth.classifiers.efficientnet_lite0:EfficientNetLite0",
+        "EfficientNet-Lite0",
+        takes=("batch", "weight_decay"),
+        own=recipe(steps=80, learning_rate=0.0001, evaluate_every=20),
+        starts_from="efficientnet_lite0",
+    ),
+    "probe": Method(
+        "mammosynth.classifiers.probe:Probe", "probe (EfficientNet-Lite0)", starts_from="efficientnet_lite0"
+    ),
+    "probe_squeezenet": Method(
+        "mammosynth.classifiers.probe:SqueezeNetProbe", "probe (SqueezeNet 1.1)", starts_from="squeezenet"
+    ),
 }

@@ -1,4 +1,4 @@
-"""Torchvision's ResNets (He et al. 2016) with one input channel and one logit."""
+"""ResNets (He et al. 2016) with one input channel and one logit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from torch import nn
 
 from mammosynth.classifiers.network import NetworkClassifier
 from mammosynth.errors import InputError
-from mammosynth.vision import torchvision
+from mammosynth.networks.resnet import ResidualNetwork
 from mammosynth.weights import read_weights
 
 
@@ -18,13 +18,10 @@ class ResNet(NetworkClassifier):
     Of these the first convolution is summed over the colour channels: what a grey image in all three would see.
     """
 
-    architecture: str  # torchvision's name
+    architecture: str  # a name of `mammosynth.networks.resnet.LAYOUTS`
 
     def make_network(self) -> nn.Module:
-        network = getattr(torchvision.models, self.architecture)(num_classes=1)
-        network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
-        return network
+        return ResidualNetwork(self.architecture)
 
     def start(self) -> None:
         weights = self.settings["weights"]

@@ -19,18 +19,28 @@ BLOCKS = (2, 4, 10, 15)
 CHANNELS = (24, 40, 112, 320)
 
 
-def published(weights: Path) -> nn.Module:
-    """The network as its package builds it, which can go on learning.  Raises InputError if *weights* are not its."""
+def untrained() -> nn.Module:
+    """The network as its package builds it, its weights drawn at random, and no block dropped in training."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    network = EfficientNet.from_name("efficientnet-lite0")
+    return EfficientNet.from_name("efficientnet-lite0", drop_connect_rate=0.0).eval()
+
+
+def published(weights: Path) -> nn.Module:
+    """The same with its published weights.  Raises InputError if *weights* are not its."""
+    network = untrained()
     network.load_state_dict(read_weights(weights, "a file of EfficientNet-Lite0's weights", "delete it and run again"))
-    return network.eval()
+    return network
+
+
+def lean(network: nn.Module) -> nn.Module:
+    """The same function in a third of the time; its weights can go on learning, normalisations being among them."""
+    return without_copies(folded(network))
 
 
 def frozen(weights: Path) -> nn.Module:
-    """The same function in a third of the time, its weights without gradients."""
-    return without_copies(folded(published(weights))).requires_grad_(False)
+    """The same with the published weights, without gradients."""
+    return lean(published(weights)).requires_grad_(False)
 
 
 def without_copies(network: nn.Module) -> nn.Module:
