@@ -66,9 +66,11 @@ class ImageSet:
     def save(self, path: str | Path) -> None:
         """Write the set; *path* never holds half a file."""
         # As wide as their own longest, and not as in the set that this one was cut from: its bytes are its own.
-        texts = {name: np.array(getattr(self, name).tolist(), np.str_) for name in ("ids", "patients", "sources")}
+        ids, patients, sources = (np.array(of.tolist(), np.str_) for of in (self.ids, self.patients, self.sources))
         with replacing(path) as part, open(part, "wb") as file:
-            np.savez_compressed(file, images=self.images, labels=self.labels, **texts)
+            np.savez_compressed(
+                file, images=self.images, labels=self.labels, ids=ids, patients=patients, sources=sources
+            )
 
     @staticmethod
     def load(path: str | Path) -> "ImageSet":

@@ -318,7 +318,7 @@ STUDY = {
     "generators": {"sngan": {"width": 4, "steps": 2, "batch": 4, "evaluate_every": 0}},
     "gans": ["sngan"],
     "mixes": ["real", "real+sngan"],
-    "classifier": {"steps": 2, "batch": 8, "evaluate_every": 2},
+    "classifiers": {"resnet18": {"steps": 2, "batch": 8, "evaluate_every": 2}},
     "quality": {"extractors": ["squeezenet"]},
     "statistics": {"resamples": 100},
 }
@@ -362,9 +362,9 @@ def studies(tmp_path_factory) -> tuple[Path, Path]:
 
 def test_trainings_quality_and_scores_are_those_of_a_study_without_it(studies):
     with_it, without = studies
-    kinds = ("parts.sha256", "synthetic/*/*.npz", "quality/**/*.csv", "classifiers/*/*.csv", "predictions.csv")
+    kinds = ("parts.sha256", "synthetic/*/*.npz", "quality/**/*.csv", "classifiers/**/*.csv", "predictions/**/*.csv")
     files = [file.relative_to(without) for kind in kinds for file in without.glob(f"ultrasound/*/{kind}")]
-    assert len(files) == 2 * (1 + 1 + 4 + 2 + 1)
+    assert len(files) == 2 * (1 + 1 + 4 + 2 + 2)
     for file in files:
         assert (with_it / file).read_bytes() == (without / file).read_bytes(), file
     scores, expected = (pd.read_csv(folder / "tables/scores.csv") for folder in (with_it, without))
@@ -388,10 +388,12 @@ def test_an_external_database_is_in_every_split_predicted_by_all_and_scored(stud
     for split in ("fold0", "fold2"):
         parts = pd.read_csv(folder / f"ultrasound/{split}/partition.csv")
         assert set(parts.loc[parts["part"] == EXTERNAL, "lesion_id"]) == set(images.ids)
-        found = pd.read_csv(folder / f"ultrasound/{split}/predictions_external.csv")
+        found, tested = (
+            pd.concat(map(pd.read_csv, (folder / f"ultrasound/{split}/{kind}/resnet18").glob("*/seed0.csv")))
+            for kind in ("predictions_external", "predictions")
+        )
         assert (*set(found["part"]), *set(found["database"])) == (EXTERNAL, "outside")
         assert found["mix"].value_counts().to_dict() == dict.fromkeys(("real", "real+sngan"), len(images))
-        tested = pd.read_csv(folder / f"ultrasound/{split}/predictions.csv")
         for mix in ("real", "real+sngan"):  # thresholds are the validation part's
             assert set(found.loc[found["mix"] == mix, "threshold"]) == set(
                 tested.loc[tested["mix"] == mix, "threshold"]
