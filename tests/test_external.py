@@ -1,6 +1,7 @@
 """External test databases: nothing that is fitted or chosen sees them, and what they show is scored apart."""
 
 import copy
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from test_partition import lesions as lesions_of
 from test_partition import partition_of
 from test_scores import predictions, row
 
-from mammosynth import curation, study
+from mammosynth import curation, paths, study
 from mammosynth.arrays.statistics import SCORES, draw_patients, interval
 from mammosynth.classifiers.scores import score
 from mammosynth.curation import SHARED, curate, join_alike, read_databases, read_lesions
@@ -311,6 +312,17 @@ def test_a_database_with_official_folds_is_not_pooled_with_an_external_one():
     study.check(config | {"databases": ["bra"], "external": ["phantom_ultrasound"]})
 
 
+def test_the_paths_of_an_external_database_are_expanded(monkeypatch):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["sources"]["there"] = {"reader": "udiat", "modality": "ultrasound", "root": "$THERE/udiat"}
+    config |= {"external": ["there"], "downloads": "databases"}
+    monkeypatch.setenv("THERE", "/data")
+    assert paths.plain(config, ROOT)["sources"]["there"]["root"] == "/data/udiat"
+    monkeypatch.delenv("THERE")
+    with pytest.raises(InputError, match=r"sources\.there\.root .* THERE is not set"):
+        paths.plain(config, ROOT)
+
+
 STUDY = {
     "databases": ["inside"],
     "partition": {"folds": 3},
@@ -405,6 +417,17 @@ def test_an_external_database_is_in_every_split_predicted_by_all_and_scored(stud
     assert set(own["runs"]) == {2}
     counts = pd.read_csv(folder / "tables/parts.csv")
     assert counts.loc[counts["part"] == EXTERNAL, "database"].tolist() == ["outside"] * 2
+
+
+def test_no_rule_that_fits_or_chooses_takes_the_external_part(studies):
+    folder = studies[0].parent
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder, "--forceall", "--dry-run"]
+    command += ["--configfile", folder / "study.yaml"]
+    plan = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n    input: (.*)$", plan, re.MULTILINE)
+    takers = {name: {rule for rule, given in jobs if f"/{name}" in given} for name in ("external.npz", "rois.npz")}
+    assert takers["external.npz"] == {"predict_external", "count_parts"}  # which compares it with its digest
+    assert takers["rois.npz"] == {"partition", "plot_contact_sheet", "set_external_apart"}
 
 
 def test_the_report_and_the_data_card_say_so(studies):
