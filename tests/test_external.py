@@ -237,15 +237,13 @@ def test_the_table_and_a_sentence_say_what_holds_outside():
     accuracy = table_accuracy(scores, PAPER)
     assert accuracy["part"].tolist() == ["test"] * 3 + ["external"] * 3
     assert accuracy["database"].tolist() == ["all"] * 3 + ["a"] * 3
-    told = conclusions.outside("ultrasound", scores, config)
-    assert told.startswith(
-        "On phantom_ultrasound (60 ROIs of 30 patients), of which no training and no choice saw any,"
-    )
+    told = conclusions.outside("ultrasound", scores)
+    assert told.startswith("On a (60 ROIs of 30 patients), of which no training and no choice saw any,")
     assert ", real + SNGAN (+0." in told
     assert told.endswith(") better; for the other 1 of 2 mixes with synthetic ROIs it cannot be told.")
-    assert "one run" in conclusions.outside("ultrasound", scores_of(6.0, [0]), config)
-    assert conclusions.outside("ultrasound", scores_of(0.2), config).endswith("help or harm there cannot be told.")
-    assert conclusions.outside("ultrasound", scores, CONFIG) == ""
+    assert "one run" in conclusions.outside("ultrasound", scores_of(6.0, [0]))
+    assert conclusions.outside("ultrasound", scores_of(0.2)).endswith("help or harm there cannot be told.")
+    assert conclusions.outside("ultrasound", score(inside, 500, 0)) == ""
     assert conclusions.headline("ultrasound", scores) == conclusions.headline("ultrasound", score(inside, 500, 0))
     assert conclusions.phantoms_of(config, "ultrasound") == ["phantom_ultrasound"]
     assert "none of the clinic" in " ".join(conclusions.on_phantoms(config))

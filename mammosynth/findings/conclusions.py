@@ -62,7 +62,7 @@ def _use_of_synthetic(mix: str) -> str:
     return ALONE if not read.holds_real else IN_PHASES if len(read.phases) > 1 else ADDED
 
 
-def answers(modality: str, scores: pd.DataFrame, config: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def answers(modality: str, scores: pd.DataFrame) -> list[tuple[str, list[str]]]:
     """`headline` and `answer` for one modality and each classifier, which they name if the study has several.
 
     What holds on external test databases stands last.
@@ -72,7 +72,7 @@ def answers(modality: str, scores: pd.DataFrame, config: Mapping[str, Any]) -> l
     for classifier, of_classifier in own.groupby("classifier", sort=False):
         name, line = name_of(str(classifier)), headline(modality, of_classifier)
         sentences = answer(modality, of_classifier, *([name] if several else []))
-        if elsewhere := outside(modality, of_classifier, config):
+        if elsewhere := outside(modality, of_classifier):
             sentences.append(elsewhere)
         found.append((f"{name}: {line}" if several else line, sentences))
     return found
@@ -135,10 +135,10 @@ def answer(modality: str, scores: pd.DataFrame, classifier: str = "the classifie
     return sentences + [_compare(mixes, use, "Synthetic ROIs") for use, mixes in families if len(mixes)]
 
 
-def outside(modality: str, scores: pd.DataFrame, config: Mapping[str, Any]) -> str:
+def outside(modality: str, scores: pd.DataFrame) -> str:
     """What holds on the external test databases of a modality, in one sentence, or "" if it has none."""
-    names = study.external_of(config, modality)
-    if not names:
+    own = scores[(scores["modality"] == modality) & (scores["part"] == EXTERNAL)]
+    if not (names := [name for name in own["database"].unique() if name != "all"]):
         return ""
     auroc = _of(scores, modality, part=EXTERNAL)
     real, mixes = auroc.loc["real"], auroc[auroc.index.map(_use_of_synthetic) != ""]

@@ -146,7 +146,7 @@ def render(study: Study) -> str:
             phantoms=phantoms,
             external=study.config.get("external", []),
             name_of=name_of,
-            answers={modality: conclusions.answers(modality, study.scores, study.config) for modality in modalities},
+            answers={modality: conclusions.answers(modality, study.scores) for modality in modalities},
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
             caveats=conclusions.caveats(study.scores, study.quality, study.config),
             parts=study.parts.replace({"part": NAMES_OF_PARTS}),
