@@ -132,7 +132,7 @@ def test_references_to_what_is_not_there_are_refused(config, change, message):
         ("sngan", {"width": 8, "steps": 5, "batch": 4}, r"generators\.mine has no learning_rate: give it, or a preset"),
         ("cyclegan", {"preset": "reference", "critic_steps": 5}, "critic_steps: cyclegan has no use for it"),
         ("sngan", {"preset": "reference", "conditioning": "concat"}, r"has no use for it \(it is for cgan\)"),
-        ("cgan", {"preset": "reference", "conditioning": "both"}, r"'both' is not one of \['projection'.*how it sees"),
+        ("cgan", {"preset": "reference", "conditioning": "both"}, r"'both' is not one of \['projection'.*how it gets"),
         (
             "fastgan",
             {"preset": "few-images", "noise": True},
