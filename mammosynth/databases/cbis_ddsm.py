@@ -34,14 +34,7 @@ from PIL import Image
 from mammosynth.databases.database import Database, Setting
 from mammosynth.databases.files import walk
 from mammosynth.databases.lesion import Lesion, Problems, Reading, Source
-from mammosynth.databases.pixels import (
-    DICOM_SUFFIXES,
-    bounding_box,
-    read_foreground,
-    read_header,
-    read_image,
-    read_size,
-)
+from mammosynth.databases.pixels import DICOM_SUFFIXES, bounding_box, decode_mask, read_header, read_image, read_size
 from mammosynth.databases.rows import Row, read_csv
 from mammosynth.errors import InputError
 from mammosynth.progress import track
@@ -301,7 +294,7 @@ def _on_film(files: dict[str, list[File]], finding: Finding, rescaled: list[str]
     place = {"image": str(film.path)}
     if mask is None:
         return place | {"excluded": "ROI mask not downloaded"}
-    marked = read_foreground(mask.path)
+    marked = decode_mask(mask.path)
     size = width, height = read_size(film.path)
     if marked.shape != (height, width):
         if abs(marked.shape[1] / marked.shape[0] * height / width - 1) > SHAPE:

@@ -137,16 +137,16 @@ def bounding_box(mask: np.ndarray) -> Box:
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A mask as bool [H, W], as `read_foreground`. Raises InputError also if it is not of *size* (width, height)."""
+    """A mask as bool [H, W], as `decode_mask`. Raises InputError also if it is not of *size* (width, height)."""
     if (own := read_size(path)) != tuple(size):
         raise InputError(
             f"{path} is {own[0]}×{own[1]} but its image {size[0]}×{size[1]}: "
             "give it the image's size, or list the image in its source's exclusions"
         )
-    return read_foreground(path)
+    return decode_mask(path)
 
 
-def read_foreground(path: Path) -> np.ndarray:
+def decode_mask(path: Path) -> np.ndarray:
     """What a mask marks, as bool [H, W] with at least LEAST pixels.
 
     A mask has two values, or what blurring makes of them. Raises InputError if it is unreadable or has other values, as
@@ -511,18 +511,6 @@ def _tifffile() -> ModuleType:
 
 
 __all__ = [
-    "DICOM_SUFFIXES",
-    "Box",
-    "Picture",
-    "bounding_box",
-    "find_foreground",
-    "masks_box",
-    "noting",
-    "read_foreground",
-    "read_header",
-    "read_image",
-    "read_mask",
-    "read_orientation",
-    "read_picture",
-    "read_size",
+    "DICOM_SUFFIXES", "Box", "Picture", "bounding_box", "decode_mask", "find_foreground", "masks_box", "noting",
+    "read_header", "read_image", "read_mask", "read_orientation", "read_picture", "read_size",
 ]  # fmt: skip
