@@ -68,8 +68,10 @@ class ImageSet:
         part = f"{path}.part"
         with open(part, "wb") as file:
             # As wide as their own longest, and not as in the set that this one was cut from: its bytes are its own.
-            texts = {name: np.array(getattr(self, name).tolist(), np.str_) for name in ("ids", "patients", "sources")}
-            np.savez_compressed(file, images=self.images, labels=self.labels, **texts)
+            ids, patients, sources = (np.array(of.tolist(), np.str_) for of in (self.ids, self.patients, self.sources))
+            np.savez_compressed(
+                file, images=self.images, labels=self.labels, ids=ids, patients=patients, sources=sources
+            )
         os.replace(part, path)
 
     @staticmethod
