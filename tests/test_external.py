@@ -376,7 +376,11 @@ def test_trainings_quality_and_scores_are_those_of_a_study_without_it(studies):
     files = [file.relative_to(without) for kind in kinds for file in without.glob(f"ultrasound/*/{kind}")]
     assert len(files) == 2 * (1 + 1 + 4 + 2 + 2)
     for file in files:
-        assert (with_it / file).read_bytes() == (without / file).read_bytes(), file
+        if file.parts[2] == "classifiers":  # a history, with the seconds that it took
+            found, expected = (pd.read_csv(folder / file).drop(columns="seconds") for folder in studies)
+            pd.testing.assert_frame_equal(found, expected)
+        else:
+            assert (with_it / file).read_bytes() == (without / file).read_bytes(), file
     scores, expected = (pd.read_csv(folder / "tables/scores.csv") for folder in (with_it, without))
     pd.testing.assert_frame_equal(scores[scores["part"] == "test"].reset_index(drop=True), expected)
     for name in ("quality.csv", "ranks.csv", "table_quality.csv"):
