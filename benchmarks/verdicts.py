@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.verdicts --studies 2000
 
-from the repository's root. Simulated studies of 5 folds and 3 seeds: `real` and 8 mixes, of which the first is better by
-*gain*, or none. Each study is read four times: whole, and as if there had been one fold, one seed, or both. Beside the
-verdicts of `mean_over_runs` (both sources of chance, and with Holm's adjustment over the mixes) stand those of an interval that
-resamples patients only and, for one seed, of Nadeau and Bengio's test.
+from the repository's root. Simulated studies of 5 folds and 3 seeds: `real` and 8 mixes, of which the first is better
+by *gain*, or none. Each study is read four times: whole, and as if there had been one fold, one seed, or both. Beside
+the verdicts of `mean_over_runs` (both sources of chance, and with Holm's adjustment over the mixes) stand those of an
+interval that resamples patients only and, for one seed, of Nadeau and Bengio's test.
 """
 
 import argparse

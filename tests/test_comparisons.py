@@ -162,7 +162,7 @@ STUDIES = 150
 
 @pytest.fixture(scope="module")
 def equal_mixes():
-    """How often two mixes, equal but for a luck of .04, and two without luck, are called different, by design and way."""
+    """How often equal mixes are called different: by their luck, design and way of calling."""
     shares = {}
     for luck in (0.0, 0.04):
         rng = np.random.default_rng(round(100 * luck))

@@ -12,7 +12,7 @@ STEPS, LONGEST, PRECISION = 100, 2.0, 1e-7  # of Newton's method
 TEMPERATURES = (0.1, 10.0)
 
 
-def logit(probability: Array) -> Array:
+def logit(probability: Array | float) -> Array:
     """Log-odds of probabilities, finite for 0 and 1, too."""
     nearest = np.clip(np.asarray(probability, float), NEAREST, 1 - NEAREST)
     return np.log(nearest / (1 - nearest))
@@ -36,14 +36,14 @@ def calibration_slope(labels: Array, probability: Array, predicted: Array, weigh
 def calibration_intercept(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
     """Intercept a of the recalibration logit P(malignant) = a + logit(probability): calibration in the large.
 
-    0 is best; below 0 the probabilities are too high on the whole, above 0 too low (slope held at 1: Van Calster et al.,
-    BMC Med. 17:230, 2019).  A score as in :mod:`mammosynth.arrays.statistics`; NaN where a class is missing.
+    0 is best; below 0 the probabilities are too high on the whole, above 0 too low (slope held at 1: Van Calster et
+    al., BMC Med. 17:230, 2019).  A score as in :mod:`mammosynth.arrays.statistics`; NaN where a class is missing.
     """
     return _recalibrate(labels, probability, weights, slope=False)[:, 0]
 
 
 def _recalibrate(labels: Array, probability: Array, weights: Array, slope: bool) -> Array:
-    """Intercept and slope [B, 2] of greatest likelihood in each resample, by Newton's method; NaN where there is none."""
+    """Intercept and slope [B, 2] of greatest likelihood in each resample, by Newton's method; NaN if there is none."""
     x, y = logit(probability), np.asarray(labels, float)
     exists = _overlap(x, y, weights) if slope else (weights @ y > 0) & (weights @ (1 - y) > 0)
     found = np.tile([0.0, 0.0 if slope else 1.0], (len(weights), 1))

@@ -4,8 +4,9 @@ Which patients are tested and how a training happened to go (GAN and classifier,
 differ in both.  A design has K folds, each with test patients of its own, and S seeds, that is K · S runs; a run's
 difference is the score of a mix less that of the mix it is compared with, of the same fold and seed.
 
-Which patients are trained on is a third source.  The folds of a study share most of them, so that no estimate from them is
-unbiased (Bengio and Grandvalet, J. Mach. Learn. Res. 5:1089, 2004): what is said holds for trainings on these patients.
+Which patients are trained on is a third source.  The folds of a study share most of them, so that no estimate from them
+is unbiased (Bengio and Grandvalet, J. Mach. Learn. Res. 5:1089, 2004): what is said holds for trainings on these
+patients.
 """
 
 from dataclasses import dataclass
@@ -69,8 +70,8 @@ class Estimate:
     def smallest_difference(self, level: float = LEVEL, power: float = POWER) -> float:
         """The true difference that a study of this standard error calls one, at this two-sided level and power.
 
-        By the noncentral t distribution (Cohen, Statistical Power Analysis, 1988, section 2.5); with Holm's adjustment for
-        m mixes, level / m is that which the first of them has to pass.
+        By the noncentral t distribution (Cohen, Statistical Power Analysis, 1988, section 2.5).  Of m mixes with Holm's
+        adjustment, the first has to pass level / m.
         """
         from scipy.optimize import brentq
         from scipy.stats import nct, norm
@@ -91,24 +92,24 @@ class Estimate:
 def mean_over_runs(runs: Array, resampled: Array) -> Estimate:
     """The mean of runs [K, S] of K folds and S seeds, of scores or of paired differences.
 
-    resampled [K, S, B]: the same runs in B cluster bootstraps of their fold's test patients, the same resamples for all
-    seeds of a fold.  An external test part has the same patients for all runs: it is one fold, its runs [1, K · S].
+    resampled [K, S, B]: the same runs in B cluster bootstraps of their fold's test patients, the same resamples for
+    all seeds of a fold.  An external test part has the same patients for all runs: it is one fold, its runs [1, K · S].
 
-    Folds in which a run is undefined (NaN: a class is missing) are left out, and so are such resamples.  The variance of
-    the mean of what remains:
+    Folds in which a run is undefined (NaN: a class is missing) are left out, and so are such resamples.  The variance
+    of the mean of what remains:
 
-    - several seeds: (common + own / S + training / S) / K.  The patients' variance of a run, from the bootstrap, is common
-      to a fold's seeds or the run's own (another network errs on other images); that of training is what the variance
-      between seeds of a fold has beyond own, and 0 at least.  This is Obuchowski and Rockette's (Commun. Stat. Simul.
-      24:285, 1995) with seeds for readers.
-    - one seed, several folds: the variance between folds, in which is either chance, and at least that of the bootstrap,
+    - several seeds: (common + own / S + training / S) / K.  The patients' variance of a run, from the bootstrap, is
+      common to a fold's seeds or the run's own (another network errs on other images); that of training is what the
+      variance between seeds of a fold has beyond own, and 0 at least.  This is Obuchowski and Rockette's (Commun. Stat.
+      Simul. 24:285, 1995) with seeds for readers.
+    - one seed, several folds: the variance between folds, which holds both chances, and that of the bootstrap at least,
       over K; df K − 1.
     - one run: that of the bootstrap, basis PATIENTS.
 
     The variance between seeds has K (S − 1) degrees of freedom; these are divided by its share in the whole, where
-    Satterthwaite (Biom. Bull. 2:110, 1946; Hillis, Stat. Med. 26:596, 2007) divides by the square of the share.  A share
-    from so few seeds is small by chance just when the variance is, and with two degrees of freedom his test at 5 % calls
-    up to 8 % of equal methods different (`benchmarks/verdicts.py`).
+    Satterthwaite (Biom. Bull. 2:110, 1946; Hillis, Stat. Med. 26:596, 2007) divides by the square of the share.  A
+    share from so few seeds is small by chance just when the variance is, and with two degrees of freedom a test at 5 %
+    by his called up to 8 % of equal methods different.
     """
     kept = np.isfinite(runs).all(1)
     runs, resampled = runs[kept], resampled[kept]
@@ -120,8 +121,8 @@ def mean_over_runs(runs: Array, resampled: Array) -> Estimate:
     patients = covariances.mean()  # the variance of a fold's mean over its seeds
     if seeds > 1:
         single = np.trace(covariances, axis1=1, axis2=2).mean() / seeds
-        own = (single - patients) * seeds / (seeds - 1)
-        return _by_seeds(value, single - own, own, runs.var(1, ddof=1).mean(), folds, seeds)
+        common = max(0.0, single - (single - patients) * seeds / (seeds - 1))
+        return _by_seeds(value, common, single - common, runs.var(1, ddof=1).mean(), folds, seeds)
     if folds > 1:
         return _by_folds(value, patients, runs.var(ddof=1), folds)
     return Estimate(value, float(np.sqrt(patients)), np.inf, PATIENTS)
@@ -162,8 +163,8 @@ def forecast(
 
     benign, malignant: patients in a fold's test part, each of whom counts as one image.  auroc: that expected of both
     mixes.  between_mixes, between_seeds: the correlation, over draws of test patients, of the AUROCs of two networks of
-    different mixes, and of one mix with two seeds; about that of their predictions (Hanley and McNeil, Radiology 148:839,
-    1983).  luck: the standard deviation of a training's AUROC.
+    different mixes, and of one mix with two seeds; about that of their predictions (Hanley and McNeil, Radiology
+    148:839, 1983).  luck: the standard deviation of a training's AUROC.
 
     The variance of an AUROC is that of Hanley and McNeil (Radiology 143:29, 1982).
     """
@@ -183,8 +184,8 @@ def forecast(
 def delong(labels: Array, first: Array, second: Array, patients: Array) -> Estimate:
     """AUROC of *first* less that of *second*, two networks' probabilities [N] of the same images; basis PATIENTS.
 
-    The paired variance of DeLong, DeLong and Clarke-Pearson (Biometrics 44:837, 1988), for several images a patient as by
-    Obuchowski (Biometrics 53:567, 1997): the placements of a patient's images are summed.
+    The paired variance of DeLong, DeLong and Clarke-Pearson (Biometrics 44:837, 1988), for several images a patient as
+    by Obuchowski (Biometrics 53:567, 1997): the placements of a patient's images are summed.
     """
     malignant = labels == 1
     _, patient_of = np.unique(patients, return_inverse=True)
@@ -204,10 +205,11 @@ def delong(labels: Array, first: Array, second: Array, patients: Array) -> Estim
 
 
 def mcnemar_p(first_right: Array, second_right: Array) -> float:
-    """Exact two-sided p of two networks being right [N] equally often on the same images (McNemar, Psychometrika 12:153, 1947).
+    """Exact two-sided p of two networks being right [N] (bool) equally often on the same images.
 
-    Of the images on which just one is right, half should be each one's.  It takes images for independent: with several
-    of a patient it is too small, and :func:`mean_over_runs` of an accuracy is to be read.
+    Of the images on which just one is right, half should be each one's (McNemar, Psychometrika 12:153, 1947).  It takes
+    images for independent: with several of a patient it is too small, and :func:`mean_over_runs` of an accuracy is to
+    be read.
     """
     from scipy.stats import binomtest
 
