@@ -1,5 +1,7 @@
 """Scores with known answers, and intervals that know what a patient is."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -11,6 +13,7 @@ from mammosynth.arrays.statistics import (
     draw_patients,
     interval,
     roc_curve,
+    sensitivity_threshold,
     youden_threshold,
 )
 
@@ -29,6 +32,10 @@ def score(name, labels=LABELS, probability=PROBABILITY, threshold=0.5, weights=N
         ("benign accuracy", 2 / 3),
         ("malignant accuracy", 1 / 2),
         ("balanced accuracy", 7 / 12),
+        ("PPV", 1 / 2),
+        ("NPV", 2 / 3),
+        ("F1", 1 / 2),
+        ("MCC", (1 * 2 - 1 * 1) / np.sqrt(2 * 2 * 3 * 3)),
         ("AUROC", (1 + 0.5 + 0 + 3) / 6),  # .4 beats .1, ties .4, loses to .7; .9 beats all three
         ("average precision", 0.5 * 1 + 0.5 * 2 / 4),
         ("Brier score", (0.01 + 0.16 + 0.49 + 0.36 + 0.01) / 5),
@@ -49,21 +56,33 @@ def test_scores_agree_with_scikit_learn_ties_and_weights_included():
         np.testing.assert_allclose(score(name, labels, probability, weights=weights), expected)
     expected = [metrics.brier_score_loss(labels, probability, sample_weight=row) for row in weights]
     np.testing.assert_allclose(score("Brier score", labels, probability, weights=weights), expected)
-    expected = [metrics.balanced_accuracy_score(labels, probability >= 0.5, sample_weight=row) for row in weights]
-    np.testing.assert_allclose(score("balanced accuracy", labels, probability, weights=weights), expected)
+    of_calls = {
+        "benign accuracy": partial(metrics.recall_score, pos_label=0),
+        "malignant accuracy": metrics.recall_score,
+        "balanced accuracy": metrics.balanced_accuracy_score,
+        "PPV": metrics.precision_score,
+        "NPV": partial(metrics.precision_score, pos_label=0),
+        "F1": metrics.f1_score,
+        "MCC": metrics.matthews_corrcoef,
+    }
+    for name, reference in of_calls.items():
+        expected = [reference(labels, probability >= 0.5, sample_weight=row) for row in weights]
+        np.testing.assert_allclose(score(name, labels, probability, weights=weights), expected)
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_a_weight_is_a_repetition(name):
-    weights = np.array([[2.0, 1, 0, 3, 1]])
-    rows = np.repeat(np.arange(5), weights[0].astype(int))
-    repeated = score(name, LABELS[rows], PROBABILITY[rows])
-    assert score(name, weights=weights)[0] == pytest.approx(repeated[0])
+    weights = np.array([[2.0, 1, 0, 3, 1], [2, 1, 1, 3, 1]])
+    for found, row in zip(score(name, weights=weights), weights):
+        rows = np.repeat(np.arange(5), row.astype(int))
+        repeated = score(name, LABELS[rows], PROBABILITY[rows])
+        assert found == pytest.approx(repeated[0], nan_ok=True)
 
 
 def test_a_score_without_its_class_is_undefined_not_zero():
     only_benign = np.array([[1.0, 1, 1, 0, 0]])
-    for name in ("malignant accuracy", "balanced accuracy", "AUROC", "average precision"):
+    undefined = ("malignant accuracy", "balanced accuracy", "MCC", "AUROC", "average precision")
+    for name in (*undefined, "calibration slope", "calibration intercept"):
         assert np.isnan(score(name, weights=only_benign)[0])
     assert np.isnan(area_under_roc(np.zeros(3), np.ones(3)))
 
@@ -115,6 +134,30 @@ def test_the_threshold_separates_what_can_be_separated():
     assert youden_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])) == pytest.approx(0.5)
     assert youden_threshold(LABELS, PROBABILITY) == pytest.approx(0.8)  # J is 1/3 at .25, 1/2 at .8
     assert youden_threshold(np.array([0, 1, 1]), np.array([0.3, 0.3, 0.3])) == 0.5
+
+
+def test_what_is_called_of_no_image_is_undefined():
+    assert np.isnan(score("PPV", threshold=1.0)[0])
+    assert np.isnan(score("NPV", threshold=0.0)[0])
+    assert np.isnan(score("MCC", threshold=0.0)[0])
+
+
+@pytest.mark.parametrize("least", [0.5, 0.9, 0.95, 1.0])
+def test_the_threshold_for_a_sensitivity_is_the_highest_that_reaches_it(least):
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2, 90)
+    probability = rng.integers(0, 40, 90) / 40
+    threshold = sensitivity_threshold(labels, probability, least)
+    _, sensitivities, thresholds = metrics.roc_curve(labels, probability, drop_intermediate=False)
+    highest = thresholds[sensitivities >= least].max()  # of those that are probabilities themselves
+    assert threshold <= highest
+    assert not ((probability >= threshold) != (probability >= highest)).any()
+
+
+def test_a_threshold_for_a_sensitivity_where_one_image_decides():
+    assert sensitivity_threshold(LABELS, PROBABILITY) == pytest.approx(0.25)  # .4 must be called, .1 need not
+    assert sensitivity_threshold(np.array([1, 0]), np.array([0.1, 0.9])) == 0
+    assert sensitivity_threshold(np.zeros(3), np.array([0.1, 0.2, 0.3])) == 0.5
 
 
 def test_the_roc_curve_encloses_the_area_of_the_ranks():

@@ -3,14 +3,19 @@
 Every score takes ``labels`` [N] (1 malignant), ``probability`` [N] (of malignancy), ``predicted`` [N] (bool: the
 probability is at or above the threshold) and ``weights`` [B, N], how often each image counts in each of B resamples,
 and returns [B].  One row of ones gives the score itself, so that a score and its bootstrap resamples come from the same
-lines.  A score that is undefined in a resample (no image of a class) is NaN there.
+lines.  A score that is undefined in a resample (no image of a class) is NaN there.  Scores that look at thresholded
+predictions (Maier-Hein et al., Nat. Methods 21:195, 2024): those of a class do not depend on how many images are
+malignant; PPV, NPV, F1 and MCC do.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from mammosynth.arrays.calibration import calibration_intercept, calibration_slope
+
 Array = np.ndarray
+CELLS = ((True, 1), (True, 0), (False, 1), (False, 0))  # of the confusion matrix: called malignant, label
 
 
 def _share(hits: Array, weights: Array) -> Array:
@@ -37,17 +42,51 @@ def balanced_accuracy(labels: Array, probability: Array, predicted: Array, weigh
     ) / 2
 
 
+def _counts(labels: Array, predicted: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+    """True positives, false positives, false negatives and true negatives, each [B]; malignant is positive."""
+    return tuple(weights @ ((predicted == called) & (labels == label)).astype(float) for called, label in CELLS)
+
+
+def positive_predictive_value(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
+    """Share of images called malignant that are: PPV, or precision."""
+    return _share(labels[predicted] == 1, weights[:, predicted])
+
+
+def negative_predictive_value(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
+    """Share of images called benign that are: NPV."""
+    return _share(labels[~predicted] == 0, weights[:, ~predicted])
+
+
+def f1_score(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
+    """Harmonic mean of PPV and sensitivity, 2 TP / (2 TP + FP + FN)."""
+    hits, false_alarms, misses, _ = _counts(labels, predicted, weights)
+    with np.errstate(invalid="ignore"):
+        return 2 * hits / (2 * hits + false_alarms + misses)
+
+
+def matthews_correlation(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
+    """Correlation of class and call, −1 to 1 (Matthews, Biochim. Biophys. Acta 405:442, 1975): MCC.
+
+    NaN, and not 0, if all images are called one class: no correlation is then defined.
+    """
+    hits, false_alarms, misses, rejections = _counts(labels, predicted, weights)
+    called, malignant = hits + false_alarms, hits + misses
+    spread = called * malignant * (rejections + false_alarms) * (rejections + misses)
+    with np.errstate(invalid="ignore"):
+        return (hits * rejections - false_alarms * misses) / np.sqrt(spread)
+
+
 def auroc(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
     """Area under the ROC curve: the chance that a malignant image scores above a benign one, ties counting half.
 
     The Mann–Whitney form (Hanley and McNeil, Radiology 143:29, 1982), weighted: each pair counts as often as both of
-    its images do.
+    its images do.  Probabilities [..., N] of several networks give [..., B].
     """
     benign, malignant = labels == 0, labels == 1
-    above = np.sign(probability[malignant][:, None] - probability[benign][None]) / 2 + 0.5
-    pairs = weights[:, malignant].sum(1) * weights[:, benign].sum(1)
+    above = np.sign(probability[..., malignant, None] - probability[..., None, benign]) / 2 + 0.5
+    times, times_benign = weights[:, malignant], weights[:, benign]
     with np.errstate(invalid="ignore"):
-        return ((weights[:, malignant] @ above) * weights[:, benign]).sum(1) / pairs
+        return ((times @ above) * times_benign).sum(-1) / (times.sum(1) * times_benign.sum(1))
 
 
 def average_precision(labels: Array, probability: Array, predicted: Array, weights: Array) -> Array:
@@ -70,9 +109,15 @@ SCORES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
     "benign accuracy": specificity,
     "malignant accuracy": sensitivity,
     "balanced accuracy": balanced_accuracy,
+    "PPV": positive_predictive_value,
+    "NPV": negative_predictive_value,
+    "F1": f1_score,
+    "MCC": matthews_correlation,
     "AUROC": auroc,
     "average precision": average_precision,
     "Brier score": brier_score,
+    "calibration slope": calibration_slope,
+    "calibration intercept": calibration_intercept,
 }
 
 
@@ -88,14 +133,33 @@ def youden_threshold(labels: Array, probability: Array) -> float:
     Candidates lie midway between neighbouring probabilities, where no image of these sits on the edge; of equally good
     ones the nearest to 0.5 is taken.  0.5 if a class is missing or no two probabilities differ.
     """
-    labels, values = np.asarray(labels), np.unique(np.asarray(probability, float))
-    candidates = (values[1:] + values[:-1]) / 2
+    labels, candidates = np.asarray(labels), _between(probability)
     if len(candidates) == 0 or len(np.unique(labels)) < 2:
         return 0.5
     called = np.asarray(probability)[None] >= candidates[:, None]
     index = called[:, labels == 1].mean(1) - called[:, labels == 0].mean(1)
     best = candidates[np.isclose(index, index.max())]
     return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def sensitivity_threshold(labels: Array, probability: Array, least: float = 0.95) -> float:
+    """The highest threshold at which at least this share of the malignant images is called malignant.
+
+    Candidates lie midway between neighbouring probabilities, as in :func:`youden_threshold`, and at 0, which calls all
+    malignant.  0.5 if no image is malignant.
+    """
+    malignant = np.asarray(probability, float)[np.asarray(labels) == 1]
+    if len(malignant) == 0:
+        return 0.5
+    candidates = np.append(0.0, _between(probability))
+    enough = (malignant[None] >= candidates[:, None]).mean(1) >= least
+    return float(candidates[enough].max())
+
+
+def _between(probability: Array) -> Array:
+    """Thresholds midway between neighbouring probabilities, rising."""
+    values = np.unique(np.asarray(probability, float))
+    return (values[1:] + values[:-1]) / 2
 
 
 def draw_patients(patients: Array, resamples: int, rng: np.random.Generator) -> Array:
