@@ -152,6 +152,14 @@ def networks_of_classifier(name):
 QUALITY_PARAMETERS = sorted(
     {"niqe", "brisque", *EXTRACTORS, *networks_of_classifier(CLASSIFIERS[0])}
 )
+# All that the study needs, which trainings wait for.
+STUDY_PARAMETERS = sorted(
+    {
+        *QUALITY_PARAMETERS,
+        *(network for gan in GANS for network in networks_of(gan)),
+        *(network for name in CLASSIFIERS for network in networks_of_classifier(name)),
+    }
+)
 
 
 def start_of(wildcards):

@@ -409,7 +409,7 @@ rule write_report:
                 getattr(rules, rule.name).benchmark,
                 source=config["databases"],
                 database=READERS,
-                name=QUALITY_PARAMETERS,
+                name=STUDY_PARAMETERS,
                 modality=MODALITIES,
                 split=SPLITS,
                 gan=GANS,

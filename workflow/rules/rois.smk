@@ -113,7 +113,7 @@ checkpoint count_parts:
             split=SPLITS,
             part=["train", "val", "test"],
         ),
-        parameters=[f"results/parameters/{name}" for name in QUALITY_PARAMETERS],
+        parameters=[f"results/parameters/{name}" for name in STUDY_PARAMETERS],
     output:
         parts="results/tables/parts.csv",
         splits="results/tables/splits.csv",
@@ -130,7 +130,7 @@ checkpoint count_parts:
     params:
         code=code_of("count_parts"),
         splits=SPLITS,
-        parameters=[PARAMETERS[name]["sha256"] for name in QUALITY_PARAMETERS],
+        parameters=[PARAMETERS[name]["sha256"] for name in STUDY_PARAMETERS],
         looks=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:
         "../scripts/count_parts.py"
