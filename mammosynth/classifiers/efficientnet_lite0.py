@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (Tan & Le 2019) that goes on learning from its ImageNet weights.
 
-Batch normalisation stays that of ImageNet, folded into the convolutions: it learns as well on these few images
-(benchmarks/README.md, Classifiers), in 4/5 of the time.
+Batch normalisation keeps ImageNet's statistics, folded into the convolutions: on few images no worse as far as could be
+told (benchmarks/README.md, Classifiers), in 4/5 of the time.
 """
 
 from collections.abc import Callable, Iterable
