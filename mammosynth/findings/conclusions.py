@@ -11,6 +11,7 @@ from mammosynth.findings.names import name_of, name_of_mix
 from mammosynth.findings.tables import decimals, number, p_value, quality_cell, summarise_quality
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
+from mammosynth.quality.measures import OfFloor, find
 
 SIGNIFICANCE = 0.05
 TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates
@@ -157,10 +158,10 @@ def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> 
 
     The features are the first that no GAN of the study was trained against.
     """
-    seen = [NETWORKS[network].title for network in study.features_seen(config).values()]
+    seen = set(study.features_seen(config).values())
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
-    ratios = [measure for measure in rows["measure"].unique() if measure.startswith("floor/")]
-    ratios = [measure for measure in ratios if not any(title in measure for title in seen)]
+    measures = {name: find(name) for name in rows["measure"].unique()}
+    ratios = [name for name, (of, network) in measures.items() if isinstance(of, OfFloor) and network not in seen]
     if not ratios:
         return ""
     gans = rows[rows["measure"] == ratios[0]].set_index("generator").sort_values("value", ascending=False)

@@ -16,9 +16,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from mammosynth.arrays.statistics import roc_curve
 from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.findings.names import REAL_COLOUR, colours_of, measure_of, name_of, name_of_mix
-from mammosynth.findings.tables import BASELINES, decimals, p_value, summarise_quality
+from mammosynth.findings.names import REAL_COLOUR, colours_of, name_of, name_of_mix
+from mammosynth.findings.tables import decimals, p_value, summarise_quality
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality.measures import BASELINES, measure_of
 from mammosynth.quality.novelty import Limits, Nearest, near_copies
 from mammosynth.splits import place_of, read_name
 
@@ -53,11 +54,6 @@ MIX_DASHES = {
 NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
 CLASS_DASHES: dict[str, Any] = {"all": "-", "benign": "--", "malignant": ":"}
-# Measures whose sisters are drawn.
-IN_TABLES_ONLY = (
-    "FD∞", "FID∞", "density", "coverage", "SSIM, random", "MS-SSIM, nearest", "MS-SSIM, random",
-    "nearest training ROI, 5th",
-)  # fmt: skip
 COPY_COLOUR = "#D55E00"
 KEPT: dict[str, Any] = {
     "marker": "o",
@@ -383,7 +379,7 @@ def plot_differences(modality: str, scores: pd.DataFrame) -> Figure:
 def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
     """Bars of every GAN by measure (both classes pooled), marks of each class, lines of what real ROIs reach."""
     summary = summarise_quality(quality[quality["modality"] == modality])
-    measures = [measure for measure in summary["measure"].unique() if not measure.startswith(IN_TABLES_ONLY)]
+    measures = [measure for measure in summary["measure"].unique() if measure_of(measure).drawn]
     gans = [g for g in summary["generator"].unique() if g not in BASELINES]
     colours = colours_of(gans)
     figure, axes = _panels(len(measures), 4 if len(measures) > 6 else 3, 2.0)

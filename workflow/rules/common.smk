@@ -12,6 +12,7 @@ from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
+from mammosynth.quality.measures import OfFloor, OfImages, OfPairs, OfSets, OverHeldOut, measures_of
 
 try:
     study.check(config)
@@ -42,7 +43,8 @@ with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as 
 PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
 
 DOWNLOADS = config["downloads"]
-QUALITY_PARAMETERS = ["niqe", "brisque", *EXTRACTORS]
+QUALITY_PARAMETERS = [name for m in measures_of(OfImages) for name in m.reads if name in PARAMETERS]
+QUALITY_PARAMETERS = [*dict.fromkeys(QUALITY_PARAMETERS), *EXTRACTORS]
 
 
 def code_of(script):
