@@ -32,7 +32,7 @@ if __name__ == "__main__":
 def what_it_stands_for():
 '''
 DATA = {"make_phantoms", "read_lesions", "crop_rois", "partition", "count_parts", "get_parameters"}
-AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "assess", "assess_real"}
+AFTER = {"train_gan", "synthesise", "train_classifier", "predict", "describe", "describe_real", "assess"}
 GIVEN = ("exclusions.csv", "weights.pth", "generator.pt")  # files beside the raw data
 STUDY = {
     "sources": {

@@ -12,7 +12,7 @@ from quality_for_tests import parameter_file
 
 ROOT = Path(__file__).parents[1]
 WITH_TORCH = {
-    "assess", "assess_real", "predict", "synthesise", "train_classifier", "train_gan", "write_scorecards",
+    "describe", "describe_real", "predict", "synthesise", "train_classifier", "train_gan", "write_scorecards",
 }  # fmt: skip
 SLOW = {"torch", "torchvision", "scipy.stats", "sklearn", "statsmodels", "sympy"}
 TRAINING = """

@@ -11,10 +11,9 @@ from mammosynth.findings.names import name_of, name_of_mix
 from mammosynth.findings.tables import decimals, number, p_value, quality_cell, summarise_quality
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
-from mammosynth.quality.measures import OfFloor, find
+from mammosynth.quality.measures import OF_SOURCE, OfFloor, find
 
 SIGNIFICANCE = 0.05
-TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates
 # What synthetic ROIs are to the real ones of a mix.
 ADDED, IN_PHASES, ALONE = "added to the real ones", "in phases with the real ones", "in place of the real ones"
 
@@ -212,7 +211,7 @@ def on_features(config: Mapping[str, Any]) -> list[str]:
 
 def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """How near the images of GANs that translate real ones are to their sources, a sentence a GAN."""
-    rows = summarise_quality(quality[(quality["measure"] == TRANSLATED) & (quality["pathology"] == "all")])
+    rows = summarise_quality(quality[(quality["measure"] == OF_SOURCE) & (quality["pathology"] == "all")])
     sentences = []
     for gan in config["gans"]:
         measured = rows[rows["generator"] == gan]

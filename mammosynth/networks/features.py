@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mammosynth import code
 from mammosynth.errors import InputError
-from mammosynth.kept import kept
 from mammosynth.networks import NETWORKS
 from mammosynth.progress import track
 
@@ -37,15 +35,6 @@ def features(images: np.ndarray, network: str, weights: str | Path, device: torc
             batch = torch.from_numpy(images[start : start + BATCH]).to(device)
             result[start : start + BATCH] = extract(batch[:, None].expand(-1, 3, -1, -1)).cpu().numpy()
     return result
-
-
-def kept_features(
-    images: np.ndarray, network: str, weights: str | Path, folder: str | Path, device: torch.device | str = "cpu"
-) -> np.ndarray:
-    """What `features` returns, read from *folder* where an earlier job left it; see `mammosynth.kept`."""
-    inputs = network, code.digest(__file__), Path(weights), images
-    function = f"{NETWORKS[network].module}:load"
-    return kept(folder, function, inputs, lambda: {network: features(images, network, weights, device)})[network]
 
 
 @cache

@@ -62,7 +62,7 @@ def read(
     Raises InputError if *images* is no image set.
     """
     found = ImageSet.load(images)
-    lines = pd.read_csv(table, dtype={"id": str}, float_precision="round_trip")
+    lines = pd.read_csv(table, dtype={"id": str})
     lines = lines[lines["generator"] == generator].set_index("id").loc[found.ids.tolist()]
     return Described(found, lines, features or {})
 

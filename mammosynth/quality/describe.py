@@ -32,7 +32,7 @@ import torch
 from mammosynth.arrays.statistics import youden_threshold
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.kept import kept
-from mammosynth.networks.features import kept_features
+from mammosynth.networks.kept import kept_features
 from mammosynth.quality.measures import HELD_OUT, REAL, OfImages, measures_of
 from mammosynth.quality.naturalness import NiqeModel, fit_niqe
 from mammosynth.quality.novelty import Nearest, find_nearest, limits, nearest_columns, units_of

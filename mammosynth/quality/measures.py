@@ -15,6 +15,7 @@ from mammosynth.networks import NETWORKS
 # Real images whose value stands beside a generator's: what they are called where one is nearest to them.
 BASELINES = {"real": "the real set", "held_out": "held-out real ROIs", "floor": "real ROIs of other patients"}
 REAL, HELD_OUT, FLOOR = BASELINES
+OF_SOURCE = "SSIM, source"  # which sentences on translations read
 # Measures of single images that the filter and the verdict on memorising read.
 NEAR_COPY, AS_INTENDED, NIQE_REFITTED = "near copies", "label accuracy", "NIQE refitted"
 SHOWN = ("better", "explanation", "reference", "unit", "aspect", "drawn")
@@ -179,7 +180,7 @@ MEASURES: list[Measure] = [
     OfPairs("SSIM, random real", SSIM, 0, "nearest", ONE_OF_ITS_CLASS, drawn=False, others="random real"),
     OfPairs("MS-SSIM, random real", SSIM, 1, "nearest", SEVERAL_SCALES, drawn=False, others="random real"),
     OfPairs(
-        "SSIM, source", "mammosynth.quality.similarity:ssim", others="source",
+        OF_SOURCE, "mammosynth.quality.similarity:ssim", others="source",
         explanation="structural similarity of a translation and the real ROI of the other class that it was made from; "
         "1 would be a copy of the image that was translated",
     ),
