@@ -26,11 +26,10 @@ PAPER = pd.DataFrame(
     ],
     columns=["modality", "table", "item", "measure", "value", "source"],
 )
+MEASURES = ("FD (EfficientNet-Lite0)", "SSIM, random real")
 
 
-def quality_rows(
-    generators=("sngan", "cgan", "real", "floor"), measures=("FD (EfficientNet-Lite0)", "SSIM, random real"), seeds=(0,)
-):
+def quality_rows(generators=("sngan", "cgan", "real", "floor"), measures=MEASURES, seeds=(0,)):
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""Features of images that an earlier job computed, for whoever needs them again: quality, or a classifier of features."""
+"""Features of images, kept for whoever needs them again: quality, or a classifier of features."""
 
 from pathlib import Path
 
