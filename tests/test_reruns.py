@@ -27,10 +27,17 @@ def test_results_follow_code_and_not_its_words(tmp_path):
     assert "Nothing to be done" in snakemake(snakefile, folder, study_of(tmp_path))
     change("quality/assess.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     run = rules_run(snakemake(snakefile, folder, study_of(tmp_path)))
-    assert run & AFTER == {"assess", "assess_real"}
+    assert run & AFTER == {"assess"}
+    change("quality/describe.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
+    run = rules_run(snakemake(snakefile, folder, study_of(tmp_path)))
+    assert run & AFTER == {"describe", "describe_real", "assess"}
+    resampled = changed(study_of(tmp_path), statistics={"resamples": 200})
+    run = rules_run(snakemake(snakefile, folder, resampled))
+    assert run & AFTER == {"assess"}, "no image is described again"
+    snakemake(snakefile, folder, study_of(tmp_path))
     change("networks/squeezenet.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     plan = snakemake(snakefile, folder, study_of(tmp_path), "--dry-run")
-    assert "rule assess_real:" in plan
+    assert "rule describe_real:" in plan
     assert "output: results/ultrasound/fold0/gans/projected_gan/seed0.pt" in plan  # whose steps it chooses
     assert "output: results/ultrasound/fold0/gans/cyclegan/seed0.pt" not in plan
     snakemake(snakefile, folder, study_of(tmp_path))

@@ -72,10 +72,9 @@ class Describer:
         probability = self.classify(held_out.images)
         threshold = youden_threshold(held_out.labels, probability)
         reference = Reference(features, model, limits(among), threshold)
-        alone = {"images": train.images, "niqe_model": NiqeModel(model["mean"], model["covariance"])}
         measures = [measure for measure in measures_of(OfImages) if measure.reference == REAL]
         tables = [
-            _table(REAL, train, self._values(measures, alone)),
+            _table(REAL, train, self._values(measures, train, reference)),
             self._beside(HELD_OUT, held_out, self._features(held_out, near), held_out.patients, train, reference),
         ]
         return pd.concat(tables, ignore_index=True), reference
@@ -115,22 +114,18 @@ class Describer:
         """A line for each of images that stand beside the training ROIs."""
         known, probability = real.features[self.networks[0]], self.classify(images.images)
         nearest = self._nearest(images, features, units, train, known)
-        given = {
-            "images": images.images,
-            "labels": images.labels,
-            "niqe_model": NiqeModel(real.niqe["mean"], real.niqe["covariance"]),
-            "nearest": nearest,
-            "limits": real.limits,
-            "known": known,
-            "probability": probability,
-            "threshold": real.threshold,
-        }
-        values = self._values(measures_of(OfImages), given)
+        beside = {"nearest": nearest, "limits": real.limits, "known": known}
+        beside |= {"probability": probability, "threshold": real.threshold}
+        values = self._values(measures_of(OfImages), images, real, **beside)
         return _table(generator, images, {"probability": probability, **nearest_columns(nearest, train), **values})
 
-    def _values(self, measures: Iterable[OfImages], given: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Values [N] by measure; given: what they may read, by name."""
-        return {measure.name: self._value(measure, {**self.parameters, **given}) for measure in measures}
+    def _values(
+        self, measures: Iterable[OfImages], images: ImageSet, real: Reference, **beside: Any
+    ) -> dict[str, np.ndarray]:
+        """Values [N] by measure; beside: what they may read that the training ROIs themselves have not."""
+        model = NiqeModel(real.niqe["mean"], real.niqe["covariance"])
+        given = {"images": images.images, "labels": images.labels, "niqe_model": model, **self.parameters, **beside}
+        return {measure.name: self._value(measure, given) for measure in measures}
 
     def _value(self, measure: OfImages, given: Mapping[str, Any]) -> np.ndarray:
         inputs = measure.computed, *(given[name] for name in measure.reads if name != "device")
