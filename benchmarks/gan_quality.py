@@ -30,7 +30,7 @@ from mammosynth.gans.training import load_generator, train
 from mammosynth.gpu import device
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks.features import features
-from mammosynth.quality.fidelity import make_reference, measure_fidelity
+from mammosynth.quality.fidelity import measure_fidelity, measure_floor
 from mammosynth.quality.rows import COLUMNS
 
 EXTRACTOR = "squeezenet"  # which no GAN here is trained against
@@ -44,18 +44,19 @@ def main() -> None:
     parameters = {path.name: path for path in arguments.parameters.iterdir()}
     extractors = [EXTRACTOR, "efficientnet_lite0"]
     arguments.out.mkdir(parents=True, exist_ok=True)
-    rows, reference = make_reference(
-        reals, extractors, parameters, np.random.default_rng(0), device(), arguments.halvings
+    known, held_out = (
+        {name: features(images.images, name, parameters[name], device()) for name in extractors}
+        for images in (reals, validation)
     )
-    held_out = {name: features(validation.images, name, parameters[name], device()) for name in extractors}
-    rows += nearest("held-out real", validation, held_out, reals, reference.features)
+    rows, floor = measure_floor(reals, known, np.random.default_rng(0), arguments.halvings)
+    rows += nearest("held-out real", validation, held_out, reals, known)
     for run in arguments.run:
         folder = arguments.out / run.replace(":", " ")
         folder.mkdir(exist_ok=True)
         synthetic = made(run, folder, reals, validation, parameters, 60 * arguments.minutes, arguments.evaluations)
         found = {name: features(synthetic.images, name, parameters[name], device()) for name in extractors}
-        rows += measure_fidelity(run, synthetic, found, reals, reference, np.random.default_rng(0))
-        rows += nearest(run, synthetic, found, reals, reference.features)
+        rows += measure_fidelity(run, synthetic, found, reals, floor, np.random.default_rng(0))
+        rows += nearest(run, synthetic, found, reals, known)
         table = pd.DataFrame(rows, columns=COLUMNS)
         table.to_csv(arguments.out / "quality.csv", index=False)
         shown = table[(table["generator"] == run) & (table["pathology"] != "all")]

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.io
 import torch
 from scipy.ndimage import gaussian_filter
@@ -42,10 +43,18 @@ from mammosynth.networks.features import features
 from mammosynth.networks.squeezenet import squeezenet
 from mammosynth.partition import halves
 from mammosynth.quality import assess
-from mammosynth.quality.fidelity import ALL, measure_fidelity
-from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness, support_vectors
+from mammosynth.quality.assess import Described
+from mammosynth.quality.fidelity import ALL, Floor, measure_fidelity
+from mammosynth.quality.naturalness import (
+    NiqeModel,
+    brisque,
+    fit_niqe,
+    niqe_published,
+    niqe_refitted,
+    piqe,
+    support_vectors,
+)
 from mammosynth.quality.novelty import authentic, distance_ratio, find_nearest
-from mammosynth.quality.reference import Reference
 
 GENERATORS = 6
 PYIQA_BATCH = 16  # its quickest here
@@ -55,6 +64,12 @@ FEW = 1000  # real images, where their number does not grow
 Extract = Callable[[torch.Tensor], torch.Tensor]
 Sets = dict[tuple[str, str], np.ndarray]  # uint8 [n, 128, 128] by generator, or "real", and class
 Values = dict[tuple[str, str], dict[str, Any]]  # by generator and class, each measure
+
+
+def naturalness(images: np.ndarray, parameters: dict[str, Path]) -> dict[str, np.ndarray]:
+    """NIQE, BRISQUE and PIQE, as the pipeline calls them."""
+    published = niqe_published(images, parameters["niqe"])
+    return {"NIQE": published, "BRISQUE": brisque(images, parameters["brisque"]), "PIQE": piqe(images)}
 
 
 def plain_efficientnet_lite0(weights: Path) -> Extract:
@@ -256,14 +271,13 @@ def many(n: int, train: Path | None, per_patient: int = 0) -> ImageSet:
     return ImageSet(images, names // 2 % 2, names.astype(str), patients)
 
 
-def judged_by_features(dimension: int, n: int, real: ImageSet) -> tuple[np.ndarray, Reference]:
-    """Random features of *n* synthetic images, and of the real ones as the reference of a fold."""
+def judged_by_features(dimension: int, n: int, real: ImageSet) -> tuple[np.ndarray, Floor]:
+    """Random features of *n* synthetic images, and of the real ones with a floor."""
     rng, name = np.random.default_rng(0), "squeezenet"
-    reference = Reference(features={name: rng.standard_normal((len(real), dimension), np.float32)})
-    reference.halves = halves(real, rng, HALVINGS)
-    reference.floors = {(name, pathology): np.ones(HALVINGS) for pathology in (*CLASSES, ALL)}
-    reference.floor_errors = dict.fromkeys(reference.floors, 0.1)
-    return rng.standard_normal((n, dimension), np.float32), reference
+    values = {(name, pathology, "FD"): np.ones(HALVINGS) for pathology in (*CLASSES, ALL)}
+    known = {name: rng.standard_normal((len(real), dimension), np.float32)}
+    floor = Floor(known, halves(real, rng, HALVINGS), values, dict.fromkeys(values, 0.1))
+    return rng.standard_normal((n, dimension), np.float32), floor
 
 
 Work = Callable[[], object]
@@ -275,7 +289,7 @@ def prepare_features(synthetic: ImageSet, real: ImageSet, parameters: dict[str, 
 
 def prepare_naturalness(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
     model = NiqeModel(np.zeros(36), np.eye(36))
-    return lambda: naturalness(synthetic.images, parameters, refitted=model)
+    return lambda: (naturalness(synthetic.images, parameters), niqe_refitted(synthetic.images, model))
 
 
 def prepare_niqe(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
@@ -283,20 +297,24 @@ def prepare_niqe(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path
 
 
 def prepare_similarity(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
-    found, reference = judged_by_features(512, len(synthetic), real)
+    found, floor = judged_by_features(512, len(synthetic), real)
+    described, reals = (
+        Described(images, pd.DataFrame(), features)
+        for images, features in ((synthetic, {"squeezenet": found}), (real, floor.features))
+    )
 
     def work() -> None:
         rng = np.random.default_rng(0)
-        samples = assess._samples(synthetic, synthetic.ids, found, real, reference, "squeezenet", rng)
+        samples = assess._of_pairs(described, synthetic.ids, reals, rng)
         assess._mean_rows("generator", samples, real, RESAMPLES, rng)
 
     return work
 
 
 def prepare_fidelity(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path], dimension: int = 512) -> Work:
-    found, reference = judged_by_features(dimension, len(synthetic), real)
+    found, floor = judged_by_features(dimension, len(synthetic), real)
     rng = np.random.default_rng(0)
-    return lambda: measure_fidelity("generator", synthetic, {"squeezenet": found}, real, reference, rng)
+    return lambda: measure_fidelity("generator", synthetic, {"squeezenet": found}, real, floor, rng)
 
 
 def prepare_wide_fidelity(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
@@ -308,8 +326,8 @@ def prepare_halves(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Pa
 
 
 def prepare_novelty(synthetic: ImageSet, real: ImageSet, parameters: dict[str, Path]) -> Work:
-    found, reference = judged_by_features(512, len(synthetic), real)
-    known = reference.features["squeezenet"]
+    found, floor = judged_by_features(512, len(synthetic), real)
+    known = floor.features["squeezenet"]
 
     def work() -> None:
         units = np.char.add("synthetic ", synthetic.ids)

@@ -16,10 +16,14 @@ TEMPLATES = {".jinja", ".json"}
 # What carries a job and not what it computes: how it is started, shown, locked, written and resumed.
 HOUSEKEEPING = {
     "__init__.py", "checkpoint.py", "code.py", "digests.py", "errors.py", "files.py", "fingerprint.py",
-    "gans/watching.py", "gpu.py", "job.py", "progress.py",
+    "gans/watching.py", "gpu.py", "job.py", "kept.py", "progress.py",
 }  # fmt: skip
-# Lists of readers, GANs, networks and classifiers. One more leaves the others as they are: who needs it names its file.
-LISTS = {"classifiers/__init__.py", "databases/readers.py", "gans/__init__.py", "networks/__init__.py"}
+# Lists of readers, GANs, networks, measures and classifiers.
+# One more leaves the others as they are: who needs one names its file.
+LISTS = {
+    "classifiers/__init__.py", "databases/readers.py", "gans/__init__.py", "networks/__init__.py",
+    "quality/measures.py",
+}  # fmt: skip
 
 
 @functools.cache

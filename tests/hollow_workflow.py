@@ -38,7 +38,7 @@ DATA = {
     "count_parts",
     "get_parameters",
 }
-AFTER = {"train_gan", "synthesise", "train_classifier", "assess", "assess_real"}
+AFTER = {"train_gan", "synthesise", "train_classifier", "describe", "describe_real", "assess"}
 OUTSIDE = {  # another database, that is only tested on
     "sources": {
         "outside": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 9, "malignant": 8, "seed": 7}}

@@ -1,6 +1,5 @@
-"""Assessment as a whole: complete rows, fair halves, real images near the floor, everything else above it."""
+"""Both steps as a whole: complete rows, fair halves, real images near the floor, everything else above it."""
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -16,23 +15,27 @@ from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
 from mammosynth.partition import HALVINGS, halves
 from mammosynth.quality import assess as module
-from mammosynth.quality import fidelity
-from mammosynth.quality.assess import (
+from mammosynth.quality import fidelity, measures
+from mammosynth.quality.assess import Described, assess, assess_real, read
+from mammosynth.quality.describe import Describer
+from mammosynth.quality.fidelity import ALL
+from mammosynth.quality.measures import (
     AS_INTENDED,
-    AUTHENTIC,
     HELD_OUT,
+    MEASURES,
     NEAR_COPY,
-    NEAREST_TRAINING,
-    SOURCE,
-    WITHIN,
-    assess,
-    assess_real,
+    REAL,
+    OfImages,
+    OfPairs,
+    OfSets,
+    OverHeldOut,
+    measures_of,
 )
-from mammosynth.quality.fidelity import ALL, units_of
-from mammosynth.quality.novelty import near_copies, nearest_in
+from mammosynth.quality.novelty import near_copies, nearest_in, units_of
 from mammosynth.quality.reference import Reference
 from mammosynth.quality.rows import tidy
 
+WITHIN, SOURCE, AUTHENTIC = "MS-SSIM, within set", "SSIM, source", "AuthPct"
 NEAREST = "SSIM, nearest real"
 
 
@@ -51,10 +54,11 @@ def load(weights, device):
 
 @pytest.fixture(autouse=True, scope="module")
 def toy():
-    """A quick extractor, a quick measure of single images, which flat images have not, and fewer pairs."""
+    """A quick network, a quick measure of single images, which flat images have not, and fewer pairs."""
+    single = OfImages("spread", f"{__name__}:spread", better="nearest")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "toy", Network("toy", 192, {}, __name__))
-        patch.setattr(module, "naturalness", lambda images, parameters, device, refitted: {"spread": spread(images)})
+        patch.setattr(measures, "MEASURES", [single, *(m for m in MEASURES if "naturalness" not in m.function)])
         patch.setattr(module, "PAIRS", 30)
         yield
 
@@ -64,9 +68,14 @@ def spread(images):
     return np.where(values > 0, values, np.nan)
 
 
-PARAMETERS = {"toy": "unread"}
-EXTRACTOR = ["toy"]
 SMALL = {"resamples": 200}
+
+
+@pytest.fixture(scope="module")
+def describer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("described")
+    (folder / "weights").write_text("")
+    return Describer(["toy"], {"toy": folder / "weights"}, classify, folder / "kept")
 
 
 @pytest.fixture(scope="module")
@@ -79,32 +88,40 @@ def others():
     return image_set(30, 30, seed=2)
 
 
-@pytest.fixture(scope="module")
-def judged(others, train, real):
-    return judge(others, train, real[1])
-
-
-@pytest.fixture(scope="module")
-def real(toy, train):
-    return measure_real(train)
-
-
 def classify(images):
     """A classifier that takes bright images for malignant ones."""
     return images.mean((1, 2)) / 255
 
 
-def measure_real(train):
-    rows, _, reference = assess_real(train, image_set(20, 20, 9, 2), classify, EXTRACTOR, PARAMETERS, **SMALL)
-    return rows, reference
+class Real:
+    """The real sets of a split, described and assessed."""
+
+    def __init__(self, train, describer, held_out=None):
+        self.describer, self.images = describer, train
+        held_out = image_set(20, 20, 9, 2) if held_out is None else held_out
+        table, self.reference = describer.real(train, held_out)
+        tables = {name: own.reset_index() for name, own in table.groupby("generator")}
+        self.train = Described(train, tables[REAL], self.reference.features)
+        self.held_out = Described(held_out, tables[HELD_OUT])
+        self.rows, self.floor = assess_real(self.train, self.held_out, **SMALL)
+
+    def judge_each(self, synthetic):
+        table, features = self.describer.synthetic("gan", synthetic, self.images, self.reference)
+        described = Described(synthetic, table, features)
+        return assess("gan", described, self.train, self.held_out, self.floor, **SMALL), table
+
+    def judge(self, synthetic):
+        return self.judge_each(synthetic)[0]
 
 
-def judge_each(synthetic, train, reference):
-    return assess("gan", synthetic, train, reference, classify, EXTRACTOR, PARAMETERS, **SMALL)
+@pytest.fixture(scope="module")
+def real(toy, train, describer):
+    return Real(train, describer)
 
 
-def judge(synthetic, train, reference):
-    return judge_each(synthetic, train, reference)[0]
+@pytest.fixture(scope="module")
+def judged(others, real):
+    return real.judge(others)
 
 
 def value(rows, measure, pathology=ALL, generator="gan", column="value"):
@@ -112,14 +129,15 @@ def value(rows, measure, pathology=ALL, generator="gan", column="value"):
     return found
 
 
-FIDELITY = {f"{measure} (toy)" for measure in ("FD", "FD∞", "KD", "precision", "recall", "density", "coverage")}
-MEANS = {WITHIN, *(f"{m}, {which} real" for m in ("SSIM", "MS-SSIM") for which in ("nearest", "random")), "spread"}
+FIDELITY = {f"{measure.name} (toy)" for measure in measures_of(OfSets)}
+MEANS = {*(measure.name for measure in measures_of(OfPairs)), "spread"} - {SOURCE}
 SINGLE = {AS_INTENDED, NEAR_COPY, AUTHENTIC}
+NEAREST_TRAINING = {measure.name for measure in measures_of(OverHeldOut)}
 
 
 def test_rows_are_complete(real, judged):
-    rows = pd.concat([real[0], judged])
-    for generator, measures in (
+    rows = pd.concat([real.rows, judged])
+    for generator, expected in (
         ("floor", FIDELITY),
         ("real", MEANS),
         (HELD_OUT, {"spread", *SINGLE}),
@@ -127,7 +145,7 @@ def test_rows_are_complete(real, judged):
     ):
         found = rows[rows["generator"] == generator]
         for pathology in ("benign", "malignant", ALL):
-            assert sorted(found.loc[found["pathology"] == pathology, "measure"]) == sorted(measures)
+            assert sorted(found.loc[found["pathology"] == pathology, "measure"]) == sorted(expected)
     assert rows["value"].notna().all()
     assert rows["low"].notna().mean() > 0.9  # not where all resamples agree
     assert not (rows["low"] >= rows["high"]).any()
@@ -135,7 +153,7 @@ def test_rows_are_complete(real, judged):
 
 
 def test_generator_and_floor_are_measured_at_one_size(real, judged):
-    rows = pd.concat([real[0], judged])
+    rows = pd.concat([real.rows, judged])
     sizes = rows[rows["measure"] == "FD (toy)"].set_index(["generator", "pathology"])[["n", "n_reference"]]
     assert (sizes["n"] == sizes["n_reference"]).all()
     for pathology in ("benign", "malignant", ALL):
@@ -181,10 +199,10 @@ def test_halves_of_a_large_training_part_are_thinned_and_all_of_it_takes_its_tur
     assert not (other["benign"] == split["benign"]).all()
 
 
-def test_rows_say_the_size_of_thinned_halves(train, others, monkeypatch):
+def test_rows_say_the_size_of_thinned_halves(train, others, describer, monkeypatch):
     monkeypatch.setattr(partition, "LARGEST", 16)
-    rows, reference = measure_real(train)
-    rows = pd.concat([rows, judge(others, train, reference)])
+    real = Real(train, describer)
+    rows = pd.concat([real.rows, real.judge(others)])
     sizes = rows[rows["measure"] == "FD (toy)"].set_index(["generator", "pathology"])[["n", "n_reference"]]
     for generator in ("floor", "gan"):
         for pathology, size in (("benign", 11), ("malignant", 5), (ALL, 16)):
@@ -198,43 +216,40 @@ def test_a_rare_class_is_never_thinned_away(monkeypatch):
 
 
 def test_other_real_images_reach_the_floor_and_worse_ones_do_not(train, others, real, judged):
-    rows, reference = real
     noise = np.random.default_rng(0).normal(size=others.images.shape)
     worse = (np.clip(others.images + sigma * noise, 0, 255) for sigma in (15, 60))
-    judged = [judged, *(judge(ImageSet(images, others.labels, others.ids), train, reference) for images in worse)]
+    judged = [judged, *(real.judge(ImageSet(images, others.labels, others.ids)) for images in worse)]
     assert value(judged[0], "floor/FD (toy)") == pytest.approx(1, abs=0.25)
     for measure, rising in (("FD (toy)", True), ("KD (toy)", True), ("floor/FD (toy)", False)):
         values = [value(rows, measure) for rows in judged]
         assert values == sorted(values, reverse=not rising), measure
-    floor = value(rows, "FD (toy)", generator="floor")
+    floor = value(real.rows, "FD (toy)", generator="floor")
     assert value(judged[2], "floor/FD (toy)") == pytest.approx(floor / value(judged[2], "FD (toy)"))
 
 
 def test_collapse_shows_as_likeness_within_the_set_and_lost_recall(train, others, real, judged):
-    rows, reference = real
     repeated = np.concatenate([np.repeat(others.images[:1], 30, 0), np.repeat(others.images[30:31], 30, 0)])
-    collapsed = judge(ImageSet(repeated, others.labels, others.ids), train, reference)
+    collapsed = real.judge(ImageSet(repeated, others.labels, others.ids))
     assert value(collapsed, WITHIN) == pytest.approx(1)
-    assert value(rows, WITHIN, generator="real") < 0.5
+    assert value(real.rows, WITHIN, generator="real") < 0.5
     assert value(collapsed, "recall (toy)") < 0.2
     assert value(collapsed, "FD (toy)") > value(judged, "FD (toy)")
 
 
 def test_copies_of_training_images_are_their_own_nearest_reals(train, real):
-    _, reference = real
     copies = ImageSet(train.images, train.labels, np.char.add("copy ", train.ids))
-    rows = judge(copies, train, reference)
+    rows = real.judge(copies)
     assert value(rows, NEAREST) == pytest.approx(1)
     assert value(rows, AUTHENTIC) == 0
     assert value(rows, "nearest training ROI, median to held-out's") == pytest.approx(0, abs=1e-6)
 
 
-def test_another_image_of_the_same_patient_is_no_neighbour():
+def test_another_image_of_the_same_patient_is_no_neighbour(describer):
     """Each patient's two images are the same picture: neither floor nor nearest may see that."""
     once = image_set(16, 16, seed=3)
     twice = ImageSet(*(np.repeat(a, 2, axis=0) for a in (once.images, once.labels)), np.arange(64).astype(str))
     twice.patients = np.repeat(np.arange(32).astype(str), 2)
-    rows, _ = measure_real(twice)
+    rows = Real(twice, describer).rows
     assert value(rows, NEAREST, generator="real") < 0.9
     assert value(rows, "FD (toy)", generator="floor") > 0
 
@@ -249,7 +264,7 @@ def test_translations_belong_to_the_patients_of_their_sources(train):
 def test_a_source_that_is_not_in_the_training_part(train, others, real):
     stray = ImageSet(others.images, others.labels, others.ids, None, np.full(60, "elsewhere"))
     with pytest.raises(InputError, match="gan has translations of elsewhere"):
-        judge(stray, train, real[1])
+        real.judge(stray)
 
 
 def identity(train):
@@ -260,11 +275,11 @@ def identity(train):
 
 
 def test_a_copy_of_its_source_shows(train, others, real, judged):
-    rows = judge(identity(train), train, real[1])
+    rows = real.judge(identity(train))
     for pathology in ("benign", "malignant", ALL):
         assert value(rows, SOURCE, pathology) == pytest.approx(1)
     assert value(rows, NEAREST) < 0.9
-    assert SOURCE not in set(judged["measure"]) | set(real[0]["measure"])
+    assert SOURCE not in set(judged["measure"]) | set(real.rows["measure"])
 
 
 def test_likeness_to_the_source_varies_by_its_patients(train, real):
@@ -273,57 +288,59 @@ def test_likeness_to_the_source_varies_by_its_patients(train, real):
     units = units_of("gan", copies, train)
     far = np.array([unit[-1] in "13579" for unit in units])
     copies.images = np.clip(copies.images + np.where(far, 60, 20)[:, None, None] * noise, 0, 255).astype(np.uint8)
-    rows = judge(copies, train, real[1])
+    rows = real.judge(copies)
     low, high = (value(rows, SOURCE, "malignant", column=column) for column in ("low", "high"))
     assert low < value(rows, SOURCE, "malignant") < high < 0.99
-    sample = module._source_samples(copies, units, train)["malignant"]
+    table, features = real.describer.synthetic("gan", copies, train, real.reference)
+    samples = module._of_pairs(Described(copies, table, features), units, real.train, np.random.default_rng(0))
+    sample = samples[SOURCE]["malignant"]
     alone = module._Sample(sample.values, np.arange(len(sample.values))[:, None], 0, 0)
     spreads = [np.std(s.replicates(1000, np.random.default_rng(0))) for s in (sample, alone)]
     assert spreads[0] > 1.5 * spreads[1], "four images of each patient are not four patients"
 
 
-def test_a_translator_that_changes_nothing_is_not_nearer_than_other_patients():
+def test_a_translator_that_changes_nothing_is_not_nearer_than_other_patients(describer):
     """Pooled, its images are the training part's own, in part those that the reference half holds."""
     train = image_set(32, 32, seed=6, per_patient=2)
-    rows, reference = measure_real(train)
-    judged = judge(identity(train), train, reference)
+    real = Real(train, describer)
+    judged = real.judge(identity(train))
     assert value(judged, "floor/FD (toy)") < 1.1
-    assert value(judged, "FD (toy)") > 0.9 * value(rows, "FD (toy)", generator="floor")
+    assert value(judged, "FD (toy)") > 0.9 * value(real.rows, "FD (toy)", generator="floor")
     unnamed = identity(train)
     unnamed.sources[:] = ""
-    assert value(judge(unnamed, train, reference), "floor/FD (toy)") > 1.25
+    assert value(real.judge(unnamed), "floor/FD (toy)") > 1.25
 
 
 def test_no_translation_meets_the_patient_of_its_source(train, real):
     plain = identity(train)[:64]
     units = units_of("gan", plain, train)
-    sides = fidelity.draw_sides("gan", plain, units, train, real[1], np.random.default_rng(0))
+    sides = fidelity.draw_sides("gan", plain, units, train, real.floor, np.random.default_rng(0))
     for halving, side in product(range(HALVINGS), (0, 1)):
-        half = np.concatenate([positions[halving, side] for positions in real[1].halves.values()])
+        half = np.concatenate([positions[halving, side] for positions in real.floor.halves.values()])
         for pathology, label in (("benign", 0), ("malignant", 1)):
             drawn, other = (draws[pathology][halving] for draws in (sides.first, sides.second)[:: 1 - 2 * side])
             assert (plain.labels[drawn] == label).all()
             assert not set(units[drawn]) & set(train.patients[half])
             assert not set(drawn) & set(other)
-            assert 2 <= len(drawn) <= real[1].halves[pathology].shape[2]
+            assert 2 <= len(drawn) <= real.floor.halves[pathology].shape[2]
 
 
-def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few():
+def test_fewer_translations_than_the_floor_has_images_meet_a_floor_of_as_few(describer):
     train = image_set(40, 24, seed=7, per_patient=2)
-    _, reference = measure_real(train)
+    real = Real(train, describer)
     few = identity(train)[:64]  # of each malignant source one benign image: 24, and half of them free
-    rows = judge(few, train, reference)
+    rows = real.judge(few)
     assert value(rows, "FD (toy)", "benign", column="n_reference") == 20
     assert value(rows, "FD (toy)", "benign", column="n") <= 12
     assert value(rows, "floor/FD (toy)", "benign") == pytest.approx(1, abs=0.1)
-    assert value(rows, "FD (toy)", "benign") > 1.1 * reference.floors["toy", "benign"].mean()
+    assert value(rows, "FD (toy)", "benign") > 1.1 * real.floor.values["toy", "benign", "FD"].mean()
 
 
 def test_the_table_of_images_tells_its_nearest_again(train, others, real):
-    _, each = judge_each(others, train, real[1])
+    _, each = real.judge_each(others)
     nearest = nearest_in(each[::-1], others, train)
     assert train.ids[nearest.by_features].tolist() == each["nearest_by_features"].tolist()
-    assert (near_copies(nearest, real[1].near_copy_limits) == each[NEAR_COPY]).all()
+    assert (near_copies(nearest, real.reference.limits) == each[NEAR_COPY]).all()
 
 
 def test_a_copier_is_told_from_a_generator(train, others, real, judged):
@@ -331,17 +348,17 @@ def test_a_copier_is_told_from_a_generator(train, others, real, judged):
     images, ids = others.images.copy(), others.ids
     copied = np.arange(60) % 3 == 0
     images[copied] = 0.9 * train.images[:20, :, ::-1]
-    rows, each = judge_each(ImageSet(images, others.labels, ids), train, real[1])
+    rows, each = real.judge_each(ImageSet(images, others.labels, ids))
     each = each.set_index("id").loc[ids.tolist()]
     assert (each[NEAR_COPY] == copied).all()
     assert each.loc[copied, "nearest_by_correlation"].tolist() == train.ids[:20].tolist()
     assert value(rows, NEAR_COPY, "benign") == pytest.approx(1 / 3)
-    assert value(judged, NEAR_COPY) == value(real[0], NEAR_COPY, generator=HELD_OUT) == 0
+    assert value(judged, NEAR_COPY) == value(real.rows, NEAR_COPY, generator=HELD_OUT) == 0
 
 
 def test_labels_are_judged_at_the_threshold_of_held_out_reals(train, others, real):
-    threshold = real[1].limits["label"]
-    rows, images = judge_each(others, train, real[1])
+    threshold = real.reference.threshold
+    rows, images = real.judge_each(others)
     images = images.set_index("id")
     assert images["probability"].to_dict() == pytest.approx(dict(zip(others.ids, classify(others.images))))
     bright = classify(others.images) >= threshold
@@ -352,14 +369,14 @@ def test_labels_are_judged_at_the_threshold_of_held_out_reals(train, others, rea
         judged = images.loc[images["pathology"] == pathology, AS_INTENDED]
         assert judged.mean() == pytest.approx(share)
     swapped = ImageSet(others.images, 1 - others.labels, others.ids)
-    _, other_way = judge_each(swapped, train, real[1])
+    _, other_way = real.judge_each(swapped)
     assert (other_way.set_index("id")[AS_INTENDED] == 1 - images[AS_INTENDED]).all()
 
 
 def test_pooled_values_have_the_class_proportions_of_the_training_part(train, real, judged):
     by_hand = (44 * value(judged, "spread", "benign") + 20 * value(judged, "spread", "malignant")) / 64
     assert value(judged, "spread") == pytest.approx(by_hand)
-    plain = value(real[0], "spread", generator="real")
+    plain = value(real.rows, "spread", generator="real")
     assert plain == pytest.approx(spread(train.images).mean())
 
 
@@ -367,7 +384,7 @@ def test_images_without_a_value_are_counted_and_sink_nothing(train, others, real
     images = others.images.copy()
     images[:4] = 0
     images[30:] = 77
-    rows = judge(ImageSet(images, others.labels, others.ids), train, real[1])
+    rows = real.judge(ImageSet(images, others.labels, others.ids))
     assert value(rows, "spread", "benign", column="failures") == 4
     assert value(rows, "spread", "malignant", column="failures") == 20
     assert np.isfinite(value(rows, "spread", "benign"))
@@ -383,88 +400,94 @@ def test_intervals_cover_the_value_and_are_as_wide_as_a_mean_varies(others, judg
     assert width == pytest.approx(2 * 1.96 * sample.std(ddof=1) / np.sqrt(30), rel=0.35)
 
 
-def test_the_same_seed_gives_the_same_rows(train, others, real, judged):
-    rows, reference = measure_real(train)
-    pd.testing.assert_frame_equal(rows, real[0])
-    pd.testing.assert_frame_equal(judge(others, train, reference), judged)
+def test_the_same_seed_gives_the_same_rows(train, others, real, judged, describer):
+    again = Real(train, describer)
+    pd.testing.assert_frame_equal(again.rows, real.rows)
+    pd.testing.assert_frame_equal(again.judge(others), judged)
 
 
-def test_the_reference_survives_its_file(train, others, real, judged, tmp_path):
-    real[1].save(tmp_path / "reference.npz")
-    loaded = Reference.load(tmp_path / "reference.npz")
-    pd.testing.assert_frame_equal(judge(others, train, loaded), judged)
+def test_files_between_the_steps_change_nothing(train, others, real, judged, tmp_path):
+    train.save(tmp_path / "train.npz")
+    others.save(tmp_path / "gan.npz")
+    real.reference.save(tmp_path / "reference.npz")
+    reference = Reference.load(tmp_path / "reference.npz")
+    table, features = real.describer.synthetic("gan", others, train, reference)
+    tidy(real.train.table[::-1], "ultrasound", "fold0").to_csv(tmp_path / "real_images.csv", index=False)
+    tidy(table[::-1], "ultrasound", "fold0", 0).to_csv(tmp_path / "images.csv", index=False)
+    again = read(REAL, tmp_path / "train.npz", tmp_path / "real_images.csv", reference.features)
+    rows, floor = assess_real(again, real.held_out, **SMALL)
+    pd.testing.assert_frame_equal(rows, real.rows, rtol=0, atol=0)
+    synthetic = read("gan", tmp_path / "gan.npz", tmp_path / "images.csv", features)
+    rows = assess("gan", synthetic, again, real.held_out, floor, **SMALL)
+    pd.testing.assert_frame_equal(rows, judged, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
 def test_a_reference_that_is_not_whole_is_named(real, share, tmp_path):
-    real[1].save(tmp_path / "reference.npz")
+    real.reference.save(tmp_path / "reference.npz")
     content = (tmp_path / "reference.npz").read_bytes()
     (tmp_path / "reference.npz").write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match=r"reference\.npz is no whole reference of a fold .*: delete it and run again"):
+    with pytest.raises(InputError, match=r"reference\.npz is no whole file of arrays .*: delete it and run again"):
         Reference.load(tmp_path / "reference.npz")
 
 
-def test_a_reference_without_what_a_later_version_needs_is_refused(real, tmp_path):
-    older = replace(real[1], floor_errors={})
-    older.save(tmp_path / "reference.npz")
+def test_a_reference_without_what_a_later_version_needs_is_refused(tmp_path):
+    np.savez(tmp_path / "reference.npz", correlation=0.9, relative_distance=0.5)
     with pytest.raises(InputError, match="of another version of mammosynth"):
         Reference.load(tmp_path / "reference.npz")
 
 
 @pytest.mark.parametrize("dose", [0.5, 1, 1.5, 2, 8])
-def test_the_number_of_images_that_are_compared_does_not_depend_on_how_many_there_are(train, real, dose):
+def test_the_number_of_images_that_are_compared_does_not_depend_on_how_many_there_are(real, dose):
     many = image_set(round(22 * dose), max(10, round(10 * dose)), seed=8)
     if dose < 1:
         with pytest.raises(InputError, match="gan has 11 benign images, and fidelity needs 22"):
-            judge(many, train, real[1])
+            real.judge(many)
         return
-    rows = judge(many, train, real[1])
+    rows = real.judge(many)
     assert (value(rows, "FD (toy)", "benign", column="n"), value(rows, "FD (toy)", column="n")) == (22, 32)
     distance = rows[rows["measure"] == "FD (toy)"]
     assert (distance["low"] < distance["value"]).all()
     assert (distance["value"] < distance["high"]).all()
 
 
-def test_blocks_change_nothing(train, others, real, judged, monkeypatch):
+def test_blocks_change_nothing(train, others, real, judged, describer, monkeypatch):
     monkeypatch.setattr(distances, "PAIRS", 500)
-    rows, reference = measure_real(train)
-    pd.testing.assert_frame_equal(rows, real[0])
-    pd.testing.assert_frame_equal(judge(others, train, reference), judged)
+    again = Real(train, describer)
+    pd.testing.assert_frame_equal(again.rows, real.rows)
+    pd.testing.assert_frame_equal(again.judge(others), judged)
 
 
-def test_too_few_synthetic_images_of_a_class(train, others, real):
+def test_too_few_synthetic_images_of_a_class(others, real):
     with pytest.raises(InputError, match="gan has 5 malignant images, and fidelity needs 10"):
-        judge(others[:35], train, real[1])
+        real.judge(others[:35])
 
 
-def test_too_few_patients_of_a_class(train):
+def test_too_few_patients_of_a_class(train, describer):
     with pytest.raises(InputError, match=r"malignant ROIs \(3 of 2 patients\)"):
-        measure_real(train[:47])
+        Real(train[:47], describer)
 
 
-def test_small_classes_have_distances_but_no_precision(train):
-    rows, _ = measure_real(train[:50])
+def test_small_classes_have_distances_but_no_precision(train, describer):
+    rows = Real(train[:50], describer).rows
     assert np.isfinite(value(rows, "FD (toy)", "malignant", "floor"))
     assert np.isnan(value(rows, "precision (toy)", "malignant", "floor"))
 
 
 def test_tidy_rows_say_where_they_are_from(real):
-    rows = tidy(real[0], "ultrasound", "fold0")
+    rows = tidy(real.rows, "ultrasound", "fold0")
     expected = ["modality", "split", "generator", "seed", "pathology", "measure", "value", "low", "high"]
     assert [*rows.columns] == [*expected, "n", "n_reference", "failures"]
 
 
-def test_the_real_thing_end_to_end(monkeypatch):
-    """With a shipped extractor and pyiqa's measures, on a few images, one of them flat."""
-    from mammosynth.quality.naturalness import naturalness
-
-    monkeypatch.setattr(module, "naturalness", naturalness)
+def test_the_real_thing_end_to_end(tmp_path, monkeypatch):
+    """With a shipped network and pyiqa's measures, on a few images, one of them flat."""
+    monkeypatch.setattr(measures, "MEASURES", MEASURES)
     parameters = {name: parameter_file(name) for name in ("niqe", "brisque", "squeezenet")}
     train, synthetic = image_set(12, 12, seed=4, per_patient=1), image_set(12, 12, seed=5)
     synthetic.images[0] = 100
-    given = classify, ["squeezenet"], parameters
-    _, _, reference = assess_real(train, image_set(8, 8, seed=6, per_patient=1), *given, **SMALL)
-    judged, _ = assess("gan", synthetic, train, reference, *given, **SMALL)
+    describer = Describer(["squeezenet"], parameters, classify, tmp_path)
+    judged = Real(train, describer, image_set(8, 8, seed=6, per_patient=1)).judge(synthetic)
     assert {"FD (SqueezeNet 1.1)", "NIQE", "BRISQUE", "PIQE"} <= set(judged["measure"])
     for measure in ("NIQE", "BRISQUE", "PIQE"):
         assert value(judged, measure, column="failures") == 1

@@ -14,8 +14,9 @@ from mammosynth import partition
 from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
-from mammosynth.quality import fidelity, reference
-from mammosynth.quality.fidelity import draw_sides, estimate, make_reference, units_of
+from mammosynth.quality import fidelity, measures
+from mammosynth.quality.fidelity import draw_sides, estimate, measure_floor
+from mammosynth.quality.novelty import units_of
 
 DIMENSIONS, HALF = 12, 60  # features; ROIs of half of the training part
 SCALES = np.arange(1, DIMENSIONS + 1) ** -0.5
@@ -56,11 +57,9 @@ def study(seed, dose, generator):
     real, made = patients(HALF, rng), synthesised(int(dose * HALF), generator, rng)
     train = image_set(len(real), np.repeat(np.arange(HALF).astype(str), 2))
     synthetic = image_set(len(made))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fidelity, "features", lambda *_: real)
-        _, reference = make_reference(train, ["toy"], {"toy": ""}, rng, "cpu", HALVINGS)
-    sides = draw_sides("gan", synthetic, units_of("gan", synthetic, train), train, reference, rng)
-    return estimate("toy", "benign", made, reference, sides)
+    _, floor = measure_floor(train, {"toy": real}, rng, HALVINGS)
+    sides = draw_sides("gan", synthetic, units_of("gan", synthetic, train), train, floor, rng)
+    return estimate("toy", "benign", made, floor, sides)
 
 
 def image_set(count, of=None):
@@ -73,8 +72,8 @@ def one_class():
     """Benign ROIs alone, and no FD∞: its five distances a halving would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "toy", Network("toy", DIMENSIONS, {}, ""))
-        patch.setattr(fidelity, "EXTRAPOLATED", 0)
-        for module in (fidelity, partition, reference):
+        patch.setattr(measures, "MEASURES", [m for m in measures.MEASURES if m.name != "FD∞"])
+        for module in (fidelity, partition):
             patch.setattr(module, "CLASSES", ("benign",))
         yield
 

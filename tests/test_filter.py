@@ -7,9 +7,9 @@ import pytest
 from mammosynth.errors import InputError
 from mammosynth.findings.verdicts import verdicts
 from mammosynth.imageset import ImageSet
-from mammosynth.quality import AS_INTENDED, HELD_OUT, NEAR_COPY
-from mammosynth.quality import NIQE_REFITTED as REFITTED
 from mammosynth.quality.filter import filter_images, refuse_memorising
+from mammosynth.quality.measures import AS_INTENDED, HELD_OUT, NEAR_COPY
+from mammosynth.quality.measures import NIQE_REFITTED as REFITTED
 
 OFF = {"copies": False, "labels": False, "naturalness": None}
 NAMES = [f"image {i}" for i in range(8)]

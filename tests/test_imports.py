@@ -13,7 +13,7 @@ from quality_for_tests import parameter_file
 
 ROOT = Path(__file__).parents[1]
 WITH_TORCH = {
-    "assess", "assess_real", "synthesise", "train_classifier", "train_gan", "write_scorecards",
+    "describe", "describe_real", "predict_external", "synthesise", "train_classifier", "train_gan", "write_scorecards",
 }  # fmt: skip
 SLOW = {"torch", "torchvision", "scipy.stats", "sklearn", "statsmodels", "sympy"}
 TRAINING = """
@@ -51,6 +51,14 @@ def test_scripts_that_need_neither_torch_nor_statistics_import_none():
             assert found, script
             imports += map(ast.unparse, found)
     assert not imported_by("\n".join(imports)) & SLOW
+
+
+def test_the_second_step_of_quality_imports_no_torch_in_all_its_work():
+    """Not even where it calls the functions that records name."""
+    calls = "for measure in (*measures_of(OfSets), *measures_of(OfPairs)):\n    measure.compute"
+    names = "OfPairs, OfSets, measures_of"
+    code = f"from mammosynth.quality import assess, reference\nfrom mammosynth.quality.measures import {names}\n{calls}"
+    assert "torch" not in imported_by(code)
 
 
 def test_a_gans_training_imports_neither_torchvision_nor_torchs_compiler(tmp_path):

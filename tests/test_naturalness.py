@@ -17,13 +17,14 @@ from pyiqa.utils.color_util import to_y_channel
 from mammosynth.errors import InputError
 from mammosynth.quality.naturalness import (
     BATCH,
-    MEASURES,
-    PARAMETERS,
     REFITTED_BLOCK,
     NiqeModel,
+    brisque,
     fit_niqe,
-    naturalness,
     niqe,
+    niqe_published,
+    niqe_refitted,
+    piqe,
 )
 
 # Of the five images that pyiqa ships, by its authors' calibration against the measures' own releases.
@@ -35,14 +36,26 @@ PUBLISHED = {
 }
 
 
-def parameters():
-    return {name: parameter_file(name) for name in PARAMETERS}
+def alone(images):
+    """By measure, the values of images, each measured without real ones."""
+    return {
+        "NIQE": niqe_published(images, parameter_file("niqe")),
+        "BRISQUE": brisque(images, parameter_file("brisque")),
+        "PIQE": piqe(images),
+    }
+
+
+def naturalness(images, refitted):
+    return alone(images) | {"NIQE refitted": niqe_refitted(images, refitted)}
 
 
 @pytest.mark.parametrize("measure", PUBLISHED)
 def test_published_values(measure):
-    own = {name: parameter_file(name) for name in PARAMETERS if name == measure.lower()}  # PIQE needs none
-    score = MEASURES[measure](own, "cpu")
+    score = {
+        "NIQE": lambda images: niqe_published(images, parameter_file("niqe")),
+        "BRISQUE": lambda images: brisque(images, parameter_file("brisque")),
+        "PIQE": piqe,
+    }[measure]
     expected, tolerance = PUBLISHED[measure]
     for name, value in zip(IMAGES, expected):
         path = importlib.metadata.distribution("pyiqa").locate_file(f"ResultsCalibra/dist_dir/{name}.bmp")
@@ -75,12 +88,11 @@ def refitted():
 
 def test_degenerate_images_have_no_value_and_leave_the_others_as_they_are(refitted):
     good, bad = textures(20), degenerate()
-    alone = naturalness(good, parameters(), refitted=refitted)
-    together = naturalness(np.concatenate([good[:5], bad, good[5:]]), parameters(), refitted=refitted)
-    assert list(alone) == ["NIQE", "BRISQUE", "PIQE", "NIQE refitted"]
+    apart = naturalness(good, refitted)
+    together = naturalness(np.concatenate([good[:5], bad, good[5:]]), refitted)
     for measure, values in together.items():
-        assert np.isfinite(alone[measure]).all()
-        assert np.delete(values, range(5, 5 + len(bad))) == pytest.approx(alone[measure], rel=1e-4), measure
+        assert np.isfinite(apart[measure]).all()
+        assert np.delete(values, range(5, 5 + len(bad))) == pytest.approx(apart[measure], rel=1e-4), measure
         assert np.isnan(values[5:8]).all(), "flat images have no texture"
     for measure in ("NIQE", "NIQE refitted"):
         assert np.isnan(together[measure][5 : 5 + len(bad)]).all(), "regular images have no distribution"
@@ -96,14 +108,16 @@ def test_the_refitted_model_leaves_degenerate_images_out_and_counts_them(refitte
         fit_niqe(bad)
 
 
-@pytest.mark.parametrize(("name", "model"), [("niqe", "NIQE's model"), ("brisque", "BRISQUE's regression")])
+@pytest.mark.parametrize(
+    ("name", "measure", "model"),
+    [("niqe", niqe_published, "NIQE's model"), ("brisque", brisque, "BRISQUE's regression")],
+)
 @pytest.mark.parametrize("share", [0, 0.3, 0.999])
-def test_a_damaged_parameter_file_is_one_sentence(name, model, share, tmp_path):
+def test_a_damaged_parameter_file_is_one_sentence(name, measure, model, share, tmp_path):
     whole = Path(parameter_file(name)).read_bytes()
-    files = {other: parameter_file(other) for other in ("niqe", "brisque")} | {name: tmp_path / name}
     (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(InputError, match=rf"{name} is no whole file of {model}: delete it and run again$"):
-        naturalness(textures(1), files)
+        measure(textures(1), tmp_path / name)
 
 
 def test_the_refitted_model_is_stored_as_arrays(refitted, tmp_path):
@@ -144,18 +158,18 @@ def test_niqe_refitted_rises_with_blur_and_with_noise(images, change):
 
 def test_order_and_batch_do_not_matter(refitted):
     images = textures(BATCH + 3)
-    forward, backward = (naturalness(x, parameters(), refitted=refitted) for x in (images, images[::-1]))
+    forward, backward = (naturalness(x, refitted) for x in (images, images[::-1]))
     for measure in forward:
         assert forward[measure] == pytest.approx(backward[measure][::-1], rel=1e-4), measure
-    alone = naturalness(images[-1:], parameters(), refitted=refitted)
-    assert all(alone[measure] == pytest.approx(forward[measure][-1:], rel=1e-4) for measure in forward)
+    last = naturalness(images[-1:], refitted)
+    assert all(last[measure] == pytest.approx(forward[measure][-1:], rel=1e-4) for measure in forward)
 
 
 def test_a_set_of_flat_images_only():
-    values = naturalness(np.zeros((3, 128, 128), np.uint8), parameters())
+    values = alone(np.zeros((3, 128, 128), np.uint8))
     assert all(np.isnan(scores).all() for scores in values.values())
 
 
 def test_images_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="uint8"):
-        naturalness(np.zeros((1, 128, 128)), {})
+        piqe(np.zeros((1, 128, 128)))

@@ -17,7 +17,7 @@ from mammosynth.findings.ranks import rank_correlations, rank_generators
 from mammosynth.findings.tables import table_accuracy, table_quality
 from mammosynth.findings.verdicts import verdicts
 from mammosynth.partition import count_parts
-from mammosynth.quality import HELD_OUT, NEAR_COPY
+from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
 CAPTIONS = sorted((Path(__file__).parents[1] / "workflow/report").glob("*.rst"))
@@ -344,9 +344,10 @@ def test_what_an_interval_does_not_cover_is_said():
 
 
 def test_the_nearest_gan_is_the_one_whose_ratio_to_the_floor_is_largest():
-    rows = quality_rows(generators=("sngan", "cgan"), measures=("FD EfficientNet-Lite0", "floor/FD EfficientNet-Lite0"))
+    measures = ("FD (EfficientNet-Lite0)", "floor/FD (EfficientNet-Lite0)")
+    rows = quality_rows(("sngan", "cgan"), measures)
     text = conclusions.nearest("ultrasound", rows, CONFIG)
-    assert "In order of floor/FD EfficientNet-Lite0, from near to far: CGAN 20.0, SNGAN 10.0. 1 is" in text
+    assert "In order of floor/FD (EfficientNet-Lite0), from near to far: CGAN 20.0, SNGAN 10.0. 1 is" in text
     assert conclusions.nearest("ultrasound", quality_rows(), CONFIG) == ""
 
 

@@ -123,7 +123,12 @@ def test_spearman_of_known_orders_with_exact_permutation_p():
 
 
 def test_disagreement_is_named_with_how_little_it_is_worth():
-    measures = {"FID": [1, 2, 3, 4, 5], "KID": [5, 4, 3, 1, 2], "NIQE": [1, 2, 3, 5, 4], "recall": [5, 4, 3, 2, 1]}
+    measures = {
+        "FID": [1, 2, 3, 4, 5],
+        "KID": [5, 4, 3, 1, 2],
+        "NIQE": [1, 2, 3, 5, 4],
+        "recall (SqueezeNet 1.1)": [5, 4, 3, 2, 1],
+    }
     found = rank_correlations(rank_generators(quality(measures, {"NIQE": 0})))
     first, *rest = disagreements(found)
     assert first == "KID and NIQE: ρ −1.00, p 0.017 (n = 5 generators)"

@@ -29,10 +29,15 @@ def test_results_follow_code_and_not_its_words(tmp_path):
     assert rules_run(snakemake(snakefile, folder, study_of(tmp_path))) == {"write_report", "all"}
     change("quality/assess.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     run = rules_run(snakemake(snakefile, folder, study_of(tmp_path)))
-    assert run & AFTER == {"assess", "assess_real"}
+    assert run & AFTER == {"assess"}
+    resampled = changed(study_of(tmp_path), statistics={"resamples": 200})
+    assert rules_run(snakemake(snakefile, folder, resampled, "--dry-run")) & AFTER == {"assess"}
+    change("quality/describe.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
+    plan = rules_run(snakemake(snakefile, folder, study_of(tmp_path), "--dry-run"))
+    assert plan & AFTER == {"describe", "describe_real", "assess"}
     change("networks/squeezenet.py", "\n\n\n", "\n\nMORE = 1\n\n\n")
     plan = snakemake(snakefile, folder, study_of(tmp_path), "--dry-run")
-    assert "rule assess_real:" in plan
+    assert "rule describe_real:" in plan
     assert "output: results/ultrasound/fold0/gans/projected_gan/seed0.pt" in plan  # whose steps it chooses
     assert "output: results/ultrasound/fold0/gans/cyclegan/seed0.pt" not in plan
     snakemake(snakefile, folder, study_of(tmp_path))

@@ -267,7 +267,7 @@ def test_the_profiles_name_rules_that_exist():
         profile = yaml.safe_load((ROOT / f"profiles/{name}/profile.yaml").read_text())
         named = {*profile.get("set-resources", {}), *profile.get("set-threads", {})}
         assert named <= rules
-    assert {"train_gan", "synthesise", "assess_real", "assess", "train_classifier"} <= named
+    assert {"train_gan", "synthesise", "describe_real", "describe", "train_classifier"} <= named
 
 
 def test_a_broken_image_is_one_clear_error_before_any_training(finished, tmp_path):

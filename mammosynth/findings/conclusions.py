@@ -13,9 +13,9 @@ from mammosynth.findings.tables import decimals, number, p_value, quality_cell, 
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
 from mammosynth.partition import EXTERNAL
+from mammosynth.quality.measures import OF_SOURCE, OfFloor, find
 
 SIGNIFICANCE = 0.05
-TRANSLATED = "SSIM, source"  # of a synthetic ROI and the real one that it translates
 # What synthetic ROIs are to the real ones of a mix.
 ADDED, IN_PHASES, ALONE = "added to the real ones", "in phases with the real ones", "in place of the real ones"
 
@@ -208,10 +208,10 @@ def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> 
 
     The features are the first that no GAN of the study was trained against.
     """
-    seen = [NETWORKS[network].title for network in study.features_seen(config).values()]
+    seen = set(study.features_seen(config).values())
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
-    ratios = [measure for measure in rows["measure"].unique() if measure.startswith("floor/")]
-    ratios = [measure for measure in ratios if not any(title in measure for title in seen)]
+    measures = {name: find(name) for name in rows["measure"].unique()}
+    ratios = [name for name, (of, network) in measures.items() if isinstance(of, OfFloor) and network not in seen]
     if not ratios:
         return ""
     gans = rows[rows["measure"] == ratios[0]].set_index("generator").sort_values("value", ascending=False)
@@ -265,7 +265,7 @@ def on_features(config: Mapping[str, Any]) -> list[str]:
 
 def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """How near the images of GANs that translate real ones are to their sources, a sentence a GAN."""
-    rows = summarise_quality(quality[(quality["measure"] == TRANSLATED) & (quality["pathology"] == "all")])
+    rows = summarise_quality(quality[(quality["measure"] == OF_SOURCE) & (quality["pathology"] == "all")])
     sentences = []
     for gan in config["gans"]:
         measured = rows[rows["generator"] == gan]

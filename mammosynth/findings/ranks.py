@@ -7,14 +7,13 @@ from math import factorial
 import numpy as np
 import pandas as pd
 
-from mammosynth.findings.names import measure_of, name_of
-from mammosynth.findings.tables import BASELINES, NONE, number, p_value, summarise_quality
-from mammosynth.networks import NETWORKS
+from mammosynth.findings.names import name_of
+from mammosynth.findings.tables import NONE, number, p_value, summarise_quality
+from mammosynth.quality.measures import BASELINES, Measure, find, measure_of
 
 RANKS = ["modality", "measure", "criterion", "generator", "value", "rank"]
 CORRELATIONS = ["modality", "measure", "other", "rho", "p", "generators"]
-CRITERIA = {"lower": "lowest", "higher": "highest"}  # by `Measure.better`; else the nearest to its mark is first
-MARKS = {"real": "the real set", "held_out": "held-out real ROIs", "floor": "real ROIs of other patients"}
+CRITERIA = {"lower": "lowest", "higher": "highest"}  # by `Measure.better`
 LEFT_OUT = "left out: "
 FEWEST = 3  # generators, below which two orders are alike or opposite and no more can be said
 PERMUTATIONS = 10_000  # all of them for up to 7 generators, as many random ones for more
@@ -24,23 +23,25 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
     """Rank the generators of each modality by each measure of both classes pooled.
 
     quality: tidy rows of all folds and seeds; seen: the feature network that a generator was trained against. Rank 1 is
-    the best by the measure's direction or, where it has none, the one nearest to the value of its mark, the real set or
-    other real ROIs (see `Measure`); ties share the mean of their ranks.
+    the best by the measure's direction or, where it has none, the one nearest to the value of its reference, the
+    real set or other real ROIs (see `Measure`); ties share the mean of their ranks.
 
-    Returns a row a modality, measure and generator: criterion (lowest, highest, nearest to the mark), value (mean over
-    runs) and rank. A measure that can put nobody in order fairly has no rank for any generator, and its criterion
-    says why: a generator was trained on its features, it is not of every generator, or neither way is better.
+    Returns a row a modality, measure and generator: criterion (lowest, highest, nearest to …), value (mean over runs)
+    and rank. A measure that can put nobody in order fairly has no rank for any generator, and its criterion says why: a
+    generator was trained on its features, it is not of every generator, or neither way is better.
     """
     summary, seen = summarise_quality(quality[quality["pathology"] == "all"]), seen or {}
     frames = []
     for modality, of_modality in summary.groupby("modality", sort=False):
         generators = [g for g in of_modality["generator"].unique() if g not in BASELINES]
         values = of_modality.pivot(index="generator", columns="measure", values="value")
-        values = values.reindex([*generators, *MARKS])
+        values = values.reindex([*generators, *BASELINES])
         for measure in of_modality[of_modality["generator"].isin(generators)]["measure"].unique():
-            ours, mark = values.loc[generators, measure], values.loc[measure_of(measure).mark, measure]
-            criterion = _criterion(measure, ours, mark, {g: seen[g] for g in generators if g in seen})
-            ranks = np.nan if criterion.startswith(LEFT_OUT) else _cost(measure, ours, mark).rank().to_numpy()
+            known, network = find(measure)
+            ours, reference = values.loc[generators, measure], values.loc[known.reference, measure]
+            taught = [generator for generator in generators if network is not None and seen.get(generator) == network]
+            criterion = _criterion(known, ours, reference, taught)
+            ranks = np.nan if criterion.startswith(LEFT_OUT) else _cost(known, ours, reference).rank().to_numpy()
             frames.append(
                 pd.DataFrame(
                     {"modality": modality, "measure": measure, "criterion": criterion, "generator": generators}
@@ -49,20 +50,19 @@ def rank_generators(quality: pd.DataFrame, seen: Mapping[str, str] | None = None
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RANKS)
 
 
-def _criterion(measure: str, values: pd.Series, mark: float, seen: Mapping[str, str]) -> str:
-    if taught := [name_of(generator) for generator, network in seen.items() if NETWORKS[network].title in measure]:
-        return f"{LEFT_OUT}{', '.join(taught)} trained on its features"
+def _criterion(measure: Measure, values: pd.Series, reference: float, taught: Sequence[str]) -> str:
+    if taught:
+        return f"{LEFT_OUT}{', '.join(map(name_of, taught))} trained on its features"
     if values.isna().any():
         return f"{LEFT_OUT}no value for {values.isna().sum()} of {len(values)} generators"
-    known = measure_of(measure)
-    if not known.better and pd.isna(mark):
+    if not measure.better or (measure.better == "nearest" and pd.isna(reference)):
         return f"{LEFT_OUT}neither way is better"
-    return CRITERIA.get(known.better, f"nearest to {MARKS[known.mark]}")
+    return CRITERIA.get(measure.better, f"nearest to {BASELINES[measure.reference]}")
 
 
-def _cost(measure: str, values: pd.Series, mark: float) -> pd.Series:
+def _cost(measure: Measure, values: pd.Series, reference: float) -> pd.Series:
     """What is lowest for the best."""
-    return {"lower": values, "higher": -values, "": (values - mark).abs()}[measure_of(measure).better]
+    return {"lower": values, "higher": -values, "nearest": (values - reference).abs()}[measure.better]
 
 
 def rank_correlations(ranks: pd.DataFrame) -> pd.DataFrame:

@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mammosynth.findings.names import NAMES_OF_PARTS, measure_of, name_of, name_of_mix
-from mammosynth.networks import NETWORKS
+from mammosynth.findings.names import NAMES_OF_PARTS, name_of, name_of_mix
+from mammosynth.quality.measures import BASELINES, find
 
 REPORTED = "reported by the paper"
 SIZES = "n synthetic / n real"
 NONE = "–"
-BASELINES = ("real", "held_out", "floor")
 TYPESET = {
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
@@ -116,15 +115,16 @@ def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str,
             theirs = reported[(reported["modality"] == modality) & (pathology == "all")]
             for measure in ours + [m for m in theirs["measure"].unique() if m not in ours]:
                 cells = of_class[of_class["measure"] == measure].set_index("generator")
+                known, network = find(measure)
                 row = {
                     "modality": modality,
                     "class": pathology,
-                    "measure": f"{measure} {measure_of(measure).arrow}".strip(),
+                    "measure": f"{measure} {known.arrow}".strip(),
                     SIZES: _sizes(cells),
                 }
                 for generator in generators:
                     cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
-                    taught = seen is not None and generator in seen and NETWORKS[seen[generator]].title in measure
+                    taught = seen is not None and network is not None and seen.get(generator) == network
                     row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
                 values = theirs[theirs["measure"] == measure]
                 row[REPORTED] = (

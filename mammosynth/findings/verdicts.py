@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from mammosynth.findings.names import name_of
-from mammosynth.quality import HELD_OUT, NEAR_COPY
+from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.quality.novelty import Verdict, judge
 
 

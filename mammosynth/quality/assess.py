@@ -1,4 +1,5 @@
-"""What synthetic images are worth, as tidy rows: each measure per class and pooled, beside what real images reach.
+"""The second step of quality: what sets of images are worth, as tidy rows, each measure per class and pooled, beside
+what real images reach. Of what ``describe`` found of each image, and of the images, with numpy and scipy alone.
 
 **Fidelity** is measured on halves of the training part: see ``fidelity``.
 
@@ -6,163 +7,122 @@
 the units that the images belong to: patients for real images and translations of real images, else the image itself.
 Of a generator as many images of a class are taken as the training part has, if there are as many. Nearest and random
 real images are of the image's own class and of other patients than its own. So what a translation owes to the image
-that it was made from shows only in its similarity with that source (`SOURCE`), which is of the other class: 1 would be
-a copy. The source may have been mirrored before, hence the larger of two: with it, and with its mirror image.
-
-**Labels**: a classifier of the fold's real training ROIs judges whether a synthetic ROI looks like the class that it
-was made to be. Of the real ROIs it has seen all but those of the validation part, so these are the mark (`HELD_OUT`).
-Its step and its threshold were chosen by them: no other real ROIs may be looked at, and the mark is a little high.
-It has also seen the sources of translations, under the other label, and may recognise them: their value is a low one.
-
-**Novelty** is of the nearest training ROI of either class, of other patients than the image's own or its source's: see
-``novelty``. Held-out real ROIs are the mark there too.
+that it was made from shows only in its similarity with that source, which is of the other class: 1 would be a copy.
+The source may have been mirrored before, hence the larger of two: with it, and with its mirror image.
 
 **Pooled** (pathology "all") is in the class proportions of the training part.
 
-Only the training part is looked at, and the validation part as real ROIs that no generator was trained on. What all
-generators of a fold share is made once: a `Reference`. Beside the rows, a table has one line an image.
+Only the training part is looked at, and the validation part as real ROIs that no generator was trained on.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mammosynth.arrays.distances import blocks, distances_to_others
-from mammosynth.arrays.statistics import interval, youden_threshold
+from mammosynth.arrays.statistics import interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.networks.features import features
-from mammosynth.quality import AS_INTENDED, AUTHENTIC, HELD_OUT, NEAR_COPY
-from mammosynth.quality.fidelity import (
-    ALL,
-    Parameters,
-    classes_in,
-    make_reference,
-    measure_fidelity,
-    units_of,
-)
-from mammosynth.quality.naturalness import NiqeModel, fit_niqe, naturalness
-from mammosynth.quality.novelty import (
-    Nearest,
-    authentic,
-    distance_ratio,
-    find_nearest,
-    limits,
-    near_copies,
-    nearest_columns,
-)
-from mammosynth.quality.reference import Reference
+from mammosynth.quality.fidelity import ALL, Floor, classes_in, measure_fidelity, measure_floor
+from mammosynth.quality.measures import HELD_OUT, REAL, OfImages, OfPairs, OverHeldOut, measures_of
+from mammosynth.quality.novelty import distance_ratio, units_of
 from mammosynth.quality.rows import COLUMNS
-from mammosynth.quality.similarity import ms_ssim, random_others, random_pairs, ssim, ssim_and_ms_ssim
+from mammosynth.quality.similarity import random_others, random_pairs
 
-PAIRS = 150  # of a class, for MS-SSIM within a set
-WITHIN, SOURCE = "MS-SSIM, within set", "SSIM, source"
-NEAREST_TRAINING = {  # by measure, the percentile of distances
-    "nearest training ROI, median to held-out's": 50,
-    "nearest training ROI, 5th percentile to held-out's": 5,
-}
+PAIRS = 150  # of a class, within a set
+Rows = list[tuple[Any, ...]]
 
-Classify = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W] -> probability of malignancy [N]
+
+@dataclass(frozen=True)
+class Described:
+    """A set of images and what the first step found of them.
+
+    table: a line an image, in their order; features: by network, [N, d]. Of held-out real ROIs none are needed.
+    """
+
+    images: ImageSet
+    table: pd.DataFrame
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def near(self) -> np.ndarray:
+        """The features that say which images are nearest."""
+        return next(iter(self.features.values()))
+
+
+def read(
+    generator: str, images: str | Path, table: str | Path, features: dict[str, np.ndarray] | None = None
+) -> Described:
+    """A generator's images, or real ones by their name in the table, of the files that hold them.
+
+    Raises InputError if *images* is no image set.
+    """
+    found = ImageSet.load(images)
+    lines = pd.read_csv(table, dtype={"id": str})
+    lines = lines[lines["generator"] == generator].set_index("id").loc[found.ids.tolist()]
+    return Described(found, lines, features or {})
 
 
 def assess_real(
-    train: ImageSet,
-    held_out: ImageSet,
-    classify: Classify,
-    extractors: list[str],
-    parameters: Parameters,
-    resamples: int = 1000,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-) -> tuple[pd.DataFrame, pd.DataFrame, Reference]:
+    train: Described, held_out: Described, resamples: int = 1000, seed: int = 0
+) -> tuple[pd.DataFrame, Floor]:
     """Rows ``real`` (the training ROIs' own values), ``floor`` (real against real) and ``held_out`` (real ROIs that no
-    generator was trained on), a line for each ROI, and the fold's `Reference`.
+    generator was trained on), and the floor.
 
-    train: the training part; held_out: the validation part; classify: a classifier of the training ROIs; extractors:
-    names of ``NETWORKS``, the first of which says which images are nearest; parameters: files of the extractors and
-    of the naturalness measures; resamples: of the bootstrap.
+    train, held_out: the training and the validation part; resamples: of the bootstrap.
 
     Raises InputError if a class has too few patients for halves.
     """
-    rng = np.random.default_rng(seed)
-    rows, reference = make_reference(train, extractors, parameters, rng, device)
-    samples = _samples(train, train.patients, reference.features[extractors[0]], train, reference, extractors[0], rng)
-    reference.niqe = fit_niqe(train.images)._asdict()
-    scores = _naturalness(train.images, parameters, device, reference)
-    samples |= _means_of(scores, train, train.patients)
-    rows += _mean_rows("real", samples, train, resamples, rng)
-
-    near, known = extractors[0], reference.features[extractors[0]]
-    reference.limits |= asdict(limits(find_nearest(*(train.images, known, train.patients) * 2)))
-    probability = classify(held_out.images)
-    reference.limits["label"] = youden_threshold(held_out.labels, probability)
-    found = features(held_out.images, near, parameters[near], device)
-    nearest = find_nearest(held_out.images, found, held_out.patients, train.images, known, train.patients)
-    values = _naturalness(held_out.images, parameters, device, reference)
-    values |= _novelty(nearest, known, reference) | _as_intended(held_out, probability, reference)
-    rows += _mean_rows(HELD_OUT, _means_of(values, held_out, held_out.patients), train, resamples, rng)
-    reference.held_out = {"distance": nearest.distance, "label": held_out.labels, "patient": held_out.patients}
-
-    single = {"probability": probability, **nearest_columns(nearest, train), **values}
-    tables = [_table("real", train, scores), _table(HELD_OUT, held_out, single)]
-    return pd.DataFrame(rows, columns=COLUMNS), pd.concat(tables, ignore_index=True), reference
+    rng, patients = np.random.default_rng(seed), train.images.patients
+    rows, floor = measure_floor(train.images, train.features, rng)
+    samples = _of_pairs(train, patients, train, rng)
+    samples |= _of_images(train, patients, (m for m in measures_of(OfImages) if m.reference == REAL))
+    rows += _mean_rows(REAL, samples, train.images, resamples, rng)
+    samples = _of_images(held_out, held_out.images.patients, measures_of(OfImages))
+    rows += _mean_rows(HELD_OUT, samples, train.images, resamples, rng)
+    return pd.DataFrame(rows, columns=COLUMNS), floor
 
 
 def assess(
     generator: str,
-    synthetic: ImageSet,
-    train: ImageSet,
-    reference: Reference,
-    classify: Classify,
-    extractors: list[str],
-    parameters: Parameters,
+    synthetic: Described,
+    train: Described,
+    held_out: Described,
+    floor: Floor,
     resamples: int = 1000,
     seed: int = 0,
-    device: torch.device | str = "cpu",
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of one generator (every measure, per class and pooled), and a line for each of its images.
+) -> pd.DataFrame:
+    """Rows of one generator: every measure, per class and pooled.
 
-    generator: its name; synthetic: its images; the others as for `assess_real`, which gave *reference*.
+    generator: its name; synthetic: its images; the others as for `assess_real`, which gave *floor*.
 
-    Raises InputError if it has fewer images of a class than a reference half, if a source is not in the training part,
-    or if too few of its translations are of patients outside a reference half.
+    Raises InputError if it has fewer images of a class than a half of the training part, if a source is not in the
+    training part, or if too few of its translations are of patients outside a half.
     """
     rng = np.random.default_rng(seed)
-    units = units_of(generator, synthetic, train)
-    kept = _as_many(generator, synthetic, train, reference, rng)
-    found = {name: features(synthetic.images, name, parameters[name], device) for name in extractors}
-    rows = measure_fidelity(generator, synthetic, found, train, reference, rng)
-
-    near, known = found[extractors[0]], reference.features[extractors[0]]
-    probability = classify(synthetic.images)
-    nearest = find_nearest(synthetic.images, near, units, train.images, known, train.patients)
-    values = _naturalness(synthetic.images, parameters, device, reference)
-    values |= _novelty(nearest, known, reference) | _as_intended(synthetic, probability, reference)
-    single = {"probability": probability, **nearest_columns(nearest, train), **values}
-    table = _table(generator, synthetic, single)
-
-    synthetic, units, near, distance = synthetic[kept], units[kept], near[kept], nearest.distance[kept]
-    rows += _distance_rows(generator, synthetic, units, distance, reference, resamples, rng)
-    samples = _samples(synthetic, units, near, train, reference, extractors[0], rng)
-    if (synthetic.sources != "").any():
-        samples[SOURCE] = _source_samples(synthetic, units, train)
-    samples |= _means_of({measure: value[kept] for measure, value in values.items()}, synthetic, units)
-    rows += _mean_rows(generator, samples, train, resamples, rng)
-    return pd.DataFrame(rows, columns=COLUMNS), table
+    units = units_of(generator, synthetic.images, train.images)
+    taken = _as_many(generator, synthetic.images, train.images, floor, rng)
+    rows = measure_fidelity(generator, synthetic.images, synthetic.features, train.images, floor, rng)
+    features = {name: found[taken] for name, found in synthetic.features.items()}
+    some, units = Described(synthetic.images[taken], synthetic.table.iloc[taken], features), units[taken]
+    rows += _distance_rows(generator, some, units, held_out, resamples, rng)
+    samples = _of_pairs(some, units, train, rng) | _of_images(some, units, measures_of(OfImages))
+    rows += _mean_rows(generator, samples, train.images, resamples, rng)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _as_many(
-    generator: str, synthetic: ImageSet, train: ImageSet, reference: Reference, rng: np.random.Generator
+    generator: str, synthetic: ImageSet, train: ImageSet, floor: Floor, rng: np.random.Generator
 ) -> np.ndarray:
     """Positions of as many images of each class as the training part has, or all if there are fewer; at random."""
     chosen = []
     for label, pathology in enumerate(CLASSES):
         positions = np.flatnonzero(synthetic.labels == label)
-        needed = reference.halves[pathology].shape[2]
+        needed = floor.halves[pathology].shape[2]
         if len(positions) < needed:
             raise InputError(
                 f"{generator} has {len(positions)} {pathology} images, and fidelity needs {needed}, as many as a "
@@ -203,115 +163,98 @@ class _Sample:
 Samples = dict[str, dict[str, _Sample]]  # by measure and class
 
 
-def _samples(
-    images: ImageSet,
-    units: np.ndarray,
-    found: np.ndarray,
-    train: ImageSet,
-    reference: Reference,
-    extractor: str,
-    rng: np.random.Generator,
-) -> Samples:
-    """Similarity within the set, and to real images of the class, of other patients: the nearest and a random one."""
-    samples: Samples = {WITHIN: {}}
+@dataclass
+class _Pairs:
+    """Pairs of images of one class: first[i] of *images* and second[i] of *others*; units [K, 1 or 2]."""
+
+    first: np.ndarray
+    others: list[np.ndarray]  # one array of images, or several alike of which the most similar counts
+    second: np.ndarray
+    units: np.ndarray
+    n: int
+    n_reference: int
+
+
+def _of_pairs(given: Described, units: np.ndarray, train: Described, rng: np.random.Generator) -> Samples:
+    """Similarity of pairs; units: what each image belongs to."""
+    samples: Samples = {measure.name: {} for measure in measures_of(OfPairs)}
     for label, pathology in enumerate(CLASSES):
-        own, real = np.flatnonzero(images.labels == label), np.flatnonzero(train.labels == label)
-        pairs = own[random_pairs(units[own], PAIRS, rng)]
-        values = ms_ssim(images.images[pairs[:, 0]], images.images[pairs[:, 1]])
-        samples[WITHIN][pathology] = _Sample(values, units[pairs], len(own), 0)
-        patients, known = train.patients[real], reference.features[extractor][real]
-        away = distances_to_others(found[own], units[own], known, patients)
-        chosen = {
-            "nearest real": np.concatenate([some.argmin(axis=1) for some in away]),
-            "random real": random_others(units[own], patients, rng),
-        }
-        for measure, other in chosen.items():
-            both = _of_pairs(ssim_and_ms_ssim, images.images, own, train.images, real[other])
-            for name, values in zip(("SSIM", "MS-SSIM"), both):
-                sample = _Sample(values, units[own][:, None], len(own), len(real))
-                samples.setdefault(f"{name}, {measure}", {})[pathology] = sample
-    return samples
+        shared: dict[tuple[str, str], np.ndarray] = {}
+        pairs = dict(_pairs(given, units, train, label, rng))
+        for measure in measures_of(OfPairs):
+            if (chosen := pairs.get(measure.others)) is None:
+                continue
+            key = measure.function, measure.others
+            if key not in shared:
+                shared[key] = _similarity(measure.compute, given.images.images, chosen)
+            values = shared[key] if measure.part is None else shared[key][measure.part]
+            samples[measure.name][pathology] = _Sample(values, chosen.units, chosen.n, chosen.n_reference)
+    return {name: of_class for name, of_class in samples.items() if of_class}
 
 
-def _of_pairs(
-    measure: Callable[..., np.ndarray], x: np.ndarray, first: np.ndarray, y: np.ndarray, second: np.ndarray
-) -> np.ndarray:
-    """A measure [..., P] of pairs of images, x[first] and y[second]: some at a time, as this copies them."""
-    parts = (measure(x[first[some]], y[second[some]]) for some in blocks(len(first), x[0].size))
-    return np.concatenate([*parts], axis=-1)
-
-
-def _source_samples(images: ImageSet, units: np.ndarray, train: ImageSet) -> dict[str, _Sample]:
-    """By class, similarity of translations with the real images that they were made from, or with their mirrors."""
-    position, result = {name: i for i, name in enumerate(train.ids.tolist())}, {}
-    for label, pathology in enumerate(CLASSES):
-        own = np.flatnonzero((images.labels == label) & (images.sources != ""))
+def _pairs(
+    given: Described, units: np.ndarray, train: Described, label: int, rng: np.random.Generator
+) -> Iterator[tuple[str, _Pairs]]:
+    """Which images of a class are paired, by what measures call the others: ``within`` the set, with the ``nearest
+    real`` image of another patient and with a ``random real`` one, and translations with their ``source``.
+    """
+    images, reals = given.images, train.images
+    own, real = np.flatnonzero(images.labels == label), np.flatnonzero(reals.labels == label)
+    pairs = own[random_pairs(units[own], PAIRS, rng)]
+    yield "within", _Pairs(pairs[:, 0], [images.images], pairs[:, 1], units[pairs], len(own), 0)
+    away = distances_to_others(given.near[own], units[own], train.near[real], reals.patients[real])
+    for name, other in (
+        ("nearest real", np.concatenate([some.argmin(axis=1) for some in away])),
+        ("random real", random_others(units[own], reals.patients[real], rng)),
+    ):
+        yield name, _Pairs(own, [reals.images], real[other], units[own][:, None], len(own), len(real))
+    if (images.sources != "").any():
+        own = own[images.sources[own] != ""]
+        position = {name: i for i, name in enumerate(reals.ids.tolist())}
         source = np.array([position[name] for name in images.sources[own].tolist()], int)
-        values = np.maximum(
-            *(_of_pairs(ssim, images.images, own, y, source) for y in (train.images, train.images[:, :, ::-1]))
-        )
-        result[pathology] = _Sample(values, units[own][:, None], len(own), len(set(source.tolist())))
-    return result
+        both = [reals.images, reals.images[:, :, ::-1]]
+        yield "source", _Pairs(own, both, source, units[own][:, None], len(own), len(set(source.tolist())))
 
 
-def _naturalness(
-    images: np.ndarray, parameters: Parameters, device: torch.device | str, reference: Reference
-) -> dict[str, np.ndarray]:
-    return naturalness(images, parameters, device, NiqeModel(**reference.niqe))
+def _similarity(function: Callable[..., np.ndarray], images: np.ndarray, pairs: _Pairs) -> np.ndarray:
+    """A measure [..., K] of pairs: some at a time, as this copies them."""
+    found = []
+    for others in pairs.others:
+        parts = blocks(len(pairs.first), images[0].size)
+        values = [function(images[pairs.first[some]], others[pairs.second[some]]) for some in parts]
+        found.append(np.concatenate(values, axis=-1))
+    return np.maximum.reduce(found)
 
 
-def _as_intended(images: ImageSet, probability: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
-    """Whether each image is taken for the class that it was made to be: 1 or 0."""
-    malignant = probability >= reference.limits["label"]
-    return {AS_INTENDED: (malignant == images.labels).astype(float)}
-
-
-def _novelty(nearest: Nearest, known: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
-    """Whether each image is a near copy (1 or 0), and whether it is authentic (100 or 0, so that means are AuthPct)."""
-    copies = near_copies(nearest, reference.near_copy_limits)
-    return {NEAR_COPY: copies.astype(float), AUTHENTIC: 100.0 * authentic(nearest, known)}
-
-
-def _distance_rows(
-    generator: str,
-    images: ImageSet,
-    units: np.ndarray,
-    distance: np.ndarray,
-    reference: Reference,
-    resamples: int,
-    rng: np.random.Generator,
-) -> list[tuple[Any, ...]]:
-    """Rows of the distance to the nearest training ROI over that of held-out real ROIs, at two percentiles."""
-    rows, real = [], reference.held_out
-    for pathology in (*CLASSES, ALL):
-        labels = [CLASSES.index(name) for name in classes_in(pathology)]
-        own, other = np.isin(images.labels, labels), np.isin(real["label"], labels)
-        for measure, percentile in NEAREST_TRAINING.items():
-            sides = (distance[own], real["distance"][other], units[own], real["patient"][other])
-            found = distance_ratio(*sides, percentile, resamples, rng)
-            rows.append((generator, pathology, measure, *found, own.sum(), other.sum(), 0))
-    return rows
-
-
-def _means_of(values: dict[str, np.ndarray], images: ImageSet, units: np.ndarray) -> Samples:
-    """Samples of measures that have one value an image."""
-    own = {pathology: np.flatnonzero(images.labels == label) for label, pathology in enumerate(CLASSES)}
+def _of_images(given: Described, units: np.ndarray, measures: Iterable[OfImages]) -> Samples:
+    """Measures that have one value an image."""
+    own = {pathology: np.flatnonzero(given.images.labels == label) for label, pathology in enumerate(CLASSES)}
     return {
-        measure: {name: _Sample(value[i], units[i][:, None], len(i), 0) for name, i in own.items()}
-        for measure, value in values.items()
+        measure.name: {
+            pathology: _Sample(given.table[measure.name].to_numpy()[i], units[i][:, None], len(i), 0)
+            for pathology, i in own.items()
+        }
+        for measure in measures
     }
 
 
-def _table(generator: str, images: ImageSet, values: dict[str, np.ndarray]) -> pd.DataFrame:
-    """A line an image: what it is, and its values."""
-    pathology = np.array(CLASSES)[images.labels]
-    table = pd.DataFrame({"generator": generator, "id": images.ids, "pathology": pathology, "source": images.sources})
-    return table.assign(**values)
+def _distance_rows(
+    generator: str, given: Described, units: np.ndarray, held_out: Described, resamples: int, rng: np.random.Generator
+) -> Rows:
+    """Rows of the distance to the nearest training ROI over that of held-out real ROIs."""
+    rows, real = [], held_out.images
+    distance, real_distance = (described.table["distance"].to_numpy() for described in (given, held_out))
+    for pathology in (*CLASSES, ALL):
+        labels = [CLASSES.index(name) for name in classes_in(pathology)]
+        own, other = np.isin(given.images.labels, labels), np.isin(real.labels, labels)
+        for measure in measures_of(OverHeldOut):
+            sides = (distance[own], real_distance[other], units[own], real.patients[other])
+            found = distance_ratio(*sides, measure.percentile, resamples, rng)
+            rows.append((generator, pathology, measure.name, *found, own.sum(), other.sum(), 0))
+    return rows
 
 
-def _mean_rows(
-    generator: str, samples: Samples, train: ImageSet, resamples: int, rng: np.random.Generator
-) -> list[tuple[Any, ...]]:
+def _mean_rows(generator: str, samples: Samples, train: ImageSet, resamples: int, rng: np.random.Generator) -> Rows:
     """Rows of means per class, and pooled with the training part's class proportions."""
     shares = {pathology: np.mean(train.labels == label) for label, pathology in enumerate(CLASSES)}
     rows = []

@@ -43,31 +43,46 @@ The generators were trained on these very images, reference halves included, and
 whom its reference does not hold. So these distances reward copying: floor/FD above 1 can be memorising.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from mammosynth.arrays.distances import frechet_distance, frechet_infinity, kernel_distance, prdc
 from mammosynth.arrays.statistics import interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
-from mammosynth.networks.features import features
 from mammosynth.partition import HALVINGS, halves
-from mammosynth.quality.reference import Reference
+from mammosynth.quality.measures import FLOOR, OfFloor, OfSets, measures_of
+from mammosynth.quality.novelty import units_of
 
 ALL = "all"
-EXTRAPOLATED = 10  # halvings that a generator's FD∞ is taken of, twice as many for the floor; each costs 5 distances
-BOUNDS = {"precision": (0, 1), "recall": (0, 1), "density": (0, np.inf), "coverage": (0, 1)}
-DEGREES = {"KD": 6}  # of freedom of a measure's error, where they are fewer than the halvings
 
-Parameters = dict[str, str | Path]  # paths of parameter files by name
 Draws = Mapping[str, Sequence[np.ndarray] | np.ndarray]  # by class, for each halving the positions of the images drawn
 Values = dict[str, np.ndarray]  # by measure, one a halving, NaN where it was not taken
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What all generators of a split are compared with.
+
+    features: by network, float32 [N, d] of the training ROIs in their order.
+    halves: by class, positions [H, 2, m] of training ROIs: the reference half and the half that gives the floor.
+    values: by network, pathology and measure, values [H] of the one half against the other.
+    errors: by the same, for measures whose floor is compared with a generator's, the standard error of the mean, as a
+        share of it; NaN where it cannot be told.
+    """
+
+    features: Mapping[str, np.ndarray]
+    halves: Mapping[str, np.ndarray]
+    values: dict[tuple[str, str, str], np.ndarray]
+    errors: dict[tuple[str, str, str], float]
+
+    @property
+    def halvings(self) -> int:
+        """How often the training part was halved."""
+        return len(self.halves[CLASSES[0]])
 
 
 @dataclass(frozen=True)
@@ -83,51 +98,44 @@ class Sides:
     fewer: tuple[Draws, Draws, float] | None = None
 
 
-def make_reference(
-    train: ImageSet,
-    extractors: list[str],
-    parameters: Parameters,
-    rng: np.random.Generator,
-    device: torch.device | str,
-    halvings: int = HALVINGS,
-) -> tuple[list[tuple[Any, ...]], Reference]:
-    """Rows of the floor, and the `Reference`; arguments as for `assess_real`."""
-    reference = Reference(halves=halves(train, rng, halvings))
-    sides = _half(reference, 0), _half(reference, 1)
-    quarters = _quarters(train, reference, rng)
+def measure_floor(
+    train: ImageSet, features: Mapping[str, np.ndarray], rng: np.random.Generator, halvings: int = HALVINGS
+) -> tuple[list[tuple[Any, ...]], Floor]:
+    """Rows of the floor, and the `Floor`.  features: by network, [N, d] of the training ROIs *train*.
+
+    Raises InputError if a class has too few patients for halves.
+    """
+    floor = Floor(features, halves(train, rng, halvings), {}, {})
+    one, other = _half(floor, 0), _half(floor, 1)
+    quarters = _quarters(train, floor, rng)
     rows = []
-    for extractor in extractors:
-        real = reference.features[extractor] = features(train.images, extractor, parameters[extractor], device)
+    for network, real in features.items():
         for pathology in (*CLASSES, ALL):
-            values = _fidelity(pathology, (real, sides[0]), (real, sides[1]), 2 * EXTRAPOLATED)
-            key = extractor, pathology
-            reference.floors[key] = values["FD"]
-            reference.floor_errors[key] = _floor_error(pathology, real, quarters, values["FD"])
-            size = _size(pathology, sides[1])
-            rows += [
-                (
-                    "floor",
-                    pathology,
-                    NETWORKS[extractor].measure(measure),
-                    _mean(value),
-                    *interval(value),
-                    size,
-                    size,
-                    0,
-                )
-                for measure, value in values.items()
-            ]
-    return rows, reference
+            size = _size(pathology, other)
+            for name, values in _fidelity(pathology, (real, one), (real, other), 2).items():
+                floor.values[network, pathology, name] = values
+                title = NETWORKS[network].measure(name)
+                rows.append((FLOOR, pathology, title, _mean(values), *interval(values), size, size, 0))
+            for measure in _over_floor():
+                key = network, pathology, measure.name
+                floor.errors[key] = _floor_error(measure, pathology, real, quarters, floor.values[key])
+    return rows, floor
 
 
-def _quarters(train: ImageSet, reference: Reference, rng: np.random.Generator) -> list[list[Draws]] | None:
+def _over_floor() -> list[OfSets]:
+    """The measures whose floor is compared with a generator's value."""
+    names = [ratio.of for ratio in measures_of(OfFloor)]
+    return [measure for measure in measures_of(OfSets) if measure.name in names]
+
+
+def _quarters(train: ImageSet, floor: Floor, rng: np.random.Generator) -> list[list[Draws]] | None:
     """Each half of the real images halved by patients again: by half, two quarters; None if they are too few."""
     bare = ImageSet(np.empty((len(train), 0, 0)), train.labels, train.ids, train.patients)  # whose parts cost nothing
     try:
         found = [
             [
-                _halved(bare, {name: reference.halves[name][halving, side] for name in CLASSES}, rng)
-                for halving in range(reference.halvings)
+                _halved(bare, {name: floor.halves[name][halving, side] for name in CLASSES}, rng)
+                for halving in range(floor.halvings)
             ]
             for side in (0, 1)
         ]
@@ -145,14 +153,16 @@ def _halved(train: ImageSet, half: dict[str, np.ndarray], rng: np.random.Generat
     return {name: positions[found[0]] for name, found in halves(train[positions], rng, halvings=1).items()}
 
 
-def _floor_error(pathology: str, real: np.ndarray, quarters: list[list[Draws]] | None, floor: np.ndarray) -> float:
+def _floor_error(
+    measure: OfSets, pathology: str, real: np.ndarray, quarters: list[list[Draws]] | None, floor: np.ndarray
+) -> float:
     """The relative standard error of the floor's mean.
 
     A distance between quarters is larger than one between halves, and varies as much more: its relative error is alike.
     """
     if quarters is None:
         return np.nan
-    pair = np.array([_each(frechet_distance, pathology, (real, one), (real, other)) for one, other in quarters])
+    pair = np.array([_each(measure, pathology, (real, one), (real, other)) for one, other in quarters])
     # What the mean of both pairs varies by from halving to halving is not of the patients, who are all in it.
     variance = np.maximum(_half_difference(*pair) ** 2 - pair.mean(0).var(ddof=1), 0) / pair.mean() ** 2
     return float(np.sqrt(variance + floor.var(ddof=1) / len(floor) / floor.mean() ** 2))
@@ -161,21 +171,21 @@ def _floor_error(pathology: str, real: np.ndarray, quarters: list[list[Draws]] |
 def measure_fidelity(
     generator: str,
     synthetic: ImageSet,
-    found: dict[str, np.ndarray],
+    features: Mapping[str, np.ndarray],
     train: ImageSet,
-    reference: Reference,
+    floor: Floor,
     rng: np.random.Generator,
 ) -> list[tuple[Any, ...]]:
-    """Rows of distances, precision, recall and floor/FD; found: features of *synthetic* by extractor."""
-    sides = draw_sides(generator, synthetic, units_of(generator, synthetic, train), train, reference, rng)
+    """Rows of all measures of two sets, and of them over the floor's; features: of *synthetic* by network."""
+    sides = draw_sides(generator, synthetic, units_of(generator, synthetic, train), train, floor, rng)
     rows = []
-    for extractor, of_synthetic in found.items():
+    for network, found in features.items():
         for pathology in (*CLASSES, ALL):
-            estimates = estimate(extractor, pathology, of_synthetic, reference, sides)
+            estimates = estimate(network, pathology, found, floor, sides)
             size = min(_size(pathology, draws) for draws in (sides.first, sides.second))
-            n_reference = _size(pathology, _half(reference, 0))
+            n_reference = _size(pathology, _half(floor, 0))
             for measure, (value, low, high) in estimates.items():
-                title = NETWORKS[extractor].measure(measure)
+                title = NETWORKS[network].measure(measure)
                 rows.append((generator, pathology, title, value, low, high, size, n_reference, 0))
     return rows
 
@@ -185,7 +195,7 @@ def draw_sides(
     synthetic: ImageSet,
     units: np.ndarray,
     train: ImageSet,
-    reference: Reference,
+    floor: Floor,
     rng: np.random.Generator,
 ) -> Sides:
     """By halving, of each class as many images as a half has, or all if there are fewer, against each of the halves.
@@ -198,7 +208,7 @@ def draw_sides(
     first, second, less, other = (dict[str, list[np.ndarray]]((name, []) for name in CLASSES) for _ in range(4))
     factor = 0.0
     for label, pathology in enumerate(CLASSES):
-        own, size = np.flatnonzero(synthetic.labels == label), reference.halves[pathology].shape[2]
+        own, size = np.flatnonzero(synthetic.labels == label), floor.halves[pathology].shape[2]
         translated = (synthetic.sources[own] != "").any()
         scarce = len(own) < 2 * size and not translated
         pool = own if translated else rng.permutation(own)[: size if scarce else 2 * size]
@@ -206,11 +216,11 @@ def draw_sides(
         if scarce:
             ratio = (len(pool) - quarter) / np.sqrt(2 * quarter * len(pool)) if quarter else np.nan
             factor = np.maximum(factor, ratio)
-        for halving in range(reference.halvings):
+        for halving in range(floor.halvings):
             order = rng.permutation(pool)
             drawn: list[np.ndarray] = []
             for side in (0, 1):
-                half = np.concatenate([positions[halving, side] for positions in reference.halves.values()])
+                half = np.concatenate([positions[halving, side] for positions in floor.halves.values()])
                 free = ~np.isin(units[order], train.patients[half])
                 if drawn and not scarce:
                     free &= ~np.isin(order, drawn[0])
@@ -227,25 +237,13 @@ def draw_sides(
     return Sides(first, second, (less, other, factor) if factor else None)
 
 
-def units_of(generator: str, synthetic: ImageSet, train: ImageSet) -> np.ndarray:
-    """What each synthetic image belongs to: the patient of the real image that it translates, else itself."""
-    patients = dict(zip(train.ids.tolist(), train.patients.tolist()))
-    unknown = sorted(set(synthetic.sources.tolist()) - {"", *patients})
-    if unknown:
-        raise InputError(
-            f"{generator} has translations of {unknown[0]}, which is not in the training part: synthesise again"
-        )
-    pairs = zip(synthetic.sources.tolist(), synthetic.ids.tolist())
-    return np.array([patients.get(source, f"synthetic {name}") for source, name in pairs])
-
-
 def classes_in(pathology: str) -> tuple[str, ...]:
     """The classes that a pathology is made of: both, if it is "all"."""
     return CLASSES if pathology == ALL else (pathology,)
 
 
-def _half(reference: Reference, side: int) -> Draws:
-    return {name: positions[:, side] for name, positions in reference.halves.items()}
+def _half(floor: Floor, side: int) -> Draws:
+    return {name: positions[:, side] for name, positions in floor.halves.items()}
 
 
 def _size(pathology: str, draws: Draws) -> int:
@@ -253,18 +251,29 @@ def _size(pathology: str, draws: Draws) -> int:
     return min(sum(map(len, of_classes)) for of_classes in zip(*(draws[name] for name in classes_in(pathology))))
 
 
-def _fidelity(pathology: str, real: tuple[np.ndarray, Draws], other: tuple[np.ndarray, Draws], infinite: int) -> Values:
+def _fidelity(
+    pathology: str, real: tuple[np.ndarray, Draws], other: tuple[np.ndarray, Draws], times: int = 1
+) -> Values:
     """By measure, the values [H] of other features [N, d] against real ones, each with the positions drawn of them.
 
-    infinite: how many halvings FD∞ is taken of.
+    times: how often as many halvings as usual measures are taken of that are not taken of all.
     """
     values = []
     for halving, (x, y) in enumerate(_pairs(pathology, real, other)):
-        extrapolate = halving < infinite and min(len(x), len(y)) >= 4
-        infinity = frechet_infinity(x, y, np.random.default_rng(halving)) if extrapolate else np.nan
-        distance = {"FD": frechet_distance(x, y), "FD∞": infinity, "KD": kernel_distance(x, y)}
-        values.append(distance | prdc(x, y))
-    return {name: np.array([value[name] for value in values]) for name in values[0]}
+        shared: dict[str, Any] = {}
+        values.append([_value(measure, x, y, halving, times, shared) for measure in measures_of(OfSets)])
+    return {measure.name: np.array(found) for measure, found in zip(measures_of(OfSets), zip(*values))}
+
+
+def _value(measure: OfSets, x: np.ndarray, y: np.ndarray, halving: int, times: int, shared: dict[str, Any]) -> float:
+    """One measure in one halving; shared: what functions of several measures returned."""
+    if min(len(x), len(y)) < measure.least or (measure.halvings and halving >= times * measure.halvings):
+        return np.nan
+    if measure.function not in shared:
+        drawing = [np.random.default_rng(halving)] if measure.halvings else []
+        shared[measure.function] = measure.compute(x, y, *drawing)
+    found = shared[measure.function]
+    return found if measure.part is None else found[measure.part]
 
 
 def _pairs(
@@ -279,35 +288,35 @@ def _pairs(
 
 
 def estimate(
-    extractor: str, pathology: str, found: np.ndarray, reference: Reference, sides: Sides
+    network: str, pathology: str, found: np.ndarray, floor: Floor, sides: Sides
 ) -> dict[str, tuple[float, float, float]]:
-    """By measure, floor/FD included, value, low, high of a generator with features found [N, d] on an extractor."""
-    real = reference.features[extractor]
-    one, other = ((real, _half(reference, side)) for side in (0, 1))
-    pair = [
-        _fidelity(pathology, half, (found, draws), EXTRAPOLATED)
-        for half, draws in ((one, sides.first), (other, sides.second))
-    ]
-    errors = {measure: _half_difference(pair[0][measure], pair[1][measure]) for measure in pair[0]}
+    """By measure, those over the floor's included, value, low, high of a generator with features found [N, d]."""
+    real = floor.features[network]
+    one, other = ((real, _half(floor, side)) for side in (0, 1))
+    pair = [_fidelity(pathology, half, (found, draws)) for half, draws in ((one, sides.first), (other, sides.second))]
+    errors = {name: _half_difference(pair[0][name], pair[1][name]) for name in pair[0]}
     if sides.fewer:
         *fewer, factor = sides.fewer
-        left = [[_fidelity(pathology, half, (found, draws), EXTRAPOLATED) for half in (one, other)] for draws in fewer]
-        for measure in errors:
-            means = [(by_one[measure] + by_other[measure]) / 2 for by_one, by_other in left]
-            errors[measure] = np.hypot(errors[measure], 2 * factor * _half_difference(*means))
-    values = {measure: _mean(np.concatenate([one[measure] for one in pair])) for measure in errors}
-    degrees = {measure: min(np.isfinite(pair[0][measure]).sum(), DEGREES.get(measure, np.inf)) for measure in errors}
+        left = [[_fidelity(pathology, half, (found, draws)) for half in (one, other)] for draws in fewer]
+        for name in errors:
+            means = [(by_one[name] + by_other[name]) / 2 for by_one, by_other in left]
+            errors[name] = np.hypot(errors[name], 2 * factor * _half_difference(*means))
+    values = {name: _mean(np.concatenate([one[name] for one in pair])) for name in errors}
+    degrees = {m.name: min(np.isfinite(pair[0][m.name]).sum(), m.degrees) for m in measures_of(OfSets)}
     result = {}
-    for measure, value in values.items():
-        reach = _reach(errors[measure], degrees[measure])
-        least, most = BOUNDS.get(measure, (-np.inf, np.inf))
-        result[measure] = value, max(value - reach, least), min(value + reach, most)
-    distance, floor = values["FD"], _floor(extractor, pathology, reference, sides)
-    error = errors["FD"] / distance if distance > 0 else np.nan
-    errors = {"FD": error, "floor/FD": np.hypot(error, reference.floor_errors[extractor, pathology])}
-    for measure, value in (("FD", distance), ("floor/FD", floor / distance)):
-        factor = np.exp(_reach(errors[measure], degrees["FD"]))
-        result[measure] = value, value / factor, value * factor
+    for measure in measures_of(OfSets):
+        value, error = values[measure.name], errors[measure.name]
+        if measure.logarithmic:
+            result[measure.name] = _times_and_divided(value, _relative(error, value), degrees[measure.name])
+        else:
+            reach, (least, most) = _reach(error, degrees[measure.name]), measure.bounds
+            result[measure.name] = value, max(value - reach, least), min(value + reach, most)
+    of_floor = {measure.name: measure for measure in _over_floor()}
+    for ratio in measures_of(OfFloor):
+        value = values[ratio.of]
+        error = np.hypot(_relative(errors[ratio.of], value), floor.errors[network, pathology, ratio.of])
+        reached = _floor(of_floor[ratio.of], network, pathology, floor, sides)
+        result[ratio.name] = _times_and_divided(reached / value, error, degrees[ratio.of])
     return result
 
 
@@ -317,6 +326,16 @@ def _half_difference(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(squares)) / 2) if np.isfinite(squares).any() else np.nan
 
 
+def _relative(error: float, value: float) -> float:
+    return error / value if value > 0 else np.nan
+
+
+def _times_and_divided(value: float, error: float, degrees: float) -> tuple[float, float, float]:
+    """Value, low, high of a relative error."""
+    factor = np.exp(_reach(error, degrees))
+    return value, value / factor, value * factor
+
+
 def _reach(error: float, degrees: float) -> float:
     """How far a 95 % interval reaches; NaN where all values agree, which is no certainty."""
     from scipy.stats import t
@@ -324,23 +343,20 @@ def _reach(error: float, degrees: float) -> float:
     return t.ppf(0.975, degrees) * error if error > 1e-12 else np.nan
 
 
-def _floor(extractor: str, pathology: str, reference: Reference, sides: Sides) -> float:
-    """The floor's Fréchet distance, with as many images in each halving as were drawn of the generator."""
-    one, other = _half(reference, 0), _half(reference, 1)
+def _floor(measure: OfSets, network: str, pathology: str, floor: Floor, sides: Sides) -> float:
+    """The floor's mean of a measure, with as many images in each halving as were drawn of the generator."""
+    one, other = _half(floor, 0), _half(floor, 1)
     if _size(pathology, sides.first) == _size(pathology, other):
-        return float(reference.floors[extractor, pathology].mean())
+        return float(floor.values[network, pathology, measure.name].mean())
     fewer = {name: [half[: len(drawn)] for half, drawn in zip(other[name], sides.first[name])] for name in other}
-    real = reference.features[extractor]
-    return float(np.mean(_each(frechet_distance, pathology, (real, one), (real, fewer))))
+    real = floor.features[network]
+    return float(np.mean(_each(measure, pathology, (real, one), (real, fewer))))
 
 
 def _each(
-    measure: Callable[[np.ndarray, np.ndarray], float],
-    pathology: str,
-    real: tuple[np.ndarray, Draws],
-    other: tuple[np.ndarray, Draws],
+    measure: OfSets, pathology: str, real: tuple[np.ndarray, Draws], other: tuple[np.ndarray, Draws]
 ) -> np.ndarray:
-    return np.array([measure(x, y) for x, y in _pairs(pathology, real, other)])
+    return np.array([measure.compute(x, y) for x, y in _pairs(pathology, real, other)])
 
 
 def _mean(values: np.ndarray) -> float:

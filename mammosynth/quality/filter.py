@@ -8,7 +8,7 @@ import pandas as pd
 
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality import AS_INTENDED, HELD_OUT, NEAR_COPY, NIQE_REFITTED
+from mammosynth.quality.measures import AS_INTENDED, HELD_OUT, NEAR_COPY, NIQE_REFITTED, REAL
 from mammosynth.quality.novelty import judge
 
 
@@ -46,7 +46,7 @@ def filter_images(
     if limits["labels"]:
         reasons["taken for the other class"] = judged[AS_INTENDED].to_numpy() == 0
     if limits["naturalness"] is not None:
-        of_training = real.loc[real["generator"] == "real", NIQE_REFITTED]
+        of_training = real.loc[real["generator"] == REAL, NIQE_REFITTED]
         limit = np.nanpercentile(of_training, limits["naturalness"])
         reason = f"{NIQE_REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
         reasons[reason] = ~(judged[NIQE_REFITTED].to_numpy() <= limit)

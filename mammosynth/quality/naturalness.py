@@ -24,10 +24,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import gamma
 
 from mammosynth.errors import InputError
-from mammosynth.quality import NIQE_REFITTED
 
 BATCH = 16
-PARAMETERS = ("niqe", "brisque")  # the parameter files that the measures need
 DEGENERATE = AssertionError  # what pyiqa raises where statistics cannot be fitted
 BLOCK = 96  # px, of NIQE as published
 REFITTED_BLOCK = 32  # px: sixteen blocks of a 128 px image, of 16 px at half the size
@@ -48,25 +46,37 @@ class NiqeModel(NamedTuple):
     failures: int = 0
 
 
-def naturalness(
-    images: np.ndarray,
-    parameters: dict[str, str | Path],
-    device: torch.device | str = "cpu",
-    refitted: NiqeModel | None = None,
-) -> dict[str, np.ndarray]:
-    """NIQE, BRISQUE and PIQE [N] of grey images uint8 [N, H, W]; NaN where a measure has no value.
+def niqe_published(images: np.ndarray, file: str | Path) -> np.ndarray:
+    """NIQE [N] of grey images uint8 [N, H, W] by the model in *file*, which is of photographs.
 
-    parameters: paths of the parameter files ``niqe`` and ``brisque``; refitted: what `fit_niqe` made of real images,
-    for NIQE refitted. A flat or a perfectly regular image has no statistics to fit: that is its own failure, which the
-    caller counts, and leaves the others as they are.
+    NaN where this measure, or one of the others here, has no value: a flat or a perfectly regular image has no
+    statistics to fit. That is its own failure, which the caller counts, and leaves the others as they are.
 
-    Raises ValueError if *images* is anything else.
+    Raises ValueError if *images* is anything else, and InputError if *file* is not whole.
     """
-    _check(images)
-    measures = {name: load(parameters, device) for name, load in MEASURES.items()}
-    if refitted is not None:
-        measures[NIQE_REFITTED] = lambda batch: niqe(batch, refitted, REFITTED_BLOCK)
-    return {name: _scores(images, measure) for name, measure in measures.items()}
+    try:
+        with np.load(file) as arrays:
+            model = NiqeModel(arrays["mu_pris_param"].ravel(), arrays["cov_pris_param"])
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{file} is no whole file of NIQE's model: delete it and run again") from error
+    return _scores(images, lambda batch: niqe(batch, model, BLOCK))
+
+
+def niqe_refitted(images: np.ndarray, model: NiqeModel) -> np.ndarray:
+    """NIQE [N] of grey images uint8 [N, H, W] by a model of real ones, see `fit_niqe`; NaN as for `niqe_published`."""
+    return _scores(images, lambda batch: niqe(batch, model, REFITTED_BLOCK))
+
+
+def brisque(images: np.ndarray, file: str | Path, device: torch.device | str = "cpu") -> np.ndarray:
+    """BRISQUE [N] of grey images uint8 [N, H, W] by the regression in *file*; NaN as for `niqe_published`."""
+    model = io.BytesIO()
+    torch.save(support_vectors(file), model)
+    return _scores(images, _create("brisque", device, model))
+
+
+def piqe(images: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
+    """PIQE [N] of grey images uint8 [N, H, W]; NaN as for `niqe_published`."""
+    return _scores(images, _create("piqe", device))
 
 
 def fit_niqe(images: np.ndarray) -> NiqeModel:
@@ -196,6 +206,7 @@ def _check(images: np.ndarray) -> None:
 
 
 def _scores(images: np.ndarray, measure: Measure) -> np.ndarray:
+    _check(images)
     scores = np.full(len(images), np.nan)
     textured = np.flatnonzero(images.min((1, 2)) < images.max((1, 2)))
     for start in range(0, len(textured), BATCH):
@@ -208,22 +219,6 @@ def _scores(images: np.ndarray, measure: Measure) -> np.ndarray:
                     scores[index] = measure(images[[index]]).item()
     scores[~np.isfinite(scores)] = np.nan
     return scores
-
-
-def _niqe(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
-    path = parameters["niqe"]
-    try:
-        with np.load(path) as file:
-            model = NiqeModel(file["mu_pris_param"].ravel(), file["cov_pris_param"])
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} is no whole file of NIQE's model: delete it and run again") from error
-    return lambda images: niqe(images, model, BLOCK)
-
-
-def _brisque(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
-    file = io.BytesIO()
-    torch.save(support_vectors(parameters["brisque"]), file)
-    return _create("brisque", device, file)
 
 
 def support_vectors(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -247,10 +242,6 @@ def support_vectors(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
     return coefficients, torch.from_numpy(vectors)
 
 
-def _piqe(parameters: dict[str, str | Path], device: torch.device | str) -> Measure:
-    return _create("piqe", device)
-
-
 def _create(name: str, device: torch.device | str, model: io.BytesIO | None = None) -> Measure:
     """pyiqa's measure, on the model that it would read from a file."""
     import mammosynth.vision  # noqa: F401  isort: skip  (before pyiqa)
@@ -269,6 +260,3 @@ def _create(name: str, device: torch.device | str, model: io.BytesIO | None = No
             return metric(batch).reshape(-1).cpu().numpy()
 
     return measure
-
-
-MEASURES = {"NIQE": _niqe, "BRISQUE": _brisque, "PIQE": _piqe}

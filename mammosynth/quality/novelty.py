@@ -95,6 +95,18 @@ class Verdict:
     reason: str
 
 
+def units_of(generator: str, synthetic: ImageSet, train: ImageSet) -> np.ndarray:
+    """What each synthetic image belongs to: the patient of the real image that it translates, else itself."""
+    patients = dict(zip(train.ids.tolist(), train.patients.tolist()))
+    unknown = sorted(set(synthetic.sources.tolist()) - {"", *patients})
+    if unknown:
+        raise InputError(
+            f"{generator} has translations of {unknown[0]}, which is not in the training part: synthesise again"
+        )
+    pairs = zip(synthetic.sources.tolist(), synthetic.ids.tolist())
+    return np.array([patients.get(source, f"synthetic {name}") for source, name in pairs])
+
+
 def find_nearest(
     images: np.ndarray,
     features: np.ndarray,
@@ -276,6 +288,11 @@ def authentic(nearest: Nearest, train_features: np.ndarray) -> np.ndarray:
         raise ValueError("authenticity needs two training ROIs at least")
     (squared,) = squared_radii(train_features, [1])
     return nearest.distance > np.sqrt(squared)[nearest.by_features]
+
+
+def authentic_percentage(nearest: Nearest, train_features: np.ndarray) -> np.ndarray:
+    """100 where an image is authentic, else 0 [N], so that means are AuthPct; see `authentic`."""
+    return 100.0 * authentic(nearest, train_features)
 
 
 def distance_ratio(

@@ -19,9 +19,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from mammosynth.arrays.grid import GAP, evenly_spaced, tile
 from mammosynth.arrays.statistics import roc_curve
 from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.findings.names import REAL_COLOUR, colours_of, measure_of, name_of, name_of_mix
-from mammosynth.findings.tables import BASELINES, decimals, p_value, summarise_quality
+from mammosynth.findings.names import REAL_COLOUR, colours_of, name_of, name_of_mix
+from mammosynth.findings.tables import decimals, p_value, summarise_quality
 from mammosynth.imageset import CLASSES, ImageSet
+from mammosynth.quality.measures import BASELINES, measure_of
 from mammosynth.quality.novelty import Limits, Nearest, near_copies
 from mammosynth.splits import place_of, read_name
 
@@ -56,11 +57,6 @@ MIX_DASHES = {
 NETWORKS = {"d": "critic", "g": "generator"}  # by the start of a history's columns
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#777777")
 CLASS_DASHES: dict[str, Any] = {"all": "-", "benign": "--", "malignant": ":"}
-# Measures whose sisters are drawn.
-IN_TABLES_ONLY = (
-    "FD∞", "FID∞", "density", "coverage", "SSIM, random", "MS-SSIM, nearest", "MS-SSIM, random",
-    "nearest training ROI, 5th",
-)  # fmt: skip
 FRAME: dict[str, Any] = {"fill": False, "edgecolor": "#D55E00", "linewidth": 1.5, "clip_on": False}  # of near copies
 KEPT: dict[str, Any] = {
     "marker": "o",
@@ -386,7 +382,7 @@ def plot_differences(modality: str, classifier: str, scores: pd.DataFrame) -> Fi
 def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
     """Bars of every GAN by measure (both classes pooled), marks of each class, lines of what real ROIs reach."""
     summary = summarise_quality(quality[quality["modality"] == modality])
-    measures = [measure for measure in summary["measure"].unique() if not measure.startswith(IN_TABLES_ONLY)]
+    measures = [measure for measure in summary["measure"].unique() if measure_of(measure).drawn]
     gans = [g for g in summary["generator"].unique() if g not in BASELINES]
     colours = colours_of(gans)
     figure, axes = _panels(len(measures), 4 if len(measures) > 6 else 3, 2.0)

@@ -14,8 +14,9 @@ import yaml
 
 from mammosynth import __version__
 from mammosynth.findings import conclusions
-from mammosynth.findings.names import NAMES_OF_PARTS, Measure, measure_of, name_of
+from mammosynth.findings.names import NAMES_OF_PARTS, name_of
 from mammosynth.findings.ranks import agreement, disagreements, table_ranks
+from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
 
 PACKAGES = (
@@ -167,10 +168,12 @@ def render(study: Study) -> str:
 
 def explained(names: Iterable[str]) -> list[tuple[str, Measure]]:
     """Measures that share an explanation, joined, with it."""
-    groups: dict[Measure, list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for name in names:
-        groups.setdefault(measure_of(name), []).append(name)
-    return [(", ".join(group), measure) for measure, group in groups.items() if measure.explanation]
+        measure = measure_of(name)
+        if measure.explanation:
+            groups.setdefault((measure.explanation, measure.better), []).append(name)
+    return [(", ".join(group), measure_of(group[0])) for group in groups.values()]
 
 
 def _rows(table: pd.DataFrame, column: str, values: Iterable[str]) -> pd.DataFrame:

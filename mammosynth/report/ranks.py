@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mammosynth.findings.names import measure_of, name_of
+from mammosynth.findings.names import name_of
 from mammosynth.findings.ranks import FEWEST, LEFT_OUT, own_orders
+from mammosynth.quality.measures import measure_of
 from mammosynth.report import figures
 
 

@@ -22,19 +22,18 @@ from mammosynth import __version__, study
 from mammosynth.arrays.grid import evenly_spaced, tile
 from mammosynth.errors import InputError
 from mammosynth.findings import conclusions
-from mammosynth.findings.names import measure_of, name_of
-from mammosynth.findings.tables import BASELINES, number, quality_cell, summarise_quality
+from mammosynth.findings.names import name_of
+from mammosynth.findings.tables import number, quality_cell, summarise_quality
 from mammosynth.gans.settings import Settings, presets
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
+from mammosynth.quality.measures import BASELINES, find, measure_of
 from mammosynth.report.page import data_uri, environment, explained
 
 FORMAT = 1  # of the JSON file; one more with each change that its readers must know of
 SCHEMA = Path(__file__).with_name("scorecard.schema.json")
 COLUMNS, ROWS = 6, 2  # of the samples of a class
 PATHOLOGIES = ("all", *CLASSES)
-# What a measure is on, by the start of its name; all others are on the images beside real ones.
-ASPECTS = {"near": "novelty", "authpct": "novelty", "label": "label fidelity"}
 
 FOR = (
     "Research on augmenting or balancing the training data of classifiers of breast masses in {modality} ROIs, judged "
@@ -124,7 +123,7 @@ def describe(facts: Facts) -> dict[str, Any]:
     """The scorecard: the content of its JSON file, checked against the schema."""
     config, modality = _narrowed(facts), facts.modality
     network = study.features_seen(config).get(facts.generator)
-    measures = _measures(facts, NETWORKS[network].title if network else None)
+    measures = _measures(facts, network)
     card = {
         "format": FORMAT,
         "version": __version__,
@@ -185,21 +184,22 @@ def _numbers(row: pd.Series) -> dict[str, Any]:
 
 
 def _measures(facts: Facts, seen: str | None) -> list[dict[str, Any]]:
-    """Every measure of the generator with what real images reach; seen: the features' title."""
+    """Every measure of the generator with what real images reach; seen: the network that it was trained against."""
     summary = summarise_quality(facts.quality[facts.quality["modality"] == facts.modality])
     beside = {name: summary[summary["generator"] == name].set_index(["pathology", "measure"]) for name in BASELINES}
     measures = []
     for _, row in summary[summary["generator"] == facts.generator].iterrows():
-        name, known = row["measure"], measure_of(row["measure"])
+        name = row["measure"]
+        known, network = find(name)
         key = (row["pathology"], name)
         measures.append(
             {
                 "measure": name,
                 "pathology": row["pathology"],
-                "aspect": next((a for start, a in ASPECTS.items() if name.lower().startswith(start)), "images"),
-                "better": known.better or None,
+                "aspect": known.aspect,
+                "better": known.better if known.arrow else None,
                 "explanation": known.explanation,
-                "trained_against": bool(seen) and seen in name,
+                "trained_against": seen is not None and network == seen,
                 **_numbers(row),
                 **{base: _numbers(rows.loc[key]) if key in rows.index else None for base, rows in beside.items()},
             }

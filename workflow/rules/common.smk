@@ -13,6 +13,7 @@ from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
+from mammosynth.quality.measures import OfFloor, OfImages, OfPairs, OfSets, OverHeldOut, measures_of
 
 try:
     study.check(config)
@@ -170,7 +171,16 @@ def networks_of_classifier(name):
 
 # Of the networks of measures and of the classifier that judges labels, and models of naturalness.
 QUALITY_PARAMETERS = sorted(
-    {"niqe", "brisque", *EXTRACTORS, *networks_of_classifier(CLASSIFIERS[0])}
+    {
+        *(
+            name
+            for measure in measures_of(OfImages)
+            for name in measure.reads
+            if name in PARAMETERS
+        ),
+        *EXTRACTORS,
+        *networks_of_classifier(CLASSIFIERS[0]),
+    }
 )
 # All that the study needs, which trainings wait for.
 STUDY_PARAMETERS = sorted(

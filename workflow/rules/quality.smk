@@ -3,11 +3,35 @@ ROIs that no generator was trained on; never the test part.
 
 In: results/{modality}/{split}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
     part; resources/parameters.yaml, mammosynth/networks/networks.yaml
-Out: results/parameters/{name}: parameter files, checked; results/{modality}/{split}/quality/{gan}/seed{seed}.csv and
-     quality/real.csv: tidy rows; quality/{gan}/seed{seed}_images.csv and quality/real_images.csv: a line an image;
-     quality/reference.npz: what all generators of a fold are judged against; filtered/{gan}/seed{seed}.npz: the
-     synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what became of each.
+Out: results/parameters/{name}: parameter files, checked; below results/{modality}/{split}/: quality/{gan}/
+     seed{seed}_images.csv and quality/real_images.csv: a line an image; seed{seed}_features.npz; quality/reference.npz:
+     what all images of a split are described beside; quality/{gan}/seed{seed}.csv and quality/real.csv: tidy rows;
+     filtered/{gan}/seed{seed}.npz: the synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what
+     became of each.
+
+Two steps: `describe` looks at each image by itself, once, with torch; `assess` compares sets, from that alone.
 """
+
+# Where what takes long is kept by content; see mammosynth/kept.py.
+KEPT = "checkpoints/kept"
+
+
+def of_all_gans(file):
+    """A file of a split for each GAN and seed, in their order."""
+    return expand(f"results/{{{{modality}}}}/{{{{split}}}}/{file}", gan=GANS, seed=SEEDS)
+
+
+def code_of_measures(*kinds):
+    """What decides the values of measures of some kinds, which no script names: their records, and their code."""
+    return {
+        measure.name: (
+            measure.computed,
+            code.digest(code.module(measure.module)) if measure.function else None,
+        )
+        for kind in kinds
+        for measure in measures_of(kind)
+    }
+
 
 # One classifier a fold judges the labels of all generators: the study's first, of real ROIs alone and the first seed.
 LABEL_CLASSIFIER = (
@@ -37,20 +61,19 @@ rule get_parameters:
         "../scripts/get_parameters.py"
 
 
-rule assess_real:
+rule describe_real:
     input:
         **parameter_files(QUALITY_PARAMETERS),
         **image_sets("train", "val"),
         sound=study_is_sound,
         classifier=LABEL_CLASSIFIER,
     output:
-        rows="results/{modality}/{split}/quality/real.csv",
         images="results/{modality}/{split}/quality/real_images.csv",
         reference="results/{modality}/{split}/quality/reference.npz",
     log:
-        "logs/assess_real/{modality}/{split}.log",
+        "logs/describe_real/{modality}/{split}.log",
     benchmark:
-        "benchmarks/assess_real/{modality}/{split}.tsv"
+        "benchmarks/describe_real/{modality}/{split}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -59,17 +82,18 @@ rule assess_real:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("assess_real"),
+        code=code_of("describe_real"),
         code_of_networks=code_of_networks(EXTRACTORS),
         code_of_classifier=code_of_classifier(CLASSIFIERS[0]),
-        extractors={name: NETWORKS[name].title for name in EXTRACTORS},
+        code_of_measures=code_of_measures(OfImages),
+        extractors=EXTRACTORS,
         parameters=digests_of(QUALITY_PARAMETERS),
-        statistics=config["statistics"],
+        kept=KEPT,
     script:
-        "../scripts/assess_real.py"
+        "../scripts/describe_real.py"
 
 
-rule assess:
+rule describe:
     input:
         **parameter_files(QUALITY_PARAMETERS),
         **image_sets("train"),
@@ -78,12 +102,12 @@ rule assess:
         classifier=LABEL_CLASSIFIER,
         synthetic="results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
     output:
-        rows="results/{modality}/{split}/quality/{gan}/seed{seed}.csv",
         images="results/{modality}/{split}/quality/{gan}/seed{seed}_images.csv",
+        features="results/{modality}/{split}/quality/{gan}/seed{seed}_features.npz",
     log:
-        "logs/assess/{modality}/{split}/{gan}/seed{seed}.log",
+        "logs/describe/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:
-        "benchmarks/assess/{modality}/{split}/{gan}/seed{seed}.tsv"
+        "benchmarks/describe/{modality}/{split}/{gan}/seed{seed}.tsv"
     conda:
         "../../envs/mammosynth.yaml"
     threads: 1
@@ -92,11 +116,43 @@ rule assess:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("assess"),
+        code=code_of("describe"),
         code_of_networks=code_of_networks(EXTRACTORS),
         code_of_classifier=code_of_classifier(CLASSIFIERS[0]),
-        extractors={name: NETWORKS[name].title for name in EXTRACTORS},
+        code_of_measures=code_of_measures(OfImages),
+        extractors=EXTRACTORS,
         parameters=digests_of(QUALITY_PARAMETERS),
+        kept=KEPT,
+    script:
+        "../scripts/describe.py"
+
+
+rule assess:
+    input:
+        **image_sets("train", "val"),
+        sound=study_is_sound,
+        reference="results/{modality}/{split}/quality/reference.npz",
+        real_images="results/{modality}/{split}/quality/real_images.csv",
+        synthetic=of_all_gans("synthetic/{gan}/seed{seed}.npz"),
+        images=of_all_gans("quality/{gan}/seed{seed}_images.csv"),
+        features=of_all_gans("quality/{gan}/seed{seed}_features.npz"),
+    output:
+        real="results/{modality}/{split}/quality/real.csv",
+        rows=of_all_gans("quality/{gan}/seed{seed}.csv"),
+    log:
+        "logs/assess/{modality}/{split}.log",
+    benchmark:
+        "benchmarks/assess/{modality}/{split}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: min(len(GANS) * len(SEEDS), 8)
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_of("assess"),
+        code_of_measures=code_of_measures(OfSets, OfFloor, OfPairs, OverHeldOut),
+        networks={name: NETWORKS[name].title for name in EXTRACTORS},
         statistics=config["statistics"],
     script:
         "../scripts/assess.py"

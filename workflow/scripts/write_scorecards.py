@@ -25,7 +25,7 @@ if __name__ == "__main__":
         partitions = {place_of(file)["split"]: pd.read_csv(file, dtype=str) for file in given.partitions}
         real_images = read_rows(given.real_images, splits)
         real, held_out = ImageSet.load(given.train), ImageSet.load(given.val)
-        limits = Reference.load(given.reference).near_copy_limits
+        limits = Reference.load(given.reference).limits
         shown = real_images[real_images["split"] == params.shown[0]]
         closest_held_out = held_out.images, nearest_in(shown, held_out, real)
 
