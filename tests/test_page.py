@@ -266,8 +266,31 @@ def mixes(differences, runs):
     )
     scores["p_holm"] = np.where(scores["difference"] == 0, 1, 0.01)
     return scores.assign(
-        difference_low=scores["difference"] - 0.01, difference_high=scores["difference"] + 0.01, low=0.7, high=0.9
+        difference_low=scores["difference"] - 0.01,
+        difference_high=scores["difference"] + 0.01,
+        low=0.7,
+        high=0.9,
+        margin=0.05,
+        equivalence_p=np.nan,
+        smallest_difference=0.04 if runs > 1 else np.nan,
     )
+
+
+def test_no_different_is_told_from_not_shown():
+    scores = mixes([0.0, 0.0], runs=6)
+    unsure = conclusions.headline("ultrasound", scores)
+    assert unsure.startswith("It cannot be told whether synthetic ROIs beside the real ones help or harm.")
+    assert unsure.endswith("shows a difference in AUROC of 0.040 four times of five, and smaller ones seldom.")
+    assert "four times" not in conclusions.headline("ultrasound", mixes([0.0, 0.0], runs=1))
+    alike = scores.assign(equivalence_p=[np.nan, 0.01, 0.01])
+    assert conclusions.headline("ultrasound", alike) == (
+        "Synthetic ROIs beside the real ones changed the AUROC by less than 0.050, as is shown, in 2 of 2."
+    )
+    assert (
+        "are shown to change the AUROC by less than 0.050: real + SNGAN" in conclusions.answer("ultrasound", alike)[1]
+    )
+    one = conclusions.headline("ultrasound", scores.assign(equivalence_p=[np.nan, 0.01, 0.3]))
+    assert one.endswith("as is shown, in 1 of 2; for none is it shown that they help.")
 
 
 def test_the_headline_names_harm_beside_help():

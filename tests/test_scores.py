@@ -1,5 +1,7 @@
 """Scores of a study's predictions: paired, by patient, by fold."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,3 +120,37 @@ def test_mixes_predicted_on_other_images_are_refused():
     frame = pd.concat([predictions(1.0), predictions(1.0, mix="sngan").iloc[1:]])
     with pytest.raises(InputError, match="mix sngan, seed 0 has other test images"):
         score(frame, 10, 0)
+
+
+def runs_of(luck: float, gain: float, folds=range(3), seeds=range(3), n=240) -> pd.DataFrame:
+    """Predictions of two mixes whose trainings differ by luck: so much in the distance of the classes."""
+    rng, frames = np.random.default_rng(1), []
+    for fold, seed, mix in product(folds, seeds, ("real", "real+sngan")):
+        skill = 1 + luck * rng.standard_normal() + (gain if mix != "real" else 0)
+        frames.append(predictions(skill, mix, fold=fold, seed=seed, n=n))
+    return pd.concat(frames)
+
+
+def test_the_luck_of_training_widens_intervals_and_changes_the_verdict():
+    steady, lucky = (score(runs_of(luck, 0.3), 300, 0) for luck in (0, 0.8))
+    steady, lucky = (row(of, mix="real+sngan", measure="AUROC") for of in (steady, lucky))
+    assert (steady["chance"], lucky["chance"]) == ("seeds", "seeds")
+    assert lucky["luck"] > 5 * steady["luck"]
+    assert lucky["difference_high"] - lucky["difference_low"] > 2 * (
+        steady["difference_high"] - steady["difference_low"]
+    )
+    assert lucky["smallest_difference"] > 2 * steady["smallest_difference"]
+    assert steady["p_holm"] < 0.05 < lucky["p_holm"]
+
+
+def test_equal_mixes_are_shown_to_be_no_different_within_a_margin():
+    frame = runs_of(0.02, 0, n=600)
+    wide, narrow = (row(score(frame, 300, 0, margin), mix="real+sngan", measure="AUROC") for margin in (0.1, 0.001))
+    assert wide["equivalence_p"] < 0.05 < narrow["equivalence_p"]
+    assert (wide["margin"], narrow["margin"]) == (0.1, 0.001)
+
+
+def test_one_run_says_nothing_of_equivalence_or_of_what_could_be_shown():
+    found = row(score(runs_of(0, 0, folds=[0], seeds=[0]), 300, 0), mix="real+sngan", measure="AUROC")
+    assert found["chance"] == "patients"
+    assert np.isnan(found[["equivalence_p", "smallest_difference", "luck"]].to_numpy(float)).all()

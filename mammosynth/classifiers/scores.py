@@ -1,10 +1,11 @@
 """Scores of every mix with confidence intervals, and its difference against training on real images alone.
 
-Within a run (a fold and a seed) a score is computed on that fold's test part, then averaged over runs.  The intervals
-resample the patients of each fold's test part, the same ones for every classifier, mix and seed, so that differences
-are paired.  A mix is compared with real images of the same classifier.
-They cover the noise of the test sample; the noise of training shows as the standard deviation over runs, where there is
-more than one.
+Within a run (a fold and a seed) a score is computed on that fold's test part, then averaged over runs.  The patients of
+each fold's test part are resampled, the same ones for every classifier, mix and seed, so that differences are paired.
+A mix is compared with real images of the same classifier.
+
+Of several runs, intervals, p and what is called different cover which patients are tested and how trainings went: see
+`mammosynth.arrays.comparisons`.  Of one run they cover the patients alone, and speak of its networks and no method.
 
 External test databases are scored by themselves.  They are the same for all runs, so their patients are resampled once
 for all folds and seeds.
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mammosynth.arrays.comparisons import LEVEL, Estimate, holm, mean_over_runs
 from mammosynth.arrays.statistics import SCORES, bootstrap_p, draw_patients, interval
 from mammosynth.errors import InputError
 from mammosynth.partition import EXTERNAL
@@ -24,9 +26,17 @@ COMPARED = ("AUROC", "balanced accuracy")
 REFERENCE = "real"
 # The images that a score looks at; all of them where nothing stands here.
 CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
+BOUNDS = {"MCC": (-1, 1), "calibration slope": (-np.inf, np.inf), "calibration intercept": (-np.inf, np.inf)}
 
 
-def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+COLUMNS = (
+    "modality", "share", "part", "classifier", "mix", "database", "measure", "value", "low", "high", "n", "n_patients",
+    "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm", "chance", "luck", "margin",
+    "equivalence_p", "smallest_difference",
+)  # fmt: skip
+
+
+def score(predictions: pd.DataFrame, resamples: int, seed: int, margin: float = 0.05) -> pd.DataFrame:
     """Tidy scores of the predictions of all modalities and splits.
 
     predictions: those of every classifier, mix and seed, with columns ``fold`` and ``share`` added.  Only rows of the
@@ -35,9 +45,12 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
 
     Returns one row a modality, share, part (``test`` or ``external``), classifier, mix, database (``all``, and each one
     where there are several; an external one alone has its name) and measure: value, low, high (95 % interval; NaN where
-    resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one), difference, difference_low,
-    difference_high (against the mix ``real``), p and p_holm (adjusted for the number of mixes that a classifier was
-    trained on; on all databases of a part together only).
+    resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one).  Against the mix ``real``:
+    difference, difference_low, difference_high, p; chance (``patients``, ``folds`` or ``seeds``: see
+    `mammosynth.arrays.comparisons.Estimate`), luck (standard deviation of a run's difference by training alone).  On
+    all databases of a part together: p_holm and equivalence_p (of differing by *margin* or more), both adjusted for the
+    number of mixes that a classifier was trained on, and smallest_difference, which such a study shows 4 times of 5 if
+    it is there (NaN where a run says nothing of trainings).
 
     Raises InputError if two mixes of a run were not predicted on the same images.
     """
@@ -53,7 +66,7 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
             chosen = own if database == "all" else own[own["database"] == database]
             scored = _score_images(str(modality), database, chosen, part == EXTERNAL, resamples, seed)
             rows += [row | {"share": share, "part": part, "classifier": classifier} for row in scored]
-    return _adjust(pd.DataFrame(rows))
+    return _adjust(pd.DataFrame(rows), margin)
 
 
 def pooled(scores: pd.DataFrame) -> pd.DataFrame:
@@ -66,8 +79,8 @@ def _score_images(
     modality: str, database: str, images: pd.DataFrame, same_images: bool, resamples: int, seed: int
 ) -> list[dict]:
     """Rows of one modality, classifier and database; *same_images*: whether all folds are tested on the same."""
-    values: dict[tuple[str, str], list[float]] = {}
-    resampled: dict[tuple[str, str], list[np.ndarray]] = {}
+    # By mix and measure, for each set of test images its runs, as value and resampled values.
+    found: dict[tuple[str, str], list[list[tuple[float, np.ndarray]]]] = {}
     once_drawn = [((), images)] if same_images else [((fold,), own) for fold, own in images.groupby("fold", sort=False)]
     for fold, of_fold in once_drawn:
         lesions = np.sort(of_fold["lesion_id"].unique())
@@ -75,59 +88,85 @@ def _score_images(
         rng = np.random.default_rng([seed, *map(int, fold), zlib.crc32(f"{modality} {database}".encode())])
         weights = draw_patients(patients.to_numpy(dtype=str), resamples, rng)
         once = np.ones((1, len(lesions)))
-        for (mix, number, run), rows in of_fold.groupby(["mix", "fold", "seed"], sort=False):
-            ordered = rows.sort_values("lesion_id")
-            if not np.array_equal(ordered["lesion_id"].to_numpy(), lesions):
-                raise InputError(
-                    f"predictions of {modality}, fold {number}: mix {mix}, seed {run} has other test images than its "
-                    "fellows; delete the predictions and run again"
+        for mix, of_mix in of_fold.groupby("mix", sort=False):
+            runs: dict[str, list[tuple[float, np.ndarray]]] = {measure: [] for measure in SCORES}
+            for (number, run), rows in of_mix.groupby(["fold", "seed"]):
+                ordered = rows.sort_values("lesion_id")
+                if not np.array_equal(ordered["lesion_id"].to_numpy(), lesions):
+                    raise InputError(
+                        f"predictions of {modality}, fold {number}: mix {mix}, seed {run} has other test images than "
+                        "its fellows; delete the predictions and run again"
+                    )
+                probability = ordered["probability"].to_numpy()
+                inputs = (
+                    (ordered["pathology"] == "malignant").to_numpy(int),
+                    probability,
+                    probability >= ordered["threshold"].to_numpy(),
                 )
-            probability = ordered["probability"].to_numpy()
-            inputs = (
-                (ordered["pathology"] == "malignant").to_numpy(int),
-                probability,
-                probability >= ordered["threshold"].to_numpy(),
-            )
-            for measure, function in SCORES.items():
-                values.setdefault((mix, measure), []).append(float(function(*inputs, once)[0]))
-                resampled.setdefault((mix, measure), []).append(function(*inputs, weights))
+                for measure, function in SCORES.items():
+                    runs[measure].append((float(function(*inputs, once)[0]), function(*inputs, weights)))
+            for measure, own in runs.items():
+                found.setdefault((str(mix), measure), []).append(own)
     unique = images.drop_duplicates("lesion_id")
     rows = []
-    for (mix, measure), runs in values.items():
-        draws = _mean(resampled[mix, measure])
+    for (mix, measure), of_mix in found.items():
+        values, resampled = _runs(of_mix)
         counted = unique[unique["pathology"] == CLASS_OF[measure]] if measure in CLASS_OF else unique
-        row: dict[str, Any] = dict(zip(("low", "high"), interval(draws)))
-        row |= {"modality": modality, "mix": mix, "database": database, "measure": measure}
-        row |= {"value": float(_mean(runs)), "n": len(counted), "n_patients": counted["patient_id"].nunique()}
-        row |= {"runs": len(runs), "sd": np.std(runs, ddof=1) if len(runs) > 1 else np.nan}
-        if measure in COMPARED and mix != REFERENCE and (REFERENCE, measure) in values:
-            difference = draws - _mean(resampled[REFERENCE, measure])
-            low, high = interval(difference)
-            row["difference"] = row["value"] - float(_mean(values[REFERENCE, measure]))
-            row |= {"difference_low": low, "difference_high": high}
-            row["p"] = bootstrap_p(difference)
+        row: dict[str, Any] = {"modality": modality, "mix": mix, "database": database, "measure": measure}
+        row |= {"value": float(_mean(values)), "n": len(counted), "n_patients": counted["patient_id"].nunique()}
+        row |= dict(zip(("low", "high"), _interval(values, resampled, *BOUNDS.get(measure, (0, 1)))))
+        row |= {"runs": values.size, "sd": np.std(values, ddof=1) if values.size > 1 else np.nan}
+        if measure in COMPARED and mix != REFERENCE and (REFERENCE, measure) in found:
+            row |= _compare(values, resampled, *_runs(found[REFERENCE, measure]))
         rows.append(row)
     return rows
 
 
-def _mean(runs: list) -> np.ndarray:
+def _runs(of_sets: list[list[tuple[float, np.ndarray]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Values [K, S] of the runs on each set of test images, and resampled [K, S, B]."""
+    values, resampled = (np.array([[run[i] for run in runs] for runs in of_sets], float) for i in (0, 1))
+    return values, resampled
+
+
+def _interval(values: np.ndarray, resampled: np.ndarray, least: float, most: float) -> tuple[float, float]:
+    """Of one run by the resamples' percentiles; of several by both chances, within the score's bounds."""
+    if values.size == 1:
+        return interval(resampled[0, 0])
+    low, high = mean_over_runs(values, resampled).interval()
+    return max(low, least), min(high, most)
+
+
+def _compare(
+    values: np.ndarray, resampled: np.ndarray, of_real: np.ndarray, of_real_resampled: np.ndarray
+) -> dict[str, Any]:
+    """The difference of a mix against real images alone, and how certain it is."""
+    differences, draws = values - of_real, resampled - of_real_resampled
+    estimate = mean_over_runs(differences, draws)
+    if values.size == 1:
+        low, high, p = *interval(draws[0, 0]), bootstrap_p(draws[0, 0])
+    else:
+        low, high, p = *estimate.interval(), estimate.p()
+    row = {"difference": float(_mean(differences)), "difference_low": low, "difference_high": high, "p": p}
+    return row | {"chance": estimate.basis, "luck": estimate.luck, "estimate": estimate}
+
+
+def _mean(runs: np.ndarray) -> float:
     """Mean over runs, leaving out those in which a score is undefined; NaN where it is in all."""
-    stacked = np.asarray(runs, float)
-    defined = np.isfinite(stacked).sum(0)
-    return np.where(defined > 0, np.nansum(stacked, 0) / np.maximum(defined, 1), np.nan)
+    return float(np.nanmean(runs)) if np.isfinite(runs).any() else np.nan
 
 
-def _adjust(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add Holm's p (Scand. J. Stat. 6:65, 1979) over the mixes of a family; columns in order.
-
-    A family is a modality, share, part, classifier and measure.
-    """
-    from statsmodels.stats.multitest import multipletests
-
-    columns = ["modality", "share", "part", "classifier", "mix", "database", "measure", "value", "low", "high", "n"]
-    columns += ["n_patients", "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm"]
-    scores = scores.reindex(columns=columns)
+def _adjust(scores: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """Add what depends on how many mixes are compared (Holm): of a modality, share, part, classifier and measure."""
+    scores = scores.reindex(columns=[*COLUMNS, "estimate"])
     compared = pooled(scores).dropna(subset="p")
     for _, family in compared.groupby(["modality", "share", "part", "classifier", "measure"]):
-        scores.loc[family.index, "p_holm"] = multipletests(family["p"], method="holm")[1]
-    return scores
+        scores.loc[family.index, "p_holm"] = holm(family["p"].to_numpy(float))
+        estimates: list[Estimate] = family["estimate"].tolist()
+        if all(estimate.of_method for estimate in estimates):
+            equivalent = np.array([estimate.equivalence_p(margin) for estimate in estimates])
+            scores.loc[family.index, "margin"] = margin
+            scores.loc[family.index, "equivalence_p"] = holm(equivalent)
+            level = LEVEL / len(estimates)
+            smallest = [estimate.smallest_difference(level) for estimate in estimates]
+            scores.loc[family.index, "smallest_difference"] = smallest
+    return scores[list(COLUMNS)]

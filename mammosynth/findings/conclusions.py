@@ -43,15 +43,15 @@ def _of(scores: pd.DataFrame, modality: str, measure: str = "AUROC", part: str =
 
 
 def verdict(row: pd.Series) -> str:
-    """``better``, ``worse`` or ``cannot tell``: whether a mix differs from real ROIs alone.
+    """``better``, ``worse``, ``no different`` or ``cannot tell``: a mix beside real ROIs alone.
 
-    It does if its interval leaves out 0 and its p, adjusted for all mixes of the classifier and modality, is below
-    SIGNIFICANCE.
+    It differs if its interval leaves out 0 and its p, adjusted for all mixes of the classifier and modality, is below
+    SIGNIFICANCE.  Else it is no different if it is shown to be within the study's margin, by such a p.
     """
     low, high = row["difference_low"], row["difference_high"]
-    if pd.isna(low) or not row["p_holm"] < SIGNIFICANCE or low <= 0 <= high:
-        return "cannot tell"
-    return "better" if low > 0 else "worse"
+    if not pd.isna(low) and row["p_holm"] < SIGNIFICANCE and not low <= 0 <= high:
+        return "better" if low > 0 else "worse"
+    return "no different" if row["equivalence_p"] < SIGNIFICANCE else "cannot tell"
 
 
 def _use_of_synthetic(mix: str) -> str:
@@ -89,22 +89,35 @@ def headline(modality: str, scores: pd.DataFrame) -> str:
     if hybrid.empty:
         return "No mix of real and synthetic ROIs was tried."
     verdicts = hybrid.apply(verdict, axis=1)
-    better, worse = hybrid[verdicts == "better"], hybrid[verdicts == "worse"]
+    better, worse, alike = (hybrid[verdicts == kind] for kind in ("better", "worse", "no different"))
     n, real = len(hybrid), auroc.loc["real"]
     beside = "beside the real ones" + (" or in phases with them" if IN_PHASES in uses else "")
-    if better.empty and worse.empty:
-        return f"It cannot be told whether synthetic ROIs {beside} help or harm."
+    if better.empty and worse.empty and alike.empty:
+        return f"It cannot be told whether synthetic ROIs {beside} help or harm.{_could_have_shown(hybrid)}"
     if not _once(hybrid):
         parts = [f"helped in {_share_of(better, n)}"] if len(better) else []
         parts += [f"harmed in {_share_of(worse, n, least=True)}"] if len(worse) else []
-        unsaid = "" if len(better) else "; for none is it shown that they help"
-        return f"Synthetic ROIs {beside} {' and '.join(parts)}{unsaid}."
+        if len(alike):
+            margin = decimals(alike["margin"].iloc[0])
+            parts.append(f"changed the AUROC by less than {margin}, as is shown, in {len(alike)} of {n}")
+        unsaid = "" if len(better) or len(alike) == n else "; for none is it shown that they help"
+        return f"Synthetic ROIs {beside} {_joined(parts)}{unsaid}."
     parts = [f"{_share_of(better, n)} were better"] if len(better) else []
     parts += [f"{_share_of(worse, n, least=True)} were worse"] if len(worse) else []
     return (
         f"Of this one run's networks that saw synthetic ROIs {beside}, {' and '.join(parts)} on these "
         f"{real['n_patients']} patients than the one of real ROIs alone. Whether a GAN helps or harms, one training of "
         "each cannot tell."
+    )
+
+
+def _could_have_shown(mixes: pd.DataFrame) -> str:
+    """The smallest difference that such a study would have shown, or "" where one run tells nothing of methods."""
+    if mixes["smallest_difference"].isna().all():
+        return ""
+    smallest = decimals(mixes["smallest_difference"].median())
+    return (
+        f" A study like this one shows a difference in AUROC of {smallest} four times of five, and smaller ones seldom."
     )
 
 
@@ -153,9 +166,12 @@ def outside(modality: str, scores: pd.DataFrame) -> str:
     for kind in ("better", "worse"):
         shown = [f"{name_of_mix(mix)} ({_difference(row)})" for mix, row in mixes[verdicts == kind].iterrows()]
         found += [f"{_joined(shown)} {kind}"] if shown else []
+    if (verdicts == "no different").all():
+        margin = decimals(mixes["margin"].iloc[0])
+        return f"{start}; synthetic ROIs are shown to change it by less than {margin} there."
     if not found:
         return f"{start}; whether synthetic ROIs help or harm there cannot be told."
-    unsure = (verdicts == "cannot tell").sum()
+    unsure = (~verdicts.isin(["better", "worse"])).sum()
     rest = f"; for the other {unsure} of {len(mixes)} mixes with synthetic ROIs it cannot be told" if unsure else ""
     networks = "the networks of one run of " if _once(mixes) else ""
     return f"{start}, {networks}{_joined(found)}{rest}."
@@ -166,8 +182,10 @@ def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
     verdicts = mixes.apply(verdict, axis=1)
     shown = {mix: f"{name_of_mix(mix)} ({_difference(row)})" for mix, row in mixes.iterrows()}
     better, worse = ([shown[mix] for mix in mixes.index[verdicts == kind]] for kind in ("better", "worse"))
-    unsure = (verdicts == "cannot tell").sum()
-    rest = f"; for the other {unsure} of {len(mixes)} this test part cannot tell" if unsure else ""
+    alike, unsure = (int((verdicts == kind).sum()) for kind in ("no different", "cannot tell"))
+    margin = decimals(mixes["margin"].max())
+    rest = f"; {alike} of {len(mixes)} are shown to change the AUROC by less than {margin}" if alike else ""
+    rest += f"; for the other {unsure} of {len(mixes)} this test part cannot tell" if unsure else ""
     if (better or worse) and _once(mixes):
         parts = [f"better by those of {_joined(better)}"] if better else []
         parts += [f"worse by those of {_joined(worse)}"] if worse else []
@@ -180,12 +198,14 @@ def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
         parts.append(f"lowered it with {_joined(worse)}" if better else f"lowered the AUROC with {_joined(worse)}")
     if parts:
         return f"{subject} {how} {_joined(parts)}{rest}."
+    if alike == len(mixes):
+        return f"{subject} {how} are shown to change the AUROC by less than {margin}: {_joined([*shown.values()])}."
     row = mixes.loc[mixes["difference"].idxmax()]
     text = f"{subject} {how}: it cannot be told whether they help or harm; the most favourable difference in AUROC is "
     text += f"that of {shown[row.name]}"
     if not pd.isna(row["difference_low"]):
         text += _reach(row["difference_low"], row["difference_high"])
-    return f"{text}."
+    return f"{text}.{_could_have_shown(mixes[verdicts == 'cannot tell'])}"
 
 
 def _reach(low: float, high: float) -> str:
@@ -308,8 +328,11 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
     auroc = scores[(scores["part"] == "test") & (scores["measure"] == "AUROC") & (scores["database"] == "all")]
     several = auroc["classifier"].nunique() > 1
     keys = ["modality", "classifier"]
-    compared = auroc.groupby(keys, sort=False)["p_holm"].count().groupby("modality", sort=False).max()
-    sentences = [*on_phantoms(config), *_on_resamples(compared, config["statistics"]["resamples"])]
+    once = auroc[auroc["runs"] == 1]  # of several runs, p is of no resamples
+    compared = once.groupby(keys, sort=False)["p_holm"].count().groupby("modality", sort=False).max()
+    sentences = [*on_phantoms(config)]
+    if len(compared):
+        sentences += _on_resamples(compared, config["statistics"]["resamples"])
     if (auroc["runs"] == 1).all():
         sentences.append(
             "Each classifier and GAN was trained once (one fold, one seed). The intervals cover the choice of test "
@@ -319,11 +342,10 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
         largest = auroc.loc[auroc["sd"].idxmax()]
         of = f"{name_of(largest['classifier'])}, " if several else ""
         sentences.append(
-            f"Results are means over {auroc['runs'].max()} runs (folds × seeds). The intervals cover the choice of "
-            "test patients; how far runs differ, training included, is the standard deviation over them, at most "
-            f"{decimals(largest['sd'])} in AUROC ({of}{name_of_mix(largest['mix'])}, {largest['modality']}). No "
-            "interval and no p here takes that into account, so that a difference may be called one and be luck of "
-            "training."
+            f"Results are means over {auroc['runs'].max()} runs (folds × seeds). Intervals, p and verdicts cover both "
+            "chances, which patients are tested and how trainings went; not which patients were trained on, as folds "
+            f"share most of them. Runs differ by a standard deviation of at most {decimals(largest['sd'])} in AUROC "
+            f"({of}{name_of_mix(largest['mix'])}, {largest['modality']})."
         )
     for (modality, classifier), rows in auroc.groupby(keys, sort=False):
         name = name_of(classifier)

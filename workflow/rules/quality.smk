@@ -153,7 +153,7 @@ rule assess:
         code=code_of("assess"),
         code_of_measures=code_of_measures(OfSets, OfFloor, OfPairs, OverHeldOut),
         networks={name: NETWORKS[name].title for name in EXTRACTORS},
-        statistics=config["statistics"],
+        statistics={name: config["statistics"][name] for name in ("resamples", "seed")},
     script:
         "../scripts/assess.py"
 
