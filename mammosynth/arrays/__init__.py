@@ -1,1 +1,1 @@
-"""What works on arrays alone: scores, comparisons of methods, calibration, distances between sets of features, likeness."""
+"""What works on arrays alone: scores, comparisons of methods, calibration, distances of features, likeness."""
