@@ -35,7 +35,7 @@ def test_several_seeds_by_hand():
     of_fold = 4e-4 + 2e-4 / 3 + (0.0014 - 2e-4) / 3
     assert found.value == pytest.approx(0.015)
     assert found.se == pytest.approx(np.sqrt(of_fold / 2), rel=0.02)
-    assert found.df == pytest.approx(4 * of_fold / (0.0014 / 3), rel=0.03)
+    assert found.df == pytest.approx(4 * np.sqrt(of_fold / (0.0014 / 3)), rel=0.02)
     assert found.luck == pytest.approx(np.sqrt(0.0012), rel=0.02)
     assert (found.basis, found.of_method) == (SEEDS, True)
 

@@ -1,1 +1,1 @@
-"""What works on arrays alone: statistics, distances between sets of features, the likeness of images."""
+"""What works on arrays alone: scores, comparisons of methods, calibration, distances of features, likeness."""
