@@ -206,7 +206,7 @@ def test_a_study_may_name_them_and_is_told_what_they_take(place):
         refused,
         [
             "config: classifiers.new.sharpness: 0 is less than the minimum of 1 (How sure it is)",
-            "config: classifiers.new.steps: centroids has no use for it (it is for resnet18, resnet50, tiny); "
+            "config: classifiers.new.steps: centroids has no use for it (it is for resnet18, resnet50, efficientnet_lite0, tiny); "
             "remove it",
             "config: classifiers.new.sharpness: tiny has no use for it (it is for centroids); remove it",
             "config: classifiers.new.weights: tiny has no use for it (it is for resnet18, resnet50); remove it",
@@ -262,12 +262,12 @@ def test_the_network_starts_from_its_file_and_keeps_what_it_learnt(place):
 def test_the_workflow_trains_them_and_predicts(place):
     folder, study = place / "study", STUDY | {"parameters": str(place)}
     targets = [f"results/ultrasound/fold0/predictions/{name}/real/seed0.csv" for name in ("mine", "other")]
-    snakemake(place / "workflow/Snakefile", folder, study, "--", *targets)
+    snakemake(place / "workflow/Snakefile", folder, study, *targets)
     for name, target in zip(("mine", "other"), targets):
         predictions = pd.read_csv(folder / target)
         assert predictions["classifier"].unique().tolist() == [name]
         assert predictions.groupby("part").size().gt(5).all()
     later = study | {"classifiers": study["classifiers"] | {"mine": {"method": "centroids", "sharpness": 3}}}
-    plan = snakemake(place / "workflow/Snakefile", folder, later, "--dry-run", "--", *targets)
+    plan = snakemake(place / "workflow/Snakefile", folder, later, "--dry-run", *targets)
     assert rules_run(plan) == {"train_classifier"}
     assert "predictions/other" not in plan.partition("Job stats")[2].partition("train_classifier")[2]

@@ -57,7 +57,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_report_is_whole_and_says_that_phantoms_are_not_clinical(finished):
     page = (finished / "results/report/report.html").read_text()
     assert "not clinical" in page
-    accuracy = page[page.index("Scores on the test part") :]
+    accuracy = page[page.index("Scores of the classifiers on the test part") :]
     assert all(f"<td>{name_of_mix(mix)}</td>" in " ".join(accuracy.split()) for mix in TOY["mixes"])
     assert 'src="http' not in page
     assert page.count("data:image/") >= 6

@@ -79,6 +79,23 @@ def code_of_classifier(name):
     return code.digest(*map(code.module, modules))
 
 
+def of_all_gans(file):
+    """A file of a split for each GAN and seed, in their order."""
+    return expand(f"results/{{{{modality}}}}/{{{{split}}}}/{file}", gan=GANS, seed=SEEDS)
+
+
+def code_of_measures(*kinds):
+    """What decides the values of measures of some kinds, which no script names: their records, and their code."""
+    return {
+        measure.name: (
+            measure.computed,
+            code.digest(code.module(measure.module)) if measure.function else None,
+        )
+        for kind in kinds
+        for measure in measures_of(kind)
+    }
+
+
 def code_of_readers(wildcards):
     """A digest of the code of a modality's readers, which no script names."""
     readers = {config["sources"][source]["reader"] for source in sources_of(wildcards.modality)}

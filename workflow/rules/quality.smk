@@ -15,24 +15,6 @@ Two steps: `describe` looks at each image by itself, once, with torch; `assess` 
 # Where what takes long is kept by content; see mammosynth/kept.py.
 KEPT = "checkpoints/kept"
 
-
-def of_all_gans(file):
-    """A file of a split for each GAN and seed, in their order."""
-    return expand(f"results/{{{{modality}}}}/{{{{split}}}}/{file}", gan=GANS, seed=SEEDS)
-
-
-def code_of_measures(*kinds):
-    """What decides the values of measures of some kinds, which no script names: their records, and their code."""
-    return {
-        measure.name: (
-            measure.computed,
-            code.digest(code.module(measure.module)) if measure.function else None,
-        )
-        for kind in kinds
-        for measure in measures_of(kind)
-    }
-
-
 # One classifier a fold judges the labels of all generators: the study's first, of real ROIs alone and the first seed.
 LABEL_CLASSIFIER = (
     f"results/{{modality}}/{{split}}/classifiers/{CLASSIFIERS[0]}/real/seed{SEEDS[0]}.pt"
