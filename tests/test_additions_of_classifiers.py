@@ -206,8 +206,8 @@ def test_a_study_may_name_them_and_is_told_what_they_take(place):
         refused,
         [
             "config: classifiers.new.sharpness: 0 is less than the minimum of 1 (How sure it is)",
-            "config: classifiers.new.steps: centroids has no use for it (it is for resnet18, resnet50, efficientnet_lite0, tiny); "
-            "remove it",
+            "config: classifiers.new.steps: centroids has no use for it (it is for resnet18, resnet50, "
+            "efficientnet_lite0, tiny); remove it",
             "config: classifiers.new.sharpness: tiny has no use for it (it is for centroids); remove it",
             "config: classifiers.new.weights: tiny has no use for it (it is for resnet18, resnet50); remove it",
             "config: mixes: sngan..real has phases, and classifier new no steps for them to share: leave out the "

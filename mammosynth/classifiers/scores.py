@@ -36,7 +36,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def score(predictions: pd.DataFrame, resamples: int, seed: int, margin: float = 0.05) -> pd.DataFrame:
+def score(predictions: pd.DataFrame, resamples: int, seed: int, equivalence_margin: float = 0.05) -> pd.DataFrame:
     """Tidy scores of the predictions of all modalities and splits.
 
     predictions: those of every classifier, mix and seed, with columns ``fold`` and ``share`` added.  Only rows of the
@@ -48,7 +48,7 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int, margin: float = 
     resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one).  Against the mix ``real``:
     difference, difference_low, difference_high, p; chance (``patients``, ``folds`` or ``seeds``: see
     `mammosynth.arrays.comparisons.Estimate`), luck (standard deviation of a run's difference by training alone).  On
-    all databases of a part together: p_holm and equivalence_p (of differing by *margin* or more), both adjusted for the
+    all databases of a part together: p_holm and equivalence_p (of differing by *equivalence_margin* or more), both adjusted for the
     number of mixes that a classifier was trained on, and smallest_difference, which such a study shows 4 times of 5 if
     it is there (NaN where a run says nothing of trainings).
 
@@ -66,7 +66,7 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int, margin: float = 
             chosen = own if database == "all" else own[own["database"] == database]
             scored = _score_images(str(modality), database, chosen, part == EXTERNAL, resamples, seed)
             rows += [row | {"share": share, "part": part, "classifier": classifier} for row in scored]
-    return _adjust(pd.DataFrame(rows), margin)
+    return _adjust(pd.DataFrame(rows), equivalence_margin)
 
 
 def pooled(scores: pd.DataFrame) -> pd.DataFrame:
