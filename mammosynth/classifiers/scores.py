@@ -48,9 +48,9 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int, equivalence_marg
     resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one).  Against the mix ``real``:
     difference, difference_low, difference_high, p; chance (``patients``, ``folds`` or ``seeds``: see
     `mammosynth.arrays.comparisons.Estimate`), luck (standard deviation of a run's difference by training alone).  On
-    all databases of a part together: p_holm and equivalence_p (of differing by *equivalence_margin* or more), both adjusted for the
-    number of mixes that a classifier was trained on, and smallest_difference, which such a study shows 4 times of 5 if
-    it is there (NaN where a run says nothing of trainings).
+    all databases of a part together: p_holm and equivalence_p (of differing by *equivalence_margin* or more), both
+    adjusted for the number of mixes that a classifier was trained on, and smallest_difference, which such a study shows
+    4 times of 5 if it is there (NaN where a run says nothing of trainings).
 
     Raises InputError if two mixes of a run were not predicted on the same images.
     """
