@@ -177,10 +177,10 @@ def split_images(images: ImageSet, partition: pd.DataFrame) -> dict[str, ImageSe
     return {name: images[parts == name] for name in (*PARTS, EXTERNAL) if name in parts}
 
 
-def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
+def refuse_unjudgeable(partitions: pd.DataFrame, evaluates: bool) -> None:
     """Refuse a study whose GANs could be trained and then not be judged.
 
-    partitions: as for `count_parts`; looks: whether a GAN of the study chooses its step by the validation part.
+    partitions: as for `count_parts`; evaluates: whether a GAN of the study chooses its step by the validation part.
 
     Raises InputError that names every split with a training part that has too few ROIs to tell near copies by or cannot
     be halved by patients, or a validation part that is too small to choose a step by.
@@ -200,7 +200,7 @@ def refuse_unjudgeable(partitions: pd.DataFrame, looks: bool) -> None:
                 halves(bare, np.random.default_rng(0))
             except InputError as error:
                 raise InputError(f"{where}: {error}") from error
-        for pathology in CLASSES if looks else ():
+        for pathology in CLASSES if evaluates else ():
             with problems.gathered():
                 found = rows[(rows["part"] == "val") & (rows["pathology"] == pathology)]
                 if len(found) < 2:

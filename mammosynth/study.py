@@ -98,7 +98,7 @@ def resolve_classifiers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: found[name] for name in config["classify_with"]}
 
 
-def features_seen(config: Mapping[str, Any]) -> dict[str, str]:
+def trained_against(config: Mapping[str, Any]) -> dict[str, str]:
     """The feature network that a generator is trained against, by the generators of this study that are."""
     seen = {name: METHODS[config["generators"][name]["method"]].feature_network for name in config["gans"]}
     return {name: network for name, network in seen.items() if network}
@@ -112,7 +112,7 @@ def rank_extractors(config: Mapping[str, Any]) -> list[str]:
 
     Raises InputError if a GAN of the study is trained against each of them.
     """
-    chosen, seen = config["quality"]["extractors"], set(features_seen(config).values())
+    chosen, seen = config["quality"]["extractors"], set(trained_against(config).values())
     if not set(chosen) - seen:
         raise InputError(
             f"config: quality.extractors names only {', '.join(chosen)}, which a GAN of this study is trained against; "

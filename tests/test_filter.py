@@ -48,16 +48,16 @@ def real() -> pd.DataFrame:
     ],
 )
 def test_each_limit_drops_what_fails_it(synthetic, judged, real, limits, kept):
-    passed, fate = filter_images("gan", synthetic, judged, real, OFF | limits)
+    passed, outcomes = filter_images("gan", synthetic, judged, real, OFF | limits)
     assert passed.ids.tolist() == [NAMES[i] for i in kept]
-    assert fate["id"].tolist() == NAMES
-    assert (fate["dropped"] == "").tolist() == [i in kept for i in range(8)]
+    assert outcomes["id"].tolist() == NAMES
+    assert (outcomes["dropped"] == "").tolist() == [i in kept for i in range(8)]
 
 
 def test_all_reasons_are_told(synthetic, judged, real):
-    _, fate = filter_images("gan", synthetic, judged, real, {"copies": True, "labels": True, "naturalness": 90})
-    assert fate["dropped"][1] == "near copy of a training ROI; taken for the other class"
-    assert fate["dropped"][6].startswith("NIQE refitted above 9, the 90th percentile")
+    _, outcomes = filter_images("gan", synthetic, judged, real, {"copies": True, "labels": True, "naturalness": 90})
+    assert outcomes["dropped"][1] == "near copy of a training ROI; taken for the other class"
+    assert outcomes["dropped"][6].startswith("NIQE refitted above 9, the 90th percentile")
 
 
 def test_a_class_of_which_nothing_passes(synthetic, judged, real):

@@ -232,16 +232,16 @@ ENOUGH = {"benign": list("abcdefgh"), "malignant": list("klmnop")}
 )
 def test_a_training_part_that_cannot_be_halved_is_refused_before_training(malignant, message):
     good, bad = partition_of(ENOUGH, fold=0), partition_of(ENOUGH | {"malignant": malignant}, fold=3)
-    refuse_unjudgeable(good, looks=True)
+    refuse_unjudgeable(good, evaluates=True)
     with pytest.raises(InputError, match=rf"^ultrasound, fold3: the training part's {message}"):
-        refuse_unjudgeable(pd.concat([good, bad]), looks=True)
+        refuse_unjudgeable(pd.concat([good, bad]), evaluates=True)
 
 
 def test_what_is_refused_before_training_is_what_could_not_be_judged_after():
     """However patients are named and whatever the seed: the assessment's own halves."""
     for malignant in (list("kkll"), list("kkklmm"), ["k"] * 9 + ["l", "m"]):
         table = partition_of(ENOUGH | {"malignant": malignant})
-        refuse_unjudgeable(table, looks=False)
+        refuse_unjudgeable(table, evaluates=False)
         train = table[table["part"] == "train"]
         labels = (train["pathology"] == "malignant").to_numpy(int)
         images = ImageSet(np.zeros((len(train), 1, 1)), labels, train["lesion_id"], train["patient_id"])
@@ -253,11 +253,11 @@ def test_too_few_rois_to_tell_copies_by_and_a_validation_part_too_small_to_look_
     tiny = partition_of({"benign": list("abc"), "malignant": list("klmn")}, fold=1)
     small = partition_of(ENOUGH, val=(3, 1), fold=2)
     with pytest.raises(InputError) as error:
-        refuse_unjudgeable(pd.concat([tiny, small]), looks=True)
+        refuse_unjudgeable(pd.concat([tiny, small]), evaluates=True)
     first, second = str(error.value).splitlines()
     assert first.startswith("ultrasound, fold1: the training part has 7 ROIs, and 8 are needed")
     assert second.startswith("ultrasound, fold2: the validation part has 1 malignant ROIs, too few to choose a step")
-    refuse_unjudgeable(small, looks=False)
+    refuse_unjudgeable(small, evaluates=False)
 
 
 @pytest.mark.parametrize("reason", ["the same lesion with different labels", "ROI of a single grey"])

@@ -92,15 +92,15 @@ def test_synthetic_images_are_of_their_generator_and_the_filtered_ones_are_among
     )
     np.testing.assert_array_equal(made.images, synthetic.images)
     kept = ImageSet.load(of_run(study, fold, "filtered", gan, seed, ".npz"))
-    fates = pd.read_csv(of_run(study, fold, "filtered", gan, seed, ".csv"), keep_default_na=False)
-    assert (*fates["split"].unique(), *fates["generator"].unique(), *fates["seed"].unique()) == (
+    outcomes = pd.read_csv(of_run(study, fold, "filtered", gan, seed, ".csv"), keep_default_na=False)
+    assert (*outcomes["split"].unique(), *outcomes["generator"].unique(), *outcomes["seed"].unique()) == (
         f"fold{fold}",
         gan,
         seed,
     )
     where = {name: i for i, name in enumerate(synthetic.ids)}
     np.testing.assert_array_equal(kept.images, synthetic.images[[where[name] for name in kept.ids]])
-    assert set(kept.ids) == set(fates.loc[fates["dropped"] == "", "id"])
+    assert set(kept.ids) == set(outcomes.loc[outcomes["dropped"] == "", "id"])
 
 
 @pytest.mark.parametrize(("fold", "gan", "seed"), OF_GANS)

@@ -228,7 +228,7 @@ def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> 
 
     The features are the first that no GAN of the study was trained against.
     """
-    seen = set(study.features_seen(config).values())
+    seen = set(study.trained_against(config).values())
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
     measures = {name: find(name) for name in rows["measure"].unique()}
     ratios = [name for name, (of, network) in measures.items() if isinstance(of, OfFloor) and network not in seen]
@@ -279,7 +279,7 @@ def on_features(config: Mapping[str, Any]) -> list[str]:
     return [
         f"{name_of(gan)} was trained against the features of {NETWORKS[network].title}: its values on these, "
         "marked †, are flattered, and GANs are put in order on other features."
-        for gan, network in study.features_seen(config).items()
+        for gan, network in study.trained_against(config).items()
     ]
 
 

@@ -51,7 +51,7 @@ def filter_images(
         reason = f"{NIQE_REFITTED} above {limit:.3g}, the {limits['naturalness']:g}th percentile of training ROIs"
         reasons[reason] = ~(judged[NIQE_REFITTED].to_numpy() <= limit)
     dropped = ["; ".join(name for name, found in reasons.items() if found[i]) for i in range(len(synthetic))]
-    fate = pd.DataFrame(
+    outcomes = pd.DataFrame(
         {
             "generator": generator,
             "id": synthetic.ids,
@@ -59,13 +59,13 @@ def filter_images(
             "dropped": dropped,
         }
     )
-    kept = synthetic[(fate["dropped"] == "").to_numpy()]
+    kept = synthetic[(outcomes["dropped"] == "").to_numpy()]
     for pathology in CLASSES:
         if not len(kept.of_class(pathology)):
-            counts = fate.loc[fate["pathology"] == pathology, "dropped"].value_counts()
+            counts = outcomes.loc[outcomes["pathology"] == pathology, "dropped"].value_counts()
             found = ", ".join(f"{reason} ({count})" for reason, count in counts.items())
             raise InputError(
                 f"the filter lets none of {generator}'s {len(synthetic.of_class(pathology))} {pathology} images "
                 f"through: {found}; train the GAN for longer, loosen quality.filter, or leave the GAN out"
             )
-    return kept, fate
+    return kept, outcomes

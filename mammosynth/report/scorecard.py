@@ -122,7 +122,7 @@ def _kd(history: pd.DataFrame, network: str, step: int) -> float | None:
 def describe(facts: Facts) -> dict[str, Any]:
     """The scorecard: the content of its JSON file, checked against the schema."""
     config, modality = _narrowed(facts), facts.modality
-    network = study.features_seen(config).get(facts.generator)
+    network = study.trained_against(config).get(facts.generator)
     measures = _measures(facts, network)
     card = {
         "format": FORMAT,

@@ -148,7 +148,7 @@ rule filter_synthetic:
         real="results/{modality}/{split}/quality/real_images.csv",
     output:
         images="results/{modality}/{split}/filtered/{gan}/seed{seed}.npz",
-        fate="results/{modality}/{split}/filtered/{gan}/seed{seed}.csv",
+        outcomes="results/{modality}/{split}/filtered/{gan}/seed{seed}.csv",
     log:
         "logs/filter_synthetic/{modality}/{split}/{gan}/seed{seed}.log",
     benchmark:

@@ -242,7 +242,7 @@ rule rank_generators:
     params:
         code=code_of("rank_generators"),
         modalities=MODALITIES,
-        seen=study.features_seen(config),
+        seen=study.trained_against(config),
     script:
         "../scripts/rank_generators.py"
 

@@ -163,6 +163,6 @@ checkpoint count_parts:
         code=code_of("count_parts"),
         splits=SPLITS,
         parameters=[PARAMETERS[name]["sha256"] for name in STUDY_PARAMETERS],
-        looks=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
+        evaluates=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:
         "../scripts/count_parts.py"

@@ -15,6 +15,6 @@ if __name__ == "__main__":
             digests |= read_digests(file)
         refuse_changed(digests)
         partitions = pd.concat([pd.read_csv(file, dtype=str) for file in given.partitions])
-        refuse_unjudgeable(partitions, params.looks)
+        refuse_unjudgeable(partitions, params.evaluates)
         count_parts(partitions).to_csv(snakemake.output.parts, index=False)
         tabulate(params.splits).to_csv(snakemake.output.splits, index=False)

@@ -15,6 +15,8 @@ if __name__ == "__main__":
         if snakemake.params.on_memorising == "stop":
             refuse_memorising(wildcards.gan, judged, real, snakemake.params.trainings)
         synthetic = ImageSet.load(snakemake.input.synthetic)
-        kept, fate = filter_images(wildcards.gan, synthetic, judged, real, snakemake.params.limits)
+        kept, outcomes = filter_images(wildcards.gan, synthetic, judged, real, snakemake.params.limits)
         kept.save(snakemake.output.images)
-        tidy(fate, wildcards.modality, wildcards.split, wildcards.seed).to_csv(snakemake.output.fate, index=False)
+        tidy(outcomes, wildcards.modality, wildcards.split, wildcards.seed).to_csv(
+            snakemake.output.outcomes, index=False
+        )

@@ -10,13 +10,13 @@ if __name__ == "__main__":
 
         from mammosynth.findings.tables import table_accuracy, table_quality, to_latex
         from mammosynth.splits import WHOLE, read_rows
-        from mammosynth.study import features_seen
+        from mammosynth.study import trained_against
 
         splits = pd.read_csv(snakemake.input.splits)
         quality = read_rows([*snakemake.input.quality, *snakemake.input.real], splits)
         paper = pd.read_csv(snakemake.input.paper)
         quality.to_csv(snakemake.output.quality, index=False)
-        table = table_quality(quality[quality["share"] == WHOLE], paper, features_seen(snakemake.config))
+        table = table_quality(quality[quality["share"] == WHOLE], paper, trained_against(snakemake.config))
         table.to_csv(snakemake.output.table_quality, index=False)
         pooled = table[table["class"] == "all"].drop(columns="class")
         captions = snakemake.params.captions
