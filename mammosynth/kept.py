@@ -5,6 +5,7 @@ Files lie below one folder, named by a digest of all that decides their content.
 
 import hashlib
 import os
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,7 @@ def kept(
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # not there, or damaged
     arrays = {key: np.asarray(value) for key, value in compute().items()}
-    own = path.with_suffix(f".{os.getpid()}")  # another job may be computing the same
+    own = path.with_suffix(f".{uuid.uuid4().hex}")  # another job, on any machine, may be computing the same
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

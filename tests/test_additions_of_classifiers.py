@@ -1,16 +1,13 @@
 """A classifier is added by a file and an entry, and nothing else is edited: a network, and one without a loop."""
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from additions_for_tests import add_to, said_by
 from hollow_workflow import DATA, hollow, rules_run, snakemake
 from quality_for_tests import image_set
 
@@ -162,25 +159,14 @@ STUDY = {
 }
 
 
-def add_to(package: Path) -> None:
-    """Add two classifiers and a network to a copy of the package."""
-    for name, content in (
-        ("classifiers/centroids.py", CENTROIDS),
-        ("classifiers/tiny.py", TINY),
-        ("networks/means.py", NETWORK),
-    ):
-        (package / name).write_text(content, encoding="utf-8")
-    for name, entry in (("classifiers/__init__.py", ENTRIES), ("networks/networks.yaml", DECLARATION)):
-        with (package / name).open("a", encoding="utf-8") as text:
-            text.write(entry)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a copy of the workflow to which they were added, and the data of a job."""
     place = tmp_path_factory.mktemp("additions")
     hollow(place / "workflow", DATA | {"train_classifier"})
-    add_to(place / "workflow/mammosynth")
+    files = {"classifiers/centroids.py": CENTROIDS, "classifiers/tiny.py": TINY, "networks/means.py": NETWORK}
+    entries = {"classifiers/__init__.py": ENTRIES, "networks/networks.yaml": DECLARATION}
+    add_to(place / "workflow/mammosynth", files, entries)
     (place / "means.txt").write_bytes(WEIGHT)
     parts = {name: image_set(8, 6, seed=seed) for seed, name in enumerate(("train", "val", "test", "other"))}
     for name, images in parts.items():
@@ -190,16 +176,12 @@ def place(tmp_path_factory):
     return place
 
 
-def run(place: Path, code: str, *arguments: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(place / "workflow")}
-    command = [sys.executable, "-P", "-c", f"ROOT = {str(place / 'workflow')!r}\n{code}", *arguments]
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def said(place: Path, code: str, *arguments: str) -> list:
+    return said_by(code, place, *arguments, house=place / "workflow")
 
 
 def test_a_study_may_name_them_and_is_told_what_they_take(place):
-    (default, given, *refused), imported = map(json.loads, run(place, CONFIGURE).splitlines())
+    (default, given, *refused), imported = said(place, CONFIGURE)
     assert default == {"method": "centroids", "sharpness": 2}
     assert given["sharpness"] == 5
     for message, expected in zip(
@@ -226,7 +208,7 @@ def test_their_job_shows_the_test_part_to_nothing_that_is_fitted(place, method):
     for test in ("test", "other"):
         folder = place / f"{method}_{test}"
         folder.mkdir()
-        run(place, RUN, str(folder), method, f"{test}.npz")
+        said(place, RUN, str(folder), method, f"{test}.npz")
         found[test] = pd.read_csv(folder / "predictions.csv"), (folder / "model.pt").read_bytes()
     (one, model), (other, same) = found.values()
     assert model == same
@@ -245,7 +227,7 @@ def test_a_classifier_whose_predictions_alone_are_stale_is_given_back(place):
         (folder / file).unlink()  # as Snakemake does
     with (place / "workflow/mammosynth/classifiers/prediction.py").open("a") as code:
         code.write("\nMORE = 1\n")
-    run(place, RUN, str(folder), "centroids", "test.npz")
+    said(place, RUN, str(folder), "centroids", "test.npz")
     assert "was finished by an earlier job" in (folder / "log").read_text()
     assert (folder / "model.pt").read_bytes() == model
     pd.testing.assert_frame_equal(pd.read_csv(folder / "predictions.csv"), before)

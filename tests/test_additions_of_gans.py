@@ -1,16 +1,9 @@
 """A GAN and a feature network are added by a file and an entry each, and nothing else is edited."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from additions_for_tests import package_with, said_by
 from quality_for_tests import image_set
 
-ROOT = Path(__file__).parents[1]
 GAN = '''
 """SNGAN of a colder temperature."""
 
@@ -124,24 +117,11 @@ print(json.dumps({"found": found, "kd": NETWORKS["means"].measure("KD"), "title"
 def package(tmp_path_factory):
     """A folder with a copy of the package to which a GAN and a network were added."""
     folder = tmp_path_factory.mktemp("additions")
-    shutil.copytree(ROOT / "mammosynth", folder / "mammosynth", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "mammosynth/gans/mine.py").write_text(GAN, encoding="utf-8")
-    (folder / "mammosynth/networks/means.py").write_text(NETWORK, encoding="utf-8")
-    for file, entry in (("gans/__init__.py", ENTRY), ("networks/networks.yaml", DECLARATION)):
-        with (folder / "mammosynth" / file).open("a", encoding="utf-8") as text:
-            text.write(entry)
+    files = {"gans/mine.py": GAN, "networks/means.py": NETWORK}
+    package_with(folder, files, {"gans/__init__.py": ENTRY, "networks/networks.yaml": DECLARATION})
     (folder / "means.txt").write_text("2.0", encoding="utf-8")
     image_set(4, 4).save(folder / "images.npz")
     return folder
-
-
-def said_by(code: str, folder: Path) -> list:
-    """What *code* prints, a JSON document a line."""
-    environment = os.environ | {"PYTHONPATH": str(folder)}
-    command = [sys.executable, "-P", "-c", f"ROOT = {str(ROOT)!r}\n{code}"]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def test_a_study_may_name_them_and_is_told_what_they_take(package):

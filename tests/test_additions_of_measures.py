@@ -1,10 +1,9 @@
 """A quality measure of each kind is added by a file and a record, and nothing else is edited."""
 
-import shutil
-
 import pytest
+from additions_for_tests import package_with, said_by
 from quality_for_tests import image_set
-from test_additions_of_gans import DECLARATION, NETWORK, ROOT, said_by
+from test_additions_of_gans import DECLARATION, NETWORK
 
 FUNCTIONS = '''
 """Measures of the user's own."""
@@ -88,12 +87,8 @@ print(json.dumps({
 def folder(tmp_path_factory):
     """A folder with a copy of the package to which three measures and a network were added."""
     folder = tmp_path_factory.mktemp("measures")
-    shutil.copytree(ROOT / "mammosynth", folder / "mammosynth", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "mammosynth/quality/mine.py").write_text(FUNCTIONS, encoding="utf-8")
-    (folder / "mammosynth/networks/means.py").write_text(NETWORK, encoding="utf-8")
-    for file, entry in (("quality/measures.py", RECORDS), ("networks/networks.yaml", DECLARATION)):
-        with (folder / "mammosynth" / file).open("a", encoding="utf-8") as text:
-            text.write(entry)
+    files = {"quality/mine.py": FUNCTIONS, "networks/means.py": NETWORK}
+    package_with(folder, files, {"quality/measures.py": RECORDS, "networks/networks.yaml": DECLARATION})
     (folder / "means.txt").write_text("0.01", encoding="utf-8")
     for name, seed, per_patient in (("train", 1, 2), ("held_out", 2, 2), ("sngan", 3, 0), ("cgan", 4, 0)):
         image_set(16, 16, seed, per_patient).save(folder / f"{name}.npz")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from classifiers_for_tests import bright_middles
 
 from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.classifiers.network import _Run, augment, balanced_batches
@@ -27,12 +28,7 @@ SETTINGS = resolve("mine", {"method": "resnet18", "steps": 8, "batch": 8, "learn
 
 
 def image_set(n=18, seed=0, size=32):
-    """Noise; malignant images, every third, have a bright middle."""
-    rng = np.random.default_rng(seed)
-    labels = (np.arange(n) % 3 == 0).astype(np.uint8)
-    images = rng.integers(60, 120, (n, size, size))
-    images[labels == 1, 10:22, 10:22] += 100
-    return ImageSet(images, labels, [f"s{seed}_{i}" for i in range(n)], [f"p{seed}_{i // 2}" for i in range(n)])
+    return bright_middles(n, seed, size)
 
 
 def trained_in(folder, mix, training, validation, settings=SETTINGS, seed=0):

@@ -35,7 +35,7 @@ CONFIG = {
     "mixes": ["real", "sngan", "real+sngan", "real@2"],
     "classifiers": {"resnet18": {"method": "resnet18", "steps": 20, "batch": 16}},
     "classify_with": ["resnet18"],
-    "statistics": {"resamples": 100, "seed": 0},
+    "statistics": {"resamples": 100, "seed": 0, "equivalence_margin": 0.05},
 }
 
 

@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from classifiers_for_tests import bright_middles
 
 from mammosynth.checkpoint import Checkpoint
 from mammosynth.classifiers import METHODS, probe
@@ -17,19 +18,13 @@ from mammosynth.classifiers.probe import STRENGTHS, Probe
 from mammosynth.classifiers.settings import resolve
 from mammosynth.classifiers.training import read, train
 from mammosynth.errors import CutOff, InputError
-from mammosynth.imageset import ImageSet
 from mammosynth.networks.efficientnet_lite0 import published, untrained
 
 CPU = torch.device("cpu")
 
 
 def image_set(n=24, seed=0, size=32):
-    """Noise; malignant images, every third, have a bright middle."""
-    rng = np.random.default_rng(seed)
-    labels = (np.arange(n) % 3 == 0).astype(np.uint8)
-    images = rng.integers(60, 120, (n, size, size))
-    images[labels == 1, 10:22, 10:22] += 100
-    return ImageSet(images, labels, [f"s{seed}_{i}" for i in range(n)], [f"p{seed}_{i // 2}" for i in range(n)])
+    return bright_middles(n, seed, size)
 
 
 @pytest.fixture(scope="module")

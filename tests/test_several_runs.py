@@ -123,7 +123,7 @@ def test_quality_rows_are_of_the_run_that_they_name(study, parts, fold, gan, see
         assert set(nearest) <= set(parts[fold, "train"].ids)
 
 
-@pytest.mark.parametrize(("fold", "name"), product(FOLDS, CLASSIFIERS))
+@pytest.mark.parametrize(("fold", "name"), list(product(FOLDS, CLASSIFIERS)))
 def test_predictions_are_those_of_the_classifier_that_they_name_on_its_folds_parts(study, parts, fold, name):
     for mix, seed in product(MIXES, SEEDS):
         classifier = read(of_run(study, fold, f"classifiers/{name}", mix, seed, ".pt"), CPU)

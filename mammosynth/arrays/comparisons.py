@@ -225,8 +225,9 @@ def holm(p: Array) -> Array:
 
     NaN stays NaN and counts for none.
     """
-    tested = np.flatnonzero(np.isfinite(p))
-    rising = tested[np.argsort(p[tested], kind="stable")]
-    adjusted = np.full(len(p), np.nan)
-    adjusted[rising] = np.minimum(1, np.maximum.accumulate(p[rising] * np.arange(len(rising), 0, -1)))
+    from statsmodels.stats.multitest import multipletests
+
+    tested, adjusted = np.isfinite(p), np.full(len(p), np.nan)
+    if tested.any():
+        adjusted[tested] = multipletests(p[tested], method="holm")[1]
     return adjusted

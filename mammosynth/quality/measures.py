@@ -120,6 +120,10 @@ SEVERAL_SCALES = (
     "structural similarity over several scales; within a set, low means diverse, and the real set is the reference"
 )
 ONE_OF_ITS_CLASS = "structural similarity of a synthetic and a real ROI of its class"
+TO_HELD_OUT = (
+    "distance in features to the nearest training ROI, over that of held-out real ROIs; well below 1 is copying, above "
+    "1 is unlike real ROIs"
+)
 
 MEASURES: list[Measure] = [
     OfSets(
@@ -162,13 +166,11 @@ MEASURES: list[Measure] = [
     ),
     OverHeldOut(
         "nearest training ROI, median to held-out's", unit="ratio", aspect="novelty", percentile=50,
-        explanation="distance in features to the nearest training ROI, over that of held-out real ROIs; well below 1 "
-        "is copying, above 1 is unlike real ROIs",
+        explanation=TO_HELD_OUT,
     ),
     OverHeldOut(
         "nearest training ROI, 5th percentile to held-out's", unit="ratio", aspect="novelty", drawn=False, percentile=5,
-        explanation="distance in features to the nearest training ROI, over that of held-out real ROIs; well below 1 "
-        "is copying, above 1 is unlike real ROIs",
+        explanation=TO_HELD_OUT,
     ),
     OfPairs("MS-SSIM, within set", SSIM, 1, "nearest", SEVERAL_SCALES, others="within"),
     OfPairs(

@@ -21,7 +21,7 @@ from mammosynth.quality.novelty import Verdict
 
 PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
-    "scikit-image", "matplotlib", "pillow", "ImageHash",
+    "scikit-image", "statsmodels", "matplotlib", "pillow", "ImageHash",
 )  # fmt: skip
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
