@@ -6,6 +6,7 @@ Checked before the workflow plans a job: Snakemake calls outputs whose inputs ca
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mammosynth.classifiers import METHODS as CLASSIFIERS
 from mammosynth.classifiers.mixes import Mix, parse_mixes
 from mammosynth.classifiers.settings import resolve as resolve_classifier
 from mammosynth.databases.phantoms import writer_of
@@ -190,7 +191,7 @@ def _check_phases(mix: Mix, classifier: str, settings: Mapping[str, Any]) -> Non
     """A mix's phases share the steps of a classifier, of which each has some."""
     if "steps" in settings:
         mix.ends(settings["steps"])
-    elif len(mix.phases) > 1:
+    elif len(mix.phases) > 1 and not CLASSIFIERS[settings["method"]].phases:
         raise InputError(
             f"config: mixes: {mix.name} has phases, and classifier {classifier} no steps for them to share: leave out "
             "the mix or the classifier"

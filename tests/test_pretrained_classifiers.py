@@ -2,6 +2,8 @@
 
 import os
 import signal
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,12 +14,14 @@ from mammosynth.checkpoint import Checkpoint
 from mammosynth.classifiers import METHODS, probe
 from mammosynth.classifiers.classifier import Task
 from mammosynth.classifiers.efficientnet_lite0 import EfficientNetLite0
-from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.classifiers.mixes import assemble, parse_mix
 from mammosynth.classifiers.network import _Run
-from mammosynth.classifiers.probe import STRENGTHS, Probe
+from mammosynth.classifiers.probe import PENALTIES, Probe
 from mammosynth.classifiers.settings import resolve
 from mammosynth.classifiers.training import read, train
 from mammosynth.errors import CutOff, InputError
+from mammosynth.imageset import ImageSet
+from mammosynth.networks import features as of_networks
 from mammosynth.networks.efficientnet_lite0 import published, untrained
 
 CPU = torch.device("cpu")
@@ -77,16 +81,16 @@ def test_a_probe_is_the_same_again_whatever_its_seed(averages, tmp_path):
     assert states[0]["offset"] == states[1]["offset"]
 
 
-def test_the_validation_part_chooses_the_strength_and_nothing_else(averages, tmp_path):
-    """Weights at a strength, and what images are standardised by, are those of the training images alone."""
+def test_the_validation_part_chooses_the_penalty_and_nothing_else(averages, tmp_path):
+    """Weights at a penalty, and what images are standardised by, are those of the training images alone."""
     training = image_set()
     shuffled = image_set(seed=1)
     shuffled.labels = np.random.default_rng(0).permutation(shuffled.labels)
     for validation in (image_set(seed=1), shuffled):
         classifier, rows = fitted(training, validation, tmp_path)
         best = max(rows, key=lambda row: (row["val_auroc"], -row["val_loss"]))
-        assert classifier.strength == best["strength"]
-        assert [row["strength"] for row in rows] == list(STRENGTHS)
+        assert classifier.penalty == best["penalty"]
+        assert [row["penalty"] for row in rows] == list(PENALTIES)
         of_training = training.images.reshape(24, 8, 4, 8, 4).mean((2, 4)).reshape(24, -1)
         np.testing.assert_allclose(classifier.mean, of_training.mean(0), rtol=1e-5)
     losses = [[row["loss"] for row in fitted(training, part, tmp_path)[1]] for part in (image_set(seed=1), shuffled)]
@@ -100,18 +104,73 @@ def test_a_probe_is_minimal_for_its_penalty_with_classes_of_equal_weight(average
     classifier, _ = fitted(training, image_set(seed=1), tmp_path)
     x = classifier.standardised(classifier.features(training.images))
     probability = classifier.probabilities(training.images)
-    slopes = np.where(training.labels == 1, 24 / 8 / 2, 24 / 16 / 2) * (probability - training.labels)
-    slope = classifier.weights / classifier.strength + x.T @ slopes
+    slopes = np.where(training.labels == 1, 1 / 8 / 2, 1 / 16 / 2) * (probability - training.labels)
+    slope = classifier.weights * classifier.penalty + x.T @ slopes
     assert np.abs(slope).max() < 1e-2 * np.abs(x.T @ slopes).max()
-    assert abs(slopes.sum()) < 1e-2  # the offset is not penalised
+    assert abs(slopes.sum()) < 1e-5  # the offset is not penalised
+
+
+def test_each_image_twice_changes_nothing(averages, tmp_path):
+    once, _ = fitted(image_set(), image_set(seed=1), tmp_path)
+    twice, _ = fitted(ImageSet.concatenate([image_set()] * 2), image_set(seed=1), tmp_path, mix="real@2")
+    np.testing.assert_allclose(once.weights, twice.weights, atol=1e-5)
+
+
+def test_a_phase_begins_where_the_one_before_ended(averages, tmp_path):
+    """The penalty is on the distance from there: the strongest one leaves what the first phase found."""
+    first, second, validation = image_set(), image_set(seed=2), image_set(seed=1)
+    given = Task(parse_mix("sngan..real"), [first, second], validation, 0, Checkpoint(tmp_path / "c.pt", "key"), 300.0)
+    classifier = Probe({}, CPU, {"efficientnet_lite0": "file"})
+    rows = classifier.fit(given)
+    assert [row["phase"] for row in rows] == [1] * len(PENALTIES) + [2] * len(PENALTIES)
+    assert [row["step"] for row in rows] == list(range(1, 2 * len(PENALTIES) + 1))
+    chosen = max(rows[: len(PENALTIES)], key=lambda row: (row["val_auroc"], -row["val_loss"]))
+    strongest = rows[len(PENALTIES)]
+    assert strongest["val_auroc"] == pytest.approx(chosen["val_auroc"], abs=0.02)
+    assert strongest["val_auroc"] > 0.5 + abs(rows[0]["val_auroc"] - 0.5) / 2
+    real_first = replace(given, mix=parse_mix("real..sngan"), training=[second, first])
+    other = Probe({}, CPU, {"efficientnet_lite0": "file"})
+    other.fit(real_first)
+    assert not np.allclose(other.weights, classifier.weights, atol=1e-3)
+
+
+def test_features_are_kept_a_set_and_looked_up_by_every_mix(monkeypatch, tmp_path):
+    computed = []
+
+    def features(images, *_):
+        computed.append(len(images))
+        return images.reshape(len(images), 8, 4, 8, 4).mean((2, 4)).reshape(len(images), -1).astype(np.float32)
+
+    monkeypatch.setattr(of_networks, "features", features)
+    (tmp_path / "file").write_text("weights")
+    real, synthetic, validation = image_set(), image_set(20, seed=3), image_set(seed=1)
+    states = {}
+    for mix, kept in product(("real", "real@2", "real+sngan@0.5", "sngan..real"), (None, tmp_path / "kept")):
+        parsed = parse_mix(mix)
+        training = assemble(parsed, real, {"sngan": synthetic}, 0)
+        drawn_from = [real, synthetic] if parsed.gans else [real]
+        checkpoint = Checkpoint(tmp_path / f"{len(states)}.pt", "key")
+        monkeypatch.setattr(probe, "features", features)
+        classifier = Probe({}, CPU, {"efficientnet_lite0": tmp_path / "file"}, kept)
+        before = len(computed)
+        classifier.fit(Task(parsed, training, validation, 0, checkpoint, 300.0, drawn_from))
+        states[mix, kept is None] = classifier.weights, computed[before:]
+    for mix in ("real", "real@2", "real+sngan@0.5", "sngan..real"):
+        np.testing.assert_array_equal(states[mix, True][0], states[mix, False][0])
+    assert [states[mix, False][1] for mix in ("real", "real@2", "real+sngan@0.5", "sngan..real")] == [
+        [24, 24],
+        [],
+        [20],
+        [],
+    ]
 
 
 def test_classical_augmentation_lays_a_copy_beside_each_image(averages, tmp_path):
     classifier, _ = fitted(image_set(), image_set(seed=1), tmp_path, mix="real+classic", seed=3)
-    images, validation = averages
+    originals, copies, validation = averages
     assert len(validation) == 24
-    np.testing.assert_array_equal(images[:24], image_set().images)
-    copies, originals = images[24:].astype(float), images[:24].astype(float)
+    np.testing.assert_array_equal(originals, image_set().images)
+    copies, originals = copies.astype(float), originals.astype(float)
     likeness = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(copies, originals)]
     assert 0.1 < np.mean(likeness) < 0.95
     again, _ = fitted(image_set(), image_set(seed=1), tmp_path, mix="real+classic", seed=3)

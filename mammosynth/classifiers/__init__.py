@@ -11,7 +11,7 @@ There are three kinds:
 - a network that was trained before: also with ``start``, which loads its weights, ``rates``, where parts of it learn at
   rates of their own, and ``normalise``, where its input is normalised its own way;
 - one without such a loop: a ``Classifier`` itself, with ``fit``, ``probabilities``, ``state`` and ``load_state``. It
-  takes no ``steps``, so that mixes of several phases are refused for it.
+  takes no ``steps``; mixes of several phases are refused for it, unless its entry says that it knows ``phases``.
 
 One that starts from a feature network says so in its entry (``starts_from``), and has that network's parameter file in
 ``parameters``, under the network's name. The file of a trained classifier is read by
@@ -62,10 +62,12 @@ class Method(declared.Method):
     """A classifier.
 
     starts_from: the feature network, a name of `mammosynth.networks.NETWORKS`, that it starts from; takes: which
-    settings of ``SHARED`` it has. It is given those and its own, by name.
+    settings of ``SHARED`` it has. It is given those and its own, by name. phases: whether one without ``steps`` can be
+    fitted to a mix of several phases.
     """
 
     starts_from: str | None = None
+    phases: bool = False
 
 
 def recipe(**values: Any) -> dict[str, Mapping[str, Any]]:
@@ -86,9 +88,15 @@ METHODS = {
         starts_from="efficientnet_lite0",
     ),
     "probe": Method(
-        "mammosynth.classifiers.probe:Probe", "probe (EfficientNet-Lite0)", starts_from="efficientnet_lite0"
+        "mammosynth.classifiers.probe:Probe",
+        "probe (EfficientNet-Lite0)",
+        starts_from="efficientnet_lite0",
+        phases=True,
     ),
     "probe_squeezenet": Method(
-        "mammosynth.classifiers.probe:SqueezeNetProbe", "probe (SqueezeNet 1.1)", starts_from="squeezenet"
+        "mammosynth.classifiers.probe:SqueezeNetProbe",
+        "probe (SqueezeNet 1.1)",
+        starts_from="squeezenet",
+        phases=True,
     ),
 }

@@ -20,7 +20,8 @@ class Task:
 
     training: the images of each phase of *mix*, at least one of both classes in each; validation: the only part beside
     it that may decide anything; checkpoint: where a training that takes long leaves its state, every
-    *checkpoint_seconds* and when it is told to end.
+    *checkpoint_seconds* and when it is told to end; drawn_from: the sets that the training images were drawn from, as
+    far as they are known.
     """
 
     mix: Mix
@@ -29,18 +30,26 @@ class Task:
     seed: int
     checkpoint: Checkpoint
     checkpoint_seconds: float
+    drawn_from: Sequence[ImageSet] = ()
 
 
 class Classifier(ABC):
     """A classifier of one mix: fitted, kept in a file, read again.
 
     settings: those that its entry takes and its own, by name, all given; device: what it computes on; parameters: the
-    parameter file of each feature network that its entry names (of others too, perhaps), by the network's name. It is
-    made alike for fitting and for reading, and then holds what ``load_state`` gives it.
+    parameter file of each feature network that its entry names (of others too, perhaps), by the network's name; kept:
+    the folder of features that are kept, see `mammosynth.networks.kept`, if they are. It is made alike for fitting and
+    for reading, and then holds what ``load_state`` gives it.
     """
 
-    def __init__(self, settings: Mapping[str, Any], device: torch.device, parameters: Mapping[str, str | Path]) -> None:
-        self.settings, self.device, self.parameters = settings, device, parameters
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        device: torch.device,
+        parameters: Mapping[str, str | Path],
+        kept: str | Path | None = None,
+    ) -> None:
+        self.settings, self.device, self.parameters, self.kept = settings, device, parameters, kept
 
     @abstractmethod
     def fit(self, task: Task) -> list[dict[str, Any]]:

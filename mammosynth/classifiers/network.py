@@ -17,7 +17,6 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,9 +45,9 @@ class NetworkClassifier(Classifier):
     ``normalise`` where these are its own.
     """
 
-    def __init__(self, settings: Mapping[str, Any], device: torch.device, parameters: Mapping[str, str | Path]) -> None:
-        super().__init__(settings, device, parameters)
-        self.network = self.make_network().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.network = self.make_network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean, self.sd, self.step = 0.0, 1.0, 0
 
     @abstractmethod

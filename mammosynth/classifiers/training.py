@@ -33,13 +33,16 @@ def train(
     checkpoint: Path,
     checkpoint_seconds: float = 300.0,
     parameters: Mapping[str, str | Path] | None = None,
+    drawn_from: Sequence[ImageSet] = (),
+    kept: str | Path | None = None,
 ) -> None:
     """Train a classifier and write *model* and *history*.
 
     training: the images of each phase of *mix*. settings: what `mammosynth.classifiers.settings.resolve` returns.
     model: what `read` takes. history: CSV; what `Classifier.fit` returns. parameters: files of feature networks by
-    name, among them the one that the classifier starts from. A training that was cut off goes on from *checkpoint*; one
-    that was finished before gives its results back.
+    name, among them the one that the classifier starts from. drawn_from: the sets that training images were drawn from;
+    kept: the folder of kept features; the two save time and decide nothing. A training that was cut off goes on from
+    *checkpoint*; one that was finished before gives its results back.
 
     Raises InputError if the training images or the validation part lack a class, if a phase has no step, and if the
     disk is full; CutOff if the process was told to end.
@@ -59,8 +62,8 @@ def train(
         return
 
     torch.manual_seed(seed)
-    classifier: Classifier = method.load()(settings, device, parameters)
-    rows = classifier.fit(Task(mix, training, validation, seed, keeper, checkpoint_seconds))
+    classifier: Classifier = method.load()(settings, device, parameters, kept)
+    rows = classifier.fit(Task(mix, training, validation, seed, keeper, checkpoint_seconds, drawn_from))
     content = {
         "settings": told,
         "state": classifier.state(),
@@ -89,16 +92,23 @@ def _refuse_missing_classes(mix: Mix, training: Sequence[ImageSet], validation: 
                 raise InputError(f"{name} hold no {pathology} ROI: a classifier needs both classes; add images")
 
 
-def read(file: str | Path, device: torch.device, parameters: Mapping[str, str | Path] | None = None) -> Classifier:
+def read(
+    file: str | Path,
+    device: torch.device,
+    parameters: Mapping[str, str | Path] | None = None,
+    kept: str | Path | None = None,
+) -> Classifier:
     """The classifier of a file that a training left.
 
-    parameters: files of feature networks by name, for one that keeps its network's weights there and not in its own.
+    parameters: files of feature networks by name, for one that keeps its network's weights there and not in its own;
+    kept: the folder of kept features, if they are.
 
     Raises InputError if the file is damaged, or of something else.
     """
     saved = read_weights(file, "a classifier of mammosynth", "delete it and run again")
     if not isinstance(saved, dict) or not {"settings", "state", "mix", "seed"} <= saved.keys():
         raise InputError(f"{file} is not a classifier of mammosynth: delete it and run again")
-    classifier: Classifier = METHODS[saved["settings"]["method"]].load()(saved["settings"], device, parameters or {})
+    make = METHODS[saved["settings"]["method"]].load()
+    classifier: Classifier = make(saved["settings"], device, parameters or {}, kept)
     classifier.load_state(saved["state"])
     return classifier

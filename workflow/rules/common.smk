@@ -46,6 +46,8 @@ with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as 
 PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
 
 DOWNLOADS = config["downloads"]
+# Where what takes long is kept by content; see mammosynth/kept.py.
+KEPT = "checkpoints/kept"
 
 
 def code_of(script):

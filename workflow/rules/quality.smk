@@ -12,9 +12,6 @@ Out: results/parameters/{name}: parameter files, checked; below results/{modalit
 Two steps: `describe` looks at each image by itself, once, with torch; `assess` compares sets, from that alone.
 """
 
-# Where what takes long is kept by content; see mammosynth/kept.py.
-KEPT = "checkpoints/kept"
-
 # One classifier a fold judges the labels of all generators: the study's first, of real ROIs alone and the first seed.
 LABEL_CLASSIFIER = (
     f"results/{{modality}}/{{split}}/classifiers/{CLASSIFIERS[0]}/real/seed{SEEDS[0]}.pt"

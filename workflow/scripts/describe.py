@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
         given, wildcards = snakemake.input, snakemake.wildcards
         parameters = {name: given[name] for name in snakemake.params.parameters}
-        classify = read(given.classifier, device(), dict(given.items())).probabilities
+        classify = read(given.classifier, device(), dict(given.items()), snakemake.params.kept).probabilities
         describer = Describer(snakemake.params.extractors, parameters, classify, snakemake.params.kept, device())
         train, reference = ImageSet.load(given.train), Reference.load(given.reference)
         table, features = describer.synthetic(wildcards.gan, ImageSet.load(given.synthetic), train, reference)

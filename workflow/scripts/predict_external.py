@@ -17,5 +17,6 @@ if __name__ == "__main__":
         parts = {"val": ImageSet.load(given.val), EXTERNAL: ImageSet.load(given.external)}
         partition = pd.read_csv(given.partition, dtype=str)
         databases = dict(zip(partition["lesion_id"], partition["database"]))
-        predictions = predict(read(given.model, device(), dict(given.items())), parts, databases, where)
+        classifier = read(given.model, device(), dict(given.items()), snakemake.params.kept)
+        predictions = predict(classifier, parts, databases, where)
         predictions[predictions["part"] == EXTERNAL].to_csv(snakemake.output.predictions, index=False)

@@ -18,10 +18,10 @@ if __name__ == "__main__":
         where = {name: snakemake.wildcards[name] for name in ("modality", "split", "classifier", "mix", "seed")}
         mix, seed, parameters = parse_mix(where["mix"]), int(where["seed"]), dict(given.items())
         synthetic = {gan: ImageSet.load(given[f"images_of_{gan}"]) for gan in mix.gans}
-        validation = ImageSet.load(given.val)
+        real, validation = ImageSet.load(given.train), ImageSet.load(given.val)
         train(
             mix,
-            assemble(mix, ImageSet.load(given.train), synthetic, seed),
+            assemble(mix, real, synthetic, seed),
             validation,
             params.settings,
             seed,
@@ -31,10 +31,13 @@ if __name__ == "__main__":
             checkpoint=Path(params.checkpoint),
             checkpoint_seconds=60 * snakemake.config["checkpoint_minutes"],
             parameters=parameters,
+            drawn_from=[real, *synthetic.values()],
+            kept=params.kept,
         )
         # The classifier is in its file: nothing from here on is fitted, and the test part is read for the first time.
         parts = {"val": validation, "test": ImageSet.load(given.test)}
         partition = pd.read_csv(given.partition, dtype=str)
         databases = dict(zip(partition["lesion_id"], partition["database"]))
-        predictions = predict(read(made.model, device(), parameters), parts, databases, where)
+        classifier = read(made.model, device(), parameters, params.kept)
+        predictions = predict(classifier, parts, databases, where)
         predictions.to_csv(made.predictions, index=False)
