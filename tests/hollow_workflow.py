@@ -4,12 +4,11 @@ An output is right if, and only if, all that it depends on is.
 """
 
 import re
-import shutil
 import textwrap
 from pathlib import Path
 
 import workflow_for_tests
-from workflow_for_tests import ROOT
+from workflow_for_tests import copy_workflow
 
 from mammosynth.databases.phantoms import make_phantoms
 
@@ -66,10 +65,7 @@ STUDY = {
 
 def hollow(folder: Path, real: set[str]) -> Path:
     """The workflow in *folder* with all scripts but those of the rules *real* replaced; returns its Snakefile."""
-    folder.mkdir()
-    for name in ("Snakefile", "config.yaml", "workflow", "resources", "profiles", "envs", "mammosynth"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
+    copy_workflow(folder)
     for script in (folder / "workflow/scripts").glob("*.py"):
         if script.stem not in real:  # its text stays, so that it needs the same code as before
             script.write_text(SCRIPT + textwrap.indent(script.read_text(), "    "))
