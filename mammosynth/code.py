@@ -78,7 +78,7 @@ def _files(names: Iterable[str]) -> Iterable[Path]:
 
 @functools.cache
 def _sum(path: Path) -> str:
-    bare = ast.dump(_Bare().visit(ast.parse(path.read_text(encoding="utf-8"))))
+    bare = ast.dump(_Bare().visit(_tree(path)))  # in place, which leaves the imports that `_imported` reads
     return hashlib.sha256(bare.encode()).hexdigest()
 
 

@@ -1,49 +1,17 @@
-"""A classifier is added by a file and an entry, and nothing else is edited: a network, and one without a loop."""
+"""What classifiers of the user's own are told and refused, and their job: a network, and one without a loop.
 
-import hashlib
+See test_additions for a study of one.
+"""
+
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from additions_for_tests import add_to, said_by
-from hollow_workflow import DATA, hollow, rules_run, snakemake
+from additions_for_tests import ENTRIES, FILES, WEIGHT, said_by, workflow_with
 from quality_for_tests import image_set
 
-ROOT = Path(__file__).parents[1]
-# One without a loop, on frozen features.
-CENTROIDS = '''
-"""The nearer of two centroids."""
-
-import numpy as np
-
-from mammosynth.classifiers.classifier import Classifier
-from mammosynth.gpu import describe
-from mammosynth.networks.features import features
-
-
-class Centroids(Classifier):
-    def fit(self, task):
-        [images] = task.training
-        found = self._features(images.images)
-        benign, malignant = (found[images.labels == label].mean(0) for label in (0, 1))
-        self.direction, self.middle = (malignant - benign).tolist(), ((malignant + benign) / 2).tolist()
-        row = {"step": 1, "phase": 1, "loss": 0.5, "val_loss": 0.5, "val_auroc": 0.5, "seconds": 0.1}
-        return [row | {"device": describe(self.device)}]
-
-    def probabilities(self, images):
-        return 1 / (1 + np.exp(-self.settings["sharpness"] * (self._features(images) - self.middle) @ self.direction))
-
-    def _features(self, images):
-        return features(images, "means", self.parameters["means"], self.device) / 255
-
-    def state(self):
-        return {"direction": self.direction, "middle": self.middle}
-
-    def load_state(self, state):
-        self.direction, self.middle = state["direction"], state["middle"]
-'''
 # A network that starts from a file, has its own normalisation, and learns at two rates.
 TINY = '''
 """A line through means of 32×32 px."""
@@ -67,32 +35,9 @@ class Tiny(NetworkClassifier):
     def normalise(self, images):
         return 2 * images - 1
 '''
-ENTRIES = """METHODS |= {
-    "centroids": Method(
-        "mammosynth.classifiers.centroids:Centroids",
-        "Centroids",
-        own={"sharpness": {"description": "How sure it is", "type": "number", "minimum": 1, "default": 2}},
-        starts_from="means",
-    ),
+TINY_ENTRY = """METHODS |= {
     "tiny": Method("mammosynth.classifiers.tiny:Tiny", "Tiny", takes=LOOP, starts_from="means"),
 }
-"""
-NETWORK = '''
-"""Means of 16×16 px."""
-
-from torch.nn import functional as F
-
-
-def load(weights, device):
-    return lambda images: F.avg_pool2d(images[:, :1].float(), 16).flatten(1)
-'''
-WEIGHT = b"0.25"
-DECLARATION = f"""
-means:
-  title: means of 16×16 px
-  dimension: 64
-  weights:
-    {{file: means.txt, sha256: {hashlib.sha256(WEIGHT).hexdigest()}, what: a number, licence: none, sources: []}}
 """
 CONFIGURE = """
 import json, sys
@@ -149,24 +94,14 @@ snakemake = SimpleNamespace(
 )
 runpy.run_path(f"{ROOT}/workflow/scripts/train_classifier.py", {"snakemake": snakemake}, "__main__")
 """
-STUDY = {
-    "sources": {"phantom_ultrasound": {"phantoms": {"benign": 20, "malignant": 12}}},
-    "databases": ["phantom_ultrasound"],
-    "partition": {"folds": 3},
-    "classifiers": {"mine": {"method": "centroids"}, "other": {"method": "tiny", "steps": 2}},
-    "classify_with": ["mine", "other"],
-    "mixes": ["real"],
-}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a copy of the workflow to which they were added, and the data of a job."""
     place = tmp_path_factory.mktemp("additions")
-    hollow(place / "workflow", DATA | {"train_classifier"})
-    files = {"classifiers/centroids.py": CENTROIDS, "classifiers/tiny.py": TINY, "networks/means.py": NETWORK}
-    entries = {"classifiers/__init__.py": ENTRIES, "networks/networks.yaml": DECLARATION}
-    add_to(place / "workflow/mammosynth", files, entries)
+    added = {"classifiers/tiny.py": TINY}, {"classifiers/__init__.py": ENTRIES["classifiers/__init__.py"] + TINY_ENTRY}
+    workflow_with(place / "workflow", FILES | added[0], ENTRIES | added[1])
     (place / "means.txt").write_bytes(WEIGHT)
     parts = {name: image_set(8, 6, seed=seed) for seed, name in enumerate(("train", "val", "test", "other"))}
     for name, images in parts.items():
@@ -177,7 +112,7 @@ def place(tmp_path_factory):
 
 
 def said(place: Path, code: str, *arguments: str) -> list:
-    return said_by(code, place, *arguments, house=place / "workflow")
+    return said_by(code, place / "workflow", place, *arguments)
 
 
 def test_a_study_may_name_them_and_is_told_what_they_take(place):
@@ -239,17 +174,3 @@ def test_the_network_starts_from_its_file_and_keeps_what_it_learnt(place):
     assert (weight != 0.25).any()
     assert (weight - 0.25).abs().max() < 0.03  # three steps at a tenth of the rate
     assert bias.abs() > 0.03
-
-
-def test_the_workflow_trains_them_and_predicts(place):
-    folder, study = place / "study", STUDY | {"parameters": str(place)}
-    targets = [f"results/ultrasound/fold0/predictions/{name}/real/seed0.csv" for name in ("mine", "other")]
-    snakemake(place / "workflow/Snakefile", folder, study, *targets)
-    for name, target in zip(("mine", "other"), targets):
-        predictions = pd.read_csv(folder / target)
-        assert predictions["classifier"].unique().tolist() == [name]
-        assert predictions.groupby("part").size().gt(5).all()
-    later = study | {"classifiers": study["classifiers"] | {"mine": {"method": "centroids", "sharpness": 3}}}
-    plan = snakemake(place / "workflow/Snakefile", folder, later, "--dry-run", *targets)
-    assert rules_run(plan) == {"train_classifier"}
-    assert "predictions/other" not in plan.partition("Job stats")[2].partition("train_classifier")[2]

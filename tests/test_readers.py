@@ -1,15 +1,13 @@
 """Readers: what they declare is checked and shown, and one more is one file and one line."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from databases_for_tests import SMALL, picture, real, save, settings
-from workflow_for_tests import snakemake
+from additions_for_tests import ENTRIES, FILES, said_by, workflow_with
+from databases_for_tests import SMALL, real, settings
 
 from mammosynth import code
 from mammosynth.databases import READERS, database_of, miscounted, open_source, read_database, resolve
@@ -20,94 +18,42 @@ from mammosynth.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-READER = '''"""A toy. Layout: ``P01-benign.png``, each image one lesion."""
+CONFIGURE = """
+import json
+import yaml
+from mammosynth import study
+from mammosynth.errors import InputError
 
-from mammosynth.databases.database import Database, Setting
-from mammosynth.databases.files import list_files
-from mammosynth.databases.lesion import Lesion, Reading, Source
-from mammosynth.databases.pixels import read_size
-
-DATABASE = Database(
-    title="A toy database",
-    licence="free of terms",
-    citation="Nobody, nowhere",
-    lesions={"benign": 10, "malignant": 8},
-    near_duplicates=None,
-    settings={
-        "narrowest": Setting("Narrower images are excluded.", {"type": "integer", "minimum": 1}, default=20),
-    },
-)
+config = yaml.safe_load(open(f"{ROOT}/config.yaml", encoding="utf-8"))
 
 
-def read(source: Source) -> Reading:
-    reading = Reading([])
-    for path in list_files(source.root):
-        patient, pathology = path.stem.split("-")
-        width, height = read_size(path)
-        reading.lesions.append(
-            Lesion(
-                lesion_id=f"{source.name}/{path.stem}", patient_id=patient, database=source.name,
-                modality=source.modality, image=str(path), image_id=path.name, mask="", x0=0, y0=0, x1=width, y1=height,
-                pathology=pathology, excluded="too narrow" if width < source.settings["narrowest"] else "",
-            )
-        )
-    return reading
-'''
+def said(**setting):
+    config["sources"] = {"mine": {"reader": "toy", "modality": "ultrasound", "root": "raw"} | setting}
+    config["databases"] = ["mine"]
+    try:
+        study.check(config)
+        return study.resolve_sources(config)["mine"]["narrowest"]
+    except InputError as error:
+        return str(error)
+
+
+print(json.dumps([said(), said(narrowest=40), said(narrowest=0), said(widest=9)]))
+"""
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    """A copy of mammosynth to which a reader was added, and images that it reads."""
-    folder = tmp_path_factory.mktemp("house")
-    for name in ("Snakefile", "config.yaml", "workflow", "resources", "profiles", "envs", "mammosynth"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
-    (folder / "mammosynth/databases/toy.py").write_text(READER)
-    registry = folder / "mammosynth/databases/readers.py"
-    registry.write_text(registry.read_text().replace("READERS = (\n", 'READERS = (\n    "toy",\n', 1))
-    for number in range(18):
-        label = "benign" if number < 10 else "malignant"
-        save(picture(number, 60, 30 if number in (0, 17) else 80), folder / f"raw/P{number:02}-{label}.png")
-    return folder
+    """A copy of the workflow to which a reader was added; see test_additions for a study of it."""
+    name, registry = "databases/toy.py", "databases/readers.py"
+    house = tmp_path_factory.mktemp("readers") / "workflow"
+    return workflow_with(house, {name: FILES[name]}, {registry: ENTRIES[registry]})
 
 
-def call(house: Path, folder: Path, *options: str, **setting) -> subprocess.CompletedProcess:
-    source = {"reader": "toy", "modality": "ultrasound", "root": str(house / "raw"), **setting}
-    study = {"sources": {"mine": source}, "databases": ["mine"], "partition": {"folds": 3}}
-    return snakemake(folder, *options, study=study, house=house, PYTHONPATH="")
-
-
-def test_a_reader_is_one_file_and_one_line(house, tmp_path):
-    targets = ["results/ultrasound/rois.csv", "results/ultrasound/curation/data_card.html"]
-    run = call(house, tmp_path, *targets, narrowest=40)
-    assert run.returncode == 0, run.stdout
-    rois = pd.read_csv(tmp_path / targets[0], keep_default_na=False)
-    assert set(rois["database"]) == {"mine"}
-    assert rois["pathology"].value_counts().to_dict() == {"benign": 10, "malignant": 8}
-    assert set(rois.loc[rois["excluded"] != "", "lesion_id"]) == {"mine/P00-benign", "mine/P17-malignant"}
-    card = (tmp_path / targets[1]).read_text()
-    assert "A toy database" in card
-    assert "Nobody, nowhere" in card
-    assert "Nothing to be done" in call(house, tmp_path, *targets, narrowest=40).stdout
-    assert call(house, tmp_path, *targets).returncode == 0  # its default, 20
-    assert not (pd.read_csv(tmp_path / targets[0], keep_default_na=False)["excluded"] != "").any()
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"narrowest": 0}, "config: sources.mine.narrowest: 0 is less than the minimum of 1; Narrower images are"),
-        (
-            {"widest": 9},
-            "config: sources.mine.widest: reader toy has no such setting; it has narrowest, modality, root",
-        ),
-        ({"phantoms": {"benign": 9, "malignant": 9}, "root": None}, "None is not of type 'string'"),
-    ],
-)
-def test_settings_of_an_added_reader_are_checked_before_anything_is_planned(house, tmp_path, setting, message):
-    run = call(house, tmp_path, "--dry-run", **setting)
-    assert run.returncode != 0
-    assert message in " ".join(run.stdout.split())
+def test_settings_of_an_added_reader_are_checked_and_have_their_default(house, tmp_path):
+    ((default, given, *refused),) = said_by(CONFIGURE, house, tmp_path)
+    assert (default, given) == (20, 40)
+    assert "config: sources.mine.narrowest: 0 is less than the minimum of 1; Narrower images are" in refused[0]
+    assert "config: sources.mine.widest: reader toy has no such setting; it has narrowest, modality, root" in refused[1]
 
 
 def test_one_more_reader_leaves_the_code_of_the_others_as_it_is(house, monkeypatch):

@@ -1,6 +1,7 @@
 """Snakemake as a user calls it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,14 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+
+
+def copy_workflow(house: Path) -> None:
+    """The workflow and the package, to be changed."""
+    house.mkdir()
+    for name in ("Snakefile", "config.yaml", "workflow", "resources", "profiles", "envs", "mammosynth"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, house / name)
 
 
 def snakemake(
