@@ -34,8 +34,8 @@ def compare(predictions: pd.DataFrame) -> pd.DataFrame:
         real = networks.pop(REFERENCE, None)
         for mix, images in networks.items() if real is not None else ():
             patients = images["patient_id"].to_numpy(str)
-            labels, probabilities = images["malignant"].to_numpy(int), [of["probability"] for of in (images, real)]
-            auroc = delong(labels, *(probability.to_numpy() for probability in probabilities), patients)
+            labels, probability = images["malignant"].to_numpy(int), images["probability"].to_numpy()
+            auroc = delong(labels, probability, real["probability"].to_numpy(), patients)
             right, real_right = images["right"].to_numpy(), real["right"].to_numpy()
             of_pair = auroc.value, *auroc.interval(), auroc.p()
             of_calls = (right & ~real_right).sum(), (~right & real_right).sum(), mcnemar_p(right, real_right)
