@@ -1,4 +1,4 @@
-"""Calibration against statsmodels and scikit-learn, and what temperature and prevalence do to probabilities."""
+"""Calibration against statsmodels and scikit-learn, and what a recalibration does to probabilities."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from mammosynth.arrays.calibration import (
-    TEMPERATURES,
-    at_prevalence,
+    FLATTEST,
     calibration_intercept,
     calibration_slope,
-    cooled,
     logit,
-    temperature,
+    recalibrated,
+    recalibration,
 )
 
 
@@ -58,34 +57,43 @@ def test_where_the_likelihood_has_no_maximum_there_is_no_slope():
     assert np.isnan(intercepts[1])
 
 
-def test_the_temperature_is_one_over_the_slope_through_the_origin():
-    labels, probability = overconfident()
-    regression = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(logit(probability)[:, None], labels)
-    assert temperature(labels, probability) == pytest.approx(1 / regression.coef_[0, 0], rel=1e-4)
+@pytest.mark.parametrize(("factor", "shift"), [(2.5, 0.0), (0.3, 3.0), (6.0, -4.0)])
+def test_a_recalibration_is_platts(factor, shift):
+    """By scikit-learn: each image as malignant and as benign, weighted by Platt's aims."""
+    labels, probability = overconfident(n=90, factor=factor, shift=shift)
+    aims = np.where(labels == 1, (labels.sum() + 1) / (labels.sum() + 2), 1 / ((1 - labels).sum() + 2))
+    twice = np.tile(logit(probability), 2)[:, None]
+    regression = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+    regression.fit(twice, np.repeat([1, 0], 90), np.concatenate([aims, 1 - aims]))
+    expected = regression.intercept_[0], regression.coef_[0, 0]
+    assert recalibration(labels, probability) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-def test_the_temperature_lowers_the_loss_and_keeps_the_order():
-    labels, probability = overconfident(factor=3)
-    found = cooled(probability, temperature(labels, probability))
-    assert log_loss(labels, found) < log_loss(labels, probability)
+def test_a_recalibration_finds_the_temperature_and_the_prevalence():
+    """Log-odds 2.5 times too large, of classes at .5, on images at .2: a slope of 1 / 2.5 and a shift by log .25."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(200_000) < 0.2).astype(int)
+    balanced = rng.normal(labels, 1) - 0.5  # log-odds of two normal distributions, at equal frequency
+    probability = 1 / (1 + np.exp(-2.5 * balanced))
+    found = recalibration(labels, probability)
+    assert found == pytest.approx((np.log(0.25), 1 / 2.5), rel=0.03)
+    true = 1 / (1 + np.exp(-(balanced + np.log(0.25))))
+    np.testing.assert_allclose(recalibrated(probability, *found), true, atol=0.01)
+
+
+def test_a_recalibration_lowers_the_loss_keeps_the_order_and_has_the_parts_prevalence():
+    labels, probability = overconfident(factor=3, shift=2)
+    found = recalibrated(probability, *recalibration(labels, probability))
+    assert log_loss(labels, found) < log_loss(labels, probability) - 0.1
     assert (np.argsort(found) == np.argsort(probability)).all()
-    assert ((found >= 0.5) == (probability >= 0.5)).all()
+    assert found.mean() == pytest.approx(labels.mean(), abs=0.005)
 
 
-def test_a_part_that_is_separated_leaves_probabilities_between_0_and_1():
-    labels, probability = np.array([0, 0, 1, 1]), np.array([0.2, 0.45, 0.6, 0.7])
-    assert temperature(labels, probability) == pytest.approx(TEMPERATURES[0], rel=1e-3)
-    assert temperature(1 - labels, probability) == pytest.approx(TEMPERATURES[1], rel=1e-3)
-
-
-def test_another_prevalence_is_bayes_rule():
-    """Scores of two normal distributions, whose posterior is known at each prevalence."""
-    x = np.linspace(-2, 3, 11)
-
-    def posterior(prevalence):
-        malignant, benign = prevalence * np.exp(-((x - 1) ** 2) / 2), (1 - prevalence) * np.exp(-(x**2) / 2)
-        return malignant / (malignant + benign)
-
-    np.testing.assert_allclose(at_prevalence(posterior(0.5), 0.5, 0.3), posterior(0.3), rtol=1e-6)
-    np.testing.assert_allclose(at_prevalence(posterior(0.3), 0.3, 0.02), posterior(0.02), rtol=1e-6)
-    np.testing.assert_allclose(at_prevalence(posterior(0.3), 0.3, 0.3), posterior(0.3), rtol=1e-6)
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
+def test_a_part_that_is_separated_or_wrongly_ordered_promises_no_certainty_and_keeps_the_order(labels):
+    probability = np.array([0.001, 0.01, 0.99, 1.0])
+    intercept, slope = recalibration(np.array(labels), probability)
+    found = recalibrated(probability, intercept, slope)
+    assert (np.diff(found) > 0).all()
+    assert ((found > 0.1) & (found < 0.9)).all()
+    assert (slope > FLATTEST) == (labels == [0, 0, 1, 1])

@@ -22,6 +22,7 @@ from mammosynth import curation, paths, study
 from mammosynth.arrays.comparisons import mean_over_runs
 from mammosynth.arrays.statistics import SCORES, draw_patients
 from mammosynth.classifiers.scores import score
+from mammosynth.classifiers.validation import decided
 from mammosynth.curation import SHARED, curate, join_alike, read_databases, read_lesions
 from mammosynth.databases.phantoms import make_phantoms
 from mammosynth.errors import InputError
@@ -168,7 +169,7 @@ def test_external_parts_are_counted_by_themselves(names):
 
 def external(skill, mix="real", fold=0, noise=None, **more):
     """A run's predictions of one external database: the same images whatever the fold."""
-    frame = predictions(skill, mix, fold=9, **more).assign(part=EXTERNAL, fold=fold)
+    frame = predictions(skill, mix, fold=9, test=EXTERNAL, **more).assign(fold=fold)
     shift = np.random.default_rng(noise).normal(size=len(frame)) if noise is not None else 0
     return frame.assign(probability=1 / (1 + np.exp(-np.log(1 / (1 / frame["probability"] - 1)) - shift)))
 
@@ -177,13 +178,13 @@ def test_the_patients_of_an_external_database_are_resampled_once_for_all_folds()
     """Two folds that predict the same are as uncertain as one; n counts each image once."""
     one = score(external(1.0), 500, 0)
     two = score(pd.concat([external(1.0, fold=fold) for fold in (0, 1)]), 500, 0)
-    for measure in SCORES:
-        first, second = (row(scores, measure=measure) for scores in (one, two))
+    for (_, first), (_, second) in zip(one.iterrows(), two.iterrows(), strict=True):
+        assert first["measure"] == second["measure"]
         assert (first["part"], first["database"]) == (EXTERNAL, "a")
         columns = ["value", "n", "n_patients"]
         np.testing.assert_allclose(second[columns].astype(float), first[columns].astype(float))
         assert (first["runs"], second["runs"]) == (1, 2)
-    for measure in ("AUROC", "malignant accuracy", "Brier score"):  # of one run percentiles, of two t and no luck
+    for measure in ("AUROC", "balanced accuracy", "Brier score"):  # of one run percentiles, of two t and no luck
         first, second = (row(scores, measure=measure) for scores in (one, two))
         assert second["high"] - second["low"] == pytest.approx(first["high"] - first["low"], rel=0.1)
 
@@ -191,14 +192,13 @@ def test_the_patients_of_an_external_database_are_resampled_once_for_all_folds()
 def test_an_external_score_is_the_mean_over_runs_resampled_with_one_set_of_weights():
     runs = [external(1.0, fold=fold, noise=fold) for fold in (0, 1)]
     scores = score(pd.concat(runs), 4000, 0)
-    patients = runs[0].sort_values("lesion_id")["patient_id"].to_numpy(dtype=str)
+    runs = [decided(run).sort_values("lesion_id") for run in runs]
+    patients = runs[0]["patient_id"].to_numpy(dtype=str)
     weights = draw_patients(patients, 4000, np.random.default_rng(1))
-    inputs = [
-        ((run["pathology"] == "malignant").to_numpy(int), run["probability"].to_numpy(), run["probability"] >= 0.6)
-        for run in runs
-    ]
-    for measure in ("AUROC", "malignant accuracy", "Brier score"):
+    for measure in ("AUROC", "balanced accuracy", "Brier score"):
         found, function = row(scores, measure=measure), SCORES[measure]
+        shown = "calibrated" if measure == "Brier score" else "probability"
+        inputs = [(run["pathology"] == "malignant", run[shown], run["probability"] >= run["Youden"]) for run in runs]
         each = [function(*of, np.ones((1, len(patients))))[0] for of in (tuple(map(np.asarray, i)) for i in inputs)]
         assert found["value"] == pytest.approx(np.mean(each))
         assert found["sd"] == pytest.approx(np.std(each, ddof=1))
@@ -211,7 +211,7 @@ def test_external_scores_are_paired_and_a_family_of_their_own_and_leave_the_othe
     names = {"real": 0.2, "sngan": 6.0, "real+sngan": 0.2}
     tested = pd.concat([predictions(skill, mix, fold=fold) for mix, skill in names.items() for fold in (0, 1)])
     outside = [
-        external(skill, mix, fold=fold, database=database, n=40)
+        external(skill, mix, fold=fold, database=database, n=40).query("part == @EXTERNAL")
         for mix, skill in names.items()
         for fold in (0, 1)
         for database in ("there", "yonder")
@@ -407,16 +407,10 @@ def test_an_external_database_is_in_every_split_predicted_by_all_and_scored(stud
     for split in ("fold0", "fold2"):
         parts = pd.read_csv(folder / f"ultrasound/{split}/partition.csv")
         assert set(parts.loc[parts["part"] == EXTERNAL, "lesion_id"]) == set(images.ids)
-        found, tested = (
-            pd.concat(map(pd.read_csv, (folder / f"ultrasound/{split}/{kind}/resnet18").glob("*/seed0.csv")))
-            for kind in ("predictions_external", "predictions")
-        )
+        files = (folder / f"ultrasound/{split}/predictions_external/resnet18").glob("*/seed0.csv")
+        found = pd.concat(map(pd.read_csv, files))
         assert (*set(found["part"]), *set(found["database"])) == (EXTERNAL, "outside")
         assert found["mix"].value_counts().to_dict() == dict.fromkeys(("real", "real+sngan"), len(images))
-        for mix in ("real", "real+sngan"):  # thresholds are the validation part's
-            assert set(found.loc[found["mix"] == mix, "threshold"]) == set(
-                tested.loc[tested["mix"] == mix, "threshold"]
-            )
     scores = pd.read_csv(folder / "tables/scores.csv")
     own = scores[scores["part"] == EXTERNAL]
     assert set(own["database"]) == {"outside"}

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_scores import predictions
+from test_scores import part_of, predictions
 from test_tables import PAPER, quality_rows
 
+from mammosynth.classifiers.paired import compare
 from mammosynth.classifiers.scores import score
 from mammosynth.findings import conclusions
 from mammosynth.findings.ranks import rank_correlations, rank_generators
-from mammosynth.findings.tables import table_accuracy, table_quality
+from mammosynth.findings.tables import table_accuracy, table_decisions, table_quality
 from mammosynth.findings.verdicts import verdicts
 from mammosynth.partition import count_parts
 from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
@@ -46,9 +47,13 @@ def caveats_of(scores, quality=NO_QUALITY, **changes):
     return " ".join(conclusions.caveats(scores, quality, {**CONFIG, "databases": ["busi"], **changes}))
 
 
-def scores_of(**skills):
+def predictions_of(**skills):
     names = {"hybrid": "real+sngan", "alone": "sngan", "real": "real", "doubled": "real@2"}
-    return score(pd.concat([predictions(skill, names[name]) for name, skill in skills.items()]), 400, 0)
+    return pd.concat([predictions(skill, names[name]) for name, skill in skills.items()])
+
+
+def scores_of(**skills):
+    return score(predictions_of(**skills), 400, 0)
 
 
 def novelty_tables(*copies):
@@ -68,12 +73,13 @@ def study(tmp_path_factory):
     (folder / "benchmarks" / "partition" / "ultrasound").mkdir(parents=True)
     for fold in (0, 4):  # 4 of an earlier study
         (folder / "benchmarks" / "partition" / "ultrasound" / f"fold{fold}.tsv").write_text("s\tmax_rss\n2.5\t-\n")
-    test = predictions(1.0)
+    test = part_of(predictions(1.0))
     partition = test[["modality", "fold", "lesion_id", "patient_id", "database", "pathology"]].assign(
         part=["train"] * 30 + ["val"] * 10 + ["test"] * 20, split="fold0"
     )
     rois = partition.assign(excluded=["label conflict <b>"] + [float("nan")] * 59)
-    scores = scores_of(real=0.8, alone=0.2, hybrid=0.9, doubled=0.8)
+    predicted = predictions_of(real=0.8, alone=0.2, hybrid=0.9, doubled=0.8)
+    scores = score(predicted, 400, 0)
     quality = quality_rows(("sngan", "real", "floor"))
     quality = quality[quality["modality"] == "ultrasound"]
     kinds = (
@@ -91,6 +97,8 @@ def study(tmp_path_factory):
         scores=scores,
         quality=quality,
         accuracy=table_accuracy(scores, PAPER),
+        decisions=table_decisions(scores),
+        comparisons=compare(predicted),
         quality_table=table_quality(quality, PAPER),
         ranks=ranks,
         correlations=rank_correlations(ranks),
@@ -144,9 +152,22 @@ def test_the_page_is_whole_and_stands_alone(study):
 
 def test_figures_and_tables_are_captioned_as_in_the_report_of_snakemake(study):
     page = unescape(render(study))
-    for kind in (*study.figures, "table_quality", "table_accuracy"):
+    for kind in (*study.figures, "table_quality", "table_accuracy", "table_decisions", "comparisons"):
         assert study.captions[kind] in page
         assert not re.search("[{}`]", study.captions[kind]), "the page takes captions as they are"
+
+
+def test_tests_of_two_networks_are_shown_of_one_run_alone_and_decide_no_answer(study):
+    page = unescape(render(study))
+    assert page.index(study.captions["table_decisions"]) < page.index(study.captions["comparisons"])
+    several = Study(**{**vars(study), "scores": study.scores.assign(runs=2, sd=0.01)})
+    assert study.captions["comparisons"] not in unescape(render(several))
+    alone = Study(**{**vars(study), "comparisons": study.comparisons[:0]})
+    assert "p (DeLong)" in page
+    assert "p (DeLong)" not in render(alone)
+    summary = page[page.index('id="answer"') : page.index('id="classifiers"')]
+    assert "DeLong" not in summary
+    assert "McNemar" not in summary
 
 
 def test_phantoms_are_announced_in_every_section_and_only_where_there_are(study):

@@ -111,7 +111,6 @@ def test_scores_have_a_row_for_each_database(two):
             fold=0,
             share=100,
             modality="ultrasound",
-            threshold=0.5,
             probability=rng.random(len(parts)),
         )
         for mix in ("real", "gan")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from workflow_for_tests import snakemake
 
+from mammosynth.arrays.statistics import youden_threshold
 from mammosynth.classifiers.mixes import assemble, parse_mix
 from mammosynth.classifiers.training import read
 from mammosynth.digests import sha256_of
@@ -158,13 +159,16 @@ def test_scores_follow_from_the_predictions_of_all_runs(study, classifier):
     scores, rows = scores[scores["classifier"] == classifier], []
     for fold, mix, seed in product(FOLDS, MIXES, SEEDS):
         frame = pd.read_csv(of_run(study, fold, f"predictions/{classifier}", mix, seed, ".csv"))
-        rows.append(frame[frame["part"] == "test"].assign(fold=fold))
+        validation, test = (frame[frame["part"] == part] for part in ("val", "test"))
+        threshold = youden_threshold(validation["pathology"] == "malignant", validation["probability"])
+        called = test["probability"] >= threshold
+        rows.append(test.assign(fold=fold, hit=called == (test["pathology"] == "malignant")))
     called = pd.concat(rows)
-    called["hit"] = (called["probability"] >= called["threshold"]) == (called["pathology"] == "malignant")
     for mix in MIXES:
         own = called[(called["mix"] == mix) & (called["pathology"] == "malignant")]
         expected = own.groupby(["fold", "seed"])["hit"].mean().mean()
         score = scores[(scores["mix"] == mix) & (scores["measure"] == "malignant accuracy")]
+        score = score[score["threshold"] == "Youden"]
         score = score[score["database"].isin(["all"]) | score["database"].isna()] if "database" in score else score
         assert score["value"].iloc[0] == pytest.approx(expected)
 

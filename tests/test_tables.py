@@ -1,10 +1,13 @@
 """The tables that a paper would print."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
-from test_scores import predictions
+from test_scores import predictions, row
 
+from mammosynth.classifiers.paired import compare
 from mammosynth.classifiers.scores import score
 from mammosynth.findings.names import name_of_mix
 from mammosynth.findings.tables import (
@@ -14,6 +17,8 @@ from mammosynth.findings.tables import (
     number,
     summarise_quality,
     table_accuracy,
+    table_comparisons,
+    table_decisions,
     table_quality,
     to_latex,
 )
@@ -47,9 +52,14 @@ def quality_rows(generators=("sngan", "cgan", "real", "floor"), measures=MEASURE
 
 
 @pytest.fixture(scope="module")
-def scores():
+def predicted():
     mixes = ["real", "sngan", "real+sngan@0.5"]
-    return score(pd.concat([predictions(i / 2 + 0.5, mix) for i, mix in enumerate(mixes)]), 100, 0)
+    return pd.concat([predictions(i / 2 + 0.5, mix) for i, mix in enumerate(mixes)])
+
+
+@pytest.fixture(scope="module")
+def scores(predicted):
+    return score(predicted, 100, 0)
 
 
 def test_reported_values_stand_in_their_own_column_even_where_we_have_none():
@@ -90,7 +100,7 @@ def test_every_measure_says_how_many_rois_it_looks_at_and_on_how_many_it_failed(
 
 def test_accuracies_are_percentages_with_intervals_beside_the_reported_ones(scores):
     table = table_accuracy(scores, PAPER).set_index("mix")
-    ours = scores[(scores["mix"] == "real") & (scores["measure"] == "benign accuracy")].iloc[0]
+    ours = row(scores, mix="real", measure="benign accuracy", threshold="Youden")
     assert table.loc["real", "benign accuracy %"].startswith(f"{100 * ours['value']:.1f} [")
     assert table.loc["real", f"benign accuracy % {REPORTED}"] == "93.1"
     assert table.loc["SNGAN", f"benign accuracy % {REPORTED}"] == NONE
@@ -98,6 +108,40 @@ def test_accuracies_are_percentages_with_intervals_beside_the_reported_ones(scor
     assert table.loc["real + SNGAN ×0.5", "ΔAUROC to real"].startswith("+")
     assert table.loc["real", "n (patients)"] == "60 (30)"
     assert not {"database", "classifier"} & set(table)
+
+
+def test_decisions_are_those_of_the_sensitive_threshold_and_probabilities_stand_beside(scores):
+    table, differ = table_decisions(scores).set_index("mix"), set()
+    names = {"sensitivity": "malignant accuracy", "specificity": "benign accuracy", "PPV": "PPV", "NPV": "NPV"}
+    for mix, (name, measure) in product(("real", "sngan", "real+sngan@0.5"), names.items()):
+        ours, youden = (
+            row(scores, mix=mix, measure=measure, threshold=threshold) for threshold in ("sensitivity 95 %", "Youden")
+        )
+        assert table.loc[name_of_mix(mix), f"{name} %"].startswith(f"{100 * ours['value']:.1f}")
+        differ |= {name} if ours["value"] != youden["value"] else set()
+    assert differ == set(names), "else either threshold would do"
+    brier = row(scores, mix="real", measure="Brier score")
+    assert table.loc["real", "Brier score"] == f"{brier['value']:.3f} [{brier['low']:.3f}, {brier['high']:.3f}]"
+    assert table.loc["real", "malignant / n"] == "20 / 60"
+    assert list(table) == [
+        "modality", "malignant / n", "sensitivity %", "specificity %", "PPV %", "NPV %", "Brier score",
+        "calibration slope", "calibration intercept",
+    ]  # fmt: skip
+    assert len(table) == 3
+
+
+def test_comparisons_are_of_each_mix_with_real(predicted):
+    comparisons = compare(predicted)
+    table = table_comparisons(comparisons).set_index("mix")
+    assert list(table.index) == ["SNGAN", "real + SNGAN ×0.5"]
+    ours = row(comparisons, mix="sngan")
+    assert table.loc["SNGAN", "ΔAUROC to real"].startswith(f"+{ours['difference']:.3f} [")
+    shown = f"{ours['only_mix_right']} / {ours['only_real_right']}"
+    assert table.loc["SNGAN", "right: this mix alone / real alone"] == shown
+    assert table.loc["SNGAN", "p (McNemar)"] == f"{ours['p_mcnemar']:.3f}"
+    assert list(table) == [
+        "modality", "n (patients)", "ΔAUROC to real", "p (DeLong)", "right: this mix alone / real alone", "p (McNemar)",
+    ]  # fmt: skip
 
 
 def test_several_classifiers_have_rows_of_their_own(scores):

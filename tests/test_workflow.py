@@ -13,6 +13,7 @@ import pytest
 import yaml
 from workflow_for_tests import snakemake
 
+from mammosynth.arrays.statistics import youden_threshold
 from mammosynth.findings.names import name_of_mix
 from mammosynth.imageset import ImageSet
 
@@ -146,17 +147,18 @@ def test_no_patient_and_no_image_is_in_two_parts(finished, modality):
 
 
 def test_scores_follow_from_the_predictions(finished):
-    predictions = [
-        row
-        for row in rows(finished / "results/ultrasound/fold0/predictions/resnet18/real/seed0.csv")
-        if row["part"] == "test"
-    ]
-    malignant = [row for row in predictions if row["pathology"] == "malignant"]
-    hits = sum(float(row["probability"]) >= float(row["threshold"]) for row in malignant)
+    predictions = rows(finished / "results/ultrasound/fold0/predictions/resnet18/real/seed0.csv")
+    validation = [row for row in predictions if row["part"] == "val"]
+    threshold = youden_threshold(
+        [int(row["pathology"] == "malignant") for row in validation], [float(row["probability"]) for row in validation]
+    )
+    malignant = [row for row in predictions if (row["part"], row["pathology"]) == ("test", "malignant")]
+    hits = sum(float(row["probability"]) >= threshold for row in malignant)
     [score] = [
         row
         for row in rows(finished / "results/tables/scores.csv")
         if (row["modality"], row["mix"], row["measure"]) == ("ultrasound", "real", "malignant accuracy")
+        and row["threshold"] == "Youden"
         and row["database"] in ("", "all")
     ]
     assert float(score["value"]) == pytest.approx(hits / len(malignant))

@@ -9,7 +9,7 @@ import numpy as np
 Array = np.ndarray
 NEAREST = 1e-7
 STEPS, LONGEST, PRECISION = 100, 2.0, 1e-7  # of Newton's method
-TEMPERATURES = (0.1, 10.0)
+FLATTEST = 0.01  # slope of a recalibration
 
 
 def logit(probability: Array | float) -> Array:
@@ -79,33 +79,33 @@ def _overlap(x: Array, labels: Array, weights: Array) -> Array:
     return (lowest[1] < highest[0]) & (lowest[0] < highest[1])
 
 
-def temperature(labels: Array, probability: Array) -> float:
-    """The T for which logit(probability) / T has the greatest likelihood (Guo et al., ICML 2017, section 4.2).
+def recalibration(labels: Array, probability: Array) -> tuple[float, float]:
+    """Intercept a and slope b for which logit P(malignant) = a + b · logit(probability) is likeliest on these images.
 
-    For the validation part: T is fitted there and used on the test part (:func:`cooled`).  It lies within TEMPERATURES,
-    as images that are separated without error would ask for 0.
+    For the validation part; :func:`recalibrated` then mends the probabilities of other images.  The slope is one over a
+    temperature (Guo et al., ICML 2017, section 4.2); the intercept is the shift from the prevalence that a classifier
+    was trained at to that of these images (Saerens et al., Neural Comput. 14:21, 2002), and whatever bias else it has.
+
+    As by Platt (Advances in Large Margin Classifiers, 1999), labels are (m + 1) / (m + 2) and 1 / (b + 2) for m
+    malignant and b benign images, so that few images, or some that are separated without error, promise no certainty.
+    The slope is FLATTEST at least: the order of images stays, also if it was wrong here.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import minimize
 
-    x, signs = logit(probability), 2 * np.asarray(labels) - 1
+    x, malignant = logit(probability), np.asarray(labels) == 1
+    aims = np.where(malignant, (malignant.sum() + 1) / (malignant.sum() + 2), 1 / ((~malignant).sum() + 2))
 
-    def loss(log_t: float) -> float:
-        return float(np.logaddexp(0, -signs * x / np.exp(log_t)).mean())
+    def loss(found: Array) -> tuple[float, Array]:
+        log_odds = found[0] + found[1] * x
+        residual = logistic(log_odds) - aims
+        value = np.logaddexp(0, log_odds) - aims * log_odds
+        return float(value.mean()), np.array([residual.mean(), (residual * x).mean()])
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), options={"xatol": 1e-6}).x))
+    bounds, options = [(None, None), (FLATTEST, None)], {"ftol": 1e-15, "gtol": 1e-9}
+    intercept, slope = minimize(loss, (0.0, 1.0), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return float(intercept), float(slope)
 
 
-def cooled(probability: Array, temperature: float) -> Array:
-    """Probabilities whose logits are divided by *temperature*: above 1 nearer to 0.5.  Their order stays."""
-    return logistic(logit(probability) / temperature)
-
-
-def at_prevalence(probability: Array, trained: float, prevalence: float) -> Array:
-    """Probabilities of a classifier trained at the prevalence *trained* (0.5 if balanced), as they are at *prevalence*.
-
-    Bayes' rule with another prior, all else alike: the log-odds shift by the difference of the prevalences' (Saerens,
-    Latinne and Decaestecker, Neural Comput. 14:21, 2002, equation 4; Elkan, IJCAI 2001, theorem 2).  Both prevalences
-    lie between 0 and 1, ends excluded.  One that is counted on the test part has seen its labels: state one, or take
-    that of the training part.
-    """
-    return logistic(logit(probability) + logit(prevalence) - logit(trained))
+def recalibrated(probability: Array, intercept: Array | float, slope: Array | float) -> Array:
+    """The probabilities that have the log-odds intercept + slope · logit(probability)."""
+    return logistic(intercept + slope * logit(probability))

@@ -186,9 +186,12 @@ def delong(labels: Array, first: Array, second: Array, patients: Array) -> Estim
     """AUROC of *first* less that of *second*, two networks' probabilities [N] of the same images; basis PATIENTS.
 
     The paired variance of DeLong, DeLong and Clarke-Pearson (Biometrics 44:837, 1988), for several images a patient as
-    by Obuchowski (Biometrics 53:567, 1997): the placements of a patient's images are summed.
+    by Obuchowski (Biometrics 53:567, 1997): the placements of a patient's images are summed.  NaN if a class is
+    missing.
     """
     malignant = labels == 1
+    if malignant.all() or not malignant.any():
+        return Estimate(np.nan, np.nan, np.inf, PATIENTS)
     _, patient_of = np.unique(patients, return_inverse=True)
     wins = [np.sign(p[malignant][:, None] - p[~malignant][None]) / 2 for p in (first, second)]
     difference = wins[0] - wins[1]

@@ -105,7 +105,9 @@ def brier_score(labels: Array, probability: Array, predicted: Array, weights: Ar
     return _share((probability - labels) ** 2, weights)
 
 
-SCORES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
+Score = Callable[[Array, Array, Array, Array], Array]
+# Scores by what they look at: calls at a threshold, the order of the probabilities, or the probabilities themselves.
+OF_CALLS: dict[str, Score] = {
     "benign accuracy": specificity,
     "malignant accuracy": sensitivity,
     "balanced accuracy": balanced_accuracy,
@@ -113,12 +115,14 @@ SCORES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
     "NPV": negative_predictive_value,
     "F1": f1_score,
     "MCC": matthews_correlation,
-    "AUROC": auroc,
-    "average precision": average_precision,
+}
+OF_ORDER: dict[str, Score] = {"AUROC": auroc, "average precision": average_precision}
+OF_PROBABILITIES: dict[str, Score] = {
     "Brier score": brier_score,
     "calibration slope": calibration_slope,
     "calibration intercept": calibration_intercept,
 }
+SCORES = OF_CALLS | OF_ORDER | OF_PROBABILITIES
 
 
 def area_under_roc(labels: Array, probability: Array) -> float:

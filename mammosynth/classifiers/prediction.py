@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mammosynth.arrays.statistics import youden_threshold
 from mammosynth.imageset import CLASSES, ImageSet
 
 if TYPE_CHECKING:
@@ -16,13 +15,11 @@ if TYPE_CHECKING:
 def predict(
     classifier: "Classifier", parts: Mapping[str, ImageSet], databases: Mapping[str, str], where: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """A row an image of *parts*, which are any by name, ``val`` among them.
+    """A row an image of *parts*, which are any by name.
 
-    The threshold is chosen on ``val`` alone (Youden).  databases: database of each lesion id; where: first columns, the
-    same for all rows.  Then come part, lesion_id, patient_id, database, pathology, probability and threshold.
+    databases: database of each lesion id; where: first columns, the same for all rows.  Then come part, lesion_id,
+    patient_id, database, pathology and probability.
     """
-    probabilities = {part: classifier.probabilities(images.images) for part, images in parts.items()}
-    threshold = youden_threshold(parts["val"].labels, probabilities["val"])
     frames = [
         pd.DataFrame(
             {
@@ -32,8 +29,7 @@ def predict(
                 "patient_id": images.patients,
                 "database": [databases[lesion] for lesion in images.ids],
                 "pathology": np.array(CLASSES)[images.labels],
-                "probability": probabilities[part],
-                "threshold": threshold,
+                "probability": classifier.probabilities(images.images),
             }
         )
         for part, images in parts.items()

@@ -18,43 +18,48 @@ import numpy as np
 import pandas as pd
 
 from mammosynth.arrays.comparisons import LEVEL, Estimate, holm, mean_over_runs
-from mammosynth.arrays.statistics import SCORES, bootstrap_p, draw_patients, interval
+from mammosynth.arrays.statistics import OF_CALLS, OF_PROBABILITIES, SCORES, bootstrap_p, draw_patients, interval
+from mammosynth.classifiers.validation import AT_SENSITIVITY, CALIBRATED, YOUDEN, decided
 from mammosynth.errors import InputError
 from mammosynth.partition import EXTERNAL
 
+# Every score, with the threshold that it is taken at if it looks at calls.
+TAKEN = [(measure, YOUDEN if measure in OF_CALLS else None) for measure in SCORES]
+TAKEN += [(measure, AT_SENSITIVITY) for measure in ("benign accuracy", "malignant accuracy", "PPV", "NPV")]
 COMPARED = ("AUROC", "balanced accuracy")
 REFERENCE = "real"
 # The images that a score looks at; all of them where nothing stands here.
 CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
 BOUNDS = {"MCC": (-1, 1), "calibration slope": (-np.inf, np.inf), "calibration intercept": (-np.inf, np.inf)}
 
-
 COLUMNS = (
-    "modality", "share", "part", "classifier", "mix", "database", "measure", "value", "low", "high", "n", "n_patients",
-    "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm", "chance", "luck", "margin",
-    "equivalence_p", "smallest_difference",
+    "modality", "share", "part", "classifier", "mix", "database", "measure", "threshold", "value", "low", "high", "n",
+    "n_patients", "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm", "chance", "luck",
+    "margin", "equivalence_p", "smallest_difference",
 )  # fmt: skip
 
 
 def score(predictions: pd.DataFrame, resamples: int, seed: int, equivalence_margin: float = 0.05) -> pd.DataFrame:
     """Tidy scores of the predictions of all modalities and splits.
 
-    predictions: those of every classifier, mix and seed, with columns ``fold`` and ``share`` added.  Only rows of the
-    test part, and of the external one, count; mixes are compared with ``real`` of the same classifier and share of the
-    training patients.
+    predictions: those of every classifier, mix and seed, with columns ``fold`` and ``share`` added.  Images of the test
+    part, and of the external one, are scored, with thresholds and probabilities as the validation part of their run
+    decides (:func:`mammosynth.classifiers.validation.decided`); mixes are compared with ``real`` of the same classifier
+    and share of the training patients.
 
     Returns one row a modality, share, part (``test`` or ``external``), classifier, mix, database (``all``, and each one
-    where there are several; an external one alone has its name) and measure: value, low, high (95 % interval; NaN where
-    resamples cannot tell), n (images), n_patients, runs, sd (over runs; NaN for one).  Against the mix ``real``:
+    where there are several; an external one alone has its name), measure and threshold (``Youden``, ``sensitivity
+    95 %``; NaN where a score needs none): value, low, high (95 % interval; NaN where resamples cannot tell), n
+    (images), n_patients, runs, sd (over runs; NaN for one).  Against the mix ``real``:
     difference, difference_low, difference_high, p; chance (``patients``, ``folds`` or ``seeds``: see
     `mammosynth.arrays.comparisons.Estimate`), luck (standard deviation of a run's difference by training alone).  On
     all databases of a part together: p_holm and equivalence_p (of differing by *equivalence_margin* or more), both
     adjusted for the number of mixes that a classifier was trained on, and smallest_difference, which such a study shows
     4 times of 5 if it is there (NaN where a run says nothing of trainings).
 
-    Raises InputError if two mixes of a run were not predicted on the same images.
+    Raises InputError if two mixes of a run were not predicted on the same images, or one not on its validation part.
     """
-    tested = predictions[predictions["part"].isin(["test", EXTERNAL])]
+    tested = decided(predictions)
     tested = tested.sort_values("modality", kind="stable", key=lambda of: pd.factorize(of)[0])
     rows = []
     for (modality, share, part, classifier), own in tested.groupby(
@@ -79,8 +84,8 @@ def _score_images(
     modality: str, database: str, images: pd.DataFrame, same_images: bool, resamples: int, seed: int
 ) -> list[dict]:
     """Rows of one modality, classifier and database; *same_images*: whether all folds are tested on the same."""
-    # By mix and measure, for each set of test images its runs, as value and resampled values.
-    found: dict[tuple[str, str], list[list[tuple[float, np.ndarray]]]] = {}
+    # By mix, measure and threshold, for each set of test images its runs, as value and resampled values.
+    found: dict[tuple[str, str, str | None], list[list[tuple[float, np.ndarray]]]] = {}
     once_drawn = [((), images)] if same_images else [((fold,), own) for fold, own in images.groupby("fold", sort=False)]
     for fold, of_fold in once_drawn:
         lesions = np.sort(of_fold["lesion_id"].unique())
@@ -89,7 +94,7 @@ def _score_images(
         weights = draw_patients(patients.to_numpy(dtype=str), resamples, rng)
         once = np.ones((1, len(lesions)))
         for mix, of_mix in of_fold.groupby("mix", sort=False):
-            runs: dict[str, list[tuple[float, np.ndarray]]] = {measure: [] for measure in SCORES}
+            runs: dict[tuple[str, str | None], list[tuple[float, np.ndarray]]] = {taken: [] for taken in TAKEN}
             for (number, run), rows in of_mix.groupby(["fold", "seed"]):
                 ordered = rows.sort_values("lesion_id")
                 if not np.array_equal(ordered["lesion_id"].to_numpy(), lesions):
@@ -97,27 +102,31 @@ def _score_images(
                         f"predictions of {modality}, fold {number}: mix {mix}, seed {run} has other test images than "
                         "its fellows; delete the predictions and run again"
                     )
-                probability = ordered["probability"].to_numpy()
-                inputs = (
-                    (ordered["pathology"] == "malignant").to_numpy(int),
-                    probability,
-                    probability >= ordered["threshold"].to_numpy(),
-                )
-                for measure, function in SCORES.items():
-                    runs[measure].append((float(function(*inputs, once)[0]), function(*inputs, weights)))
-            for measure, own in runs.items():
-                found.setdefault((str(mix), measure), []).append(own)
+                labels = (ordered["pathology"] == "malignant").to_numpy(int)
+                for measure, threshold in TAKEN:
+                    probability = ordered[CALIBRATED if measure in OF_PROBABILITIES else "probability"].to_numpy()
+                    inputs = labels, probability, (ordered["probability"] >= ordered[threshold or YOUDEN]).to_numpy()
+                    value, draws = (SCORES[measure](*inputs, counts) for counts in (once, weights))
+                    runs[measure, threshold].append((float(value[0]), draws))
+            for (measure, threshold), own in runs.items():
+                found.setdefault((str(mix), measure, threshold), []).append(own)
     unique = images.drop_duplicates("lesion_id")
     rows = []
-    for (mix, measure), of_mix in found.items():
+    for (mix, measure, threshold), of_mix in found.items():
         values, resampled = _runs(of_mix)
         counted = unique[unique["pathology"] == CLASS_OF[measure]] if measure in CLASS_OF else unique
-        row: dict[str, Any] = {"modality": modality, "mix": mix, "database": database, "measure": measure}
-        row |= {"value": float(_mean(values)), "n": len(counted), "n_patients": counted["patient_id"].nunique()}
+        row: dict[str, Any] = {"modality": modality, "mix": mix, "database": database}
+        row |= {
+            "measure": measure,
+            "threshold": threshold,
+            "value": float(_mean(values)),
+            "n": len(counted),
+            "n_patients": counted["patient_id"].nunique(),
+        }
         row |= dict(zip(("low", "high"), _interval(values, resampled, *BOUNDS.get(measure, (0, 1)))))
         row |= {"runs": values.size, "sd": np.std(values, ddof=1) if values.size > 1 else np.nan}
-        if measure in COMPARED and mix != REFERENCE and (REFERENCE, measure) in found:
-            row |= _compare(values, resampled, *_runs(found[REFERENCE, measure]))
+        if measure in COMPARED and mix != REFERENCE and (REFERENCE, measure, threshold) in found:
+            row |= _compare(values, resampled, *_runs(found[REFERENCE, measure, threshold]))
         rows.append(row)
     return rows
 

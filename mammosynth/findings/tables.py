@@ -1,4 +1,4 @@
-"""The paper-shaped tables: quality of the synthetic images, accuracy of the classifiers.
+"""The paper-shaped tables: quality of the synthetic images, accuracy of the classifiers and what it means in use.
 
 Our values and those that the paper reports stand in columns of their own.  The tidy files beside them, ``quality.csv``
 and ``scores.csv``, hold every number for machines.
@@ -6,14 +6,19 @@ and ``scores.csv``, hold every number for machines.
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from mammosynth.arrays.statistics import OF_PROBABILITIES
+from mammosynth.classifiers.validation import AT_SENSITIVITY, YOUDEN
 from mammosynth.findings.names import NAMES_OF_PARTS, name_of, name_of_mix
 from mammosynth.quality.measures import BASELINES, find
 
+# What a clinician calls the scores of calls.
+CLINICAL = {"sensitivity": "malignant accuracy", "specificity": "benign accuracy", "PPV": "PPV", "NPV": "NPV"}
 REPORTED = "reported by the paper"
 SIZES = "n synthetic / n real"
 NONE = "–"
@@ -152,35 +157,85 @@ def p_value(value: float) -> str:
 def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Modality, part, classifier, database and mix by score, with what the paper reports in the last columns.
 
-    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, brackets are 95 % intervals;
-    a classifier or a database that is the only one has no column.
+    scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, at Youden's threshold; brackets
+    are 95 % intervals; a classifier or a database that is the only one has no column.
     """
     reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
     rows = []
-    keys = ["modality", "part", "classifier", "database", "mix"]
-    for (modality, part, classifier, database, mix), group in scores.groupby(keys, sort=False):
-        of = group.set_index("measure")
-
-        def cell(measure: str, show, prefix: str = "", of=of, **options) -> str:
-            columns = (prefix or "value", f"{prefix}_low".strip("_"), f"{prefix}_high".strip("_"))
-            return with_interval(*(show(of.loc[measure, column], **options) for column in columns))
-
-        auroc = of.loc["AUROC"]
-        row = {"modality": modality, "part": NAMES_OF_PARTS[part], "classifier": name_of(classifier)}
-        row |= {"database": database, "mix": name_of_mix(mix)}
+    for key, of in _by_mix(scores, YOUDEN):
+        auroc, row = of.loc["AUROC"], _where(key)
         row["n (patients)"] = f"{auroc['n']} ({auroc['n_patients']})"
         for measure in ("benign accuracy", "malignant accuracy", "balanced accuracy"):
-            row[f"{measure} %"] = cell(measure, percent)
-        row["AUROC"] = cell("AUROC", decimals)
-        row["ΔAUROC to real"] = cell("AUROC", decimals, "difference", plus=True)
+            row[f"{measure} %"] = _cell(of.loc[measure], percent)
+        row["AUROC"] = _cell(auroc, decimals)
+        row["ΔAUROC to real"] = _cell(auroc, partial(decimals, plus=True), "difference")
         row["p (Holm)"] = p_value(auroc["p_holm"])
         for measure in ("benign accuracy", "malignant accuracy"):
-            value = reported.get((modality, mix, measure)) if (part, database) == ("test", "all") else None
+            value = reported.get((key["modality"], key["mix"], measure)) if _is_test(key) else None
             row[f"{measure} % {REPORTED}"] = NONE if value is None else f"{value:.1f}"
         rows.append(row)
-    table = pd.DataFrame(rows)
-    alike = [column for column in ("part", "classifier", "database") if table[column].nunique() == 1]
-    return table.drop(columns=alike)
+    return _without_constant(pd.DataFrame(rows))
+
+
+def table_decisions(scores: pd.DataFrame) -> pd.DataFrame:
+    """Modality, part, classifier, database and mix by what a clinician would ask of decisions and probabilities.
+
+    scores: as of :func:`table_accuracy`.  Sensitivity, specificity, PPV and NPV in %, at the threshold of 95 %
+    sensitivity on the validation part; then scores of the calibrated probabilities.
+    """
+    rows = []
+    for key, of in _by_mix(scores, AT_SENSITIVITY):
+        row = _where(key) | {"malignant / n": f"{of.loc['malignant accuracy', 'n']} / {of.loc['AUROC', 'n']}"}
+        for name, measure in CLINICAL.items():
+            row[f"{name} %"] = _cell(of.loc[measure], percent)
+        for measure in OF_PROBABILITIES:
+            row[measure] = _cell(of.loc[measure], decimals)
+        rows.append(row)
+    return _without_constant(pd.DataFrame(rows))
+
+
+def table_comparisons(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Modality, part, classifier and mix by what tests of two networks say: of one run.
+
+    comparisons: what :func:`mammosynth.classifiers.paired.compare` returns.
+    """
+    rows = []
+    for _, pair in comparisons.iterrows():
+        row = _where({**pair, "database": "all"}) | {"n (patients)": f"{pair['n']} ({pair['n_patients']})"}
+        row["ΔAUROC to real"] = _cell(pair, partial(decimals, plus=True), "difference")
+        row["p (DeLong)"] = p_value(pair["p"])
+        row["right: this mix alone / real alone"] = f"{pair['only_mix_right']} / {pair['only_real_right']}"
+        rows.append(row | {"p (McNemar)": p_value(pair["p_mcnemar"])})
+    return _without_constant(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def _by_mix(scores: pd.DataFrame, threshold: str) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """What scores are of, and those at a threshold, and those that need none, by measure."""
+    keys = ["modality", "part", "classifier", "database", "mix"]
+    chosen = scores[scores["threshold"].isna() | (scores["threshold"] == threshold)]
+    for key, group in chosen.groupby(keys, sort=False):
+        yield dict(zip(keys, key)), group.set_index("measure")
+
+
+def _where(key: Mapping[str, str]) -> dict[str, str]:
+    """The first columns of a row of classifiers' scores."""
+    row = {"modality": key["modality"], "part": NAMES_OF_PARTS[key["part"]], "classifier": name_of(key["classifier"])}
+    return row | {"database": key["database"], "mix": name_of_mix(key["mix"])}
+
+
+def _is_test(key: Mapping[str, str]) -> bool:
+    return (key["part"], key["database"]) == ("test", "all")
+
+
+def _cell(row: pd.Series, show: Callable[[float], str], column: str = "") -> str:
+    """A value of a row, or what stands in another *column* of it, with its interval."""
+    columns = (column or "value", f"{column}_low".strip("_"), f"{column}_high".strip("_"))
+    return with_interval(*(show(row[name]) for name in columns))
+
+
+def _without_constant(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns of what there is one of."""
+    return table.drop(columns=[name for name in ("part", "classifier", "database") if table[name].nunique() == 1])
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:

@@ -16,6 +16,7 @@ from mammosynth import __version__
 from mammosynth.findings import conclusions
 from mammosynth.findings.names import NAMES_OF_PARTS, name_of
 from mammosynth.findings.ranks import agreement, disagreements, table_ranks
+from mammosynth.findings.tables import table_comparisons
 from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
 
@@ -31,14 +32,15 @@ class Study:
     """All that the page shows.
 
     parts: what `mammosynth.partition.count_parts` returns; rois: ``rois.csv`` of every modality;
-    scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
+    scores, comparisons, quality: the tidy tables; accuracy, decisions, quality_table: the paper-shaped ones; paper:
+    ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
     ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
     and modality, those that belong to a GAN (``progress``, ``closest``) or a classifier (``differences``, ``roc``,
     ``classifier_training``) by its name within;
     ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
     what the filter did with each synthetic ROI, if the study has one; captions: what ``workflow/report`` says below
-    figures, by kind, and above *accuracy* and *quality_table* (``table_accuracy``, ``table_quality``).
+    figures, by kind, and above tables (``table_accuracy``, ``table_decisions``, ``comparisons``, ``table_quality``).
     """
 
     config: Mapping[str, Any]
@@ -47,6 +49,8 @@ class Study:
     scores: pd.DataFrame
     quality: pd.DataFrame
     accuracy: pd.DataFrame
+    decisions: pd.DataFrame
+    comparisons: pd.DataFrame
     quality_table: pd.DataFrame
     ranks: pd.DataFrame
     correlations: pd.DataFrame
@@ -155,6 +159,7 @@ def render(study: Study) -> str:
             filtered=None if study.filtered is None else count_filtered(study.filtered),
             pooled=_rows(study.quality_table, "class", ["all"]),
             by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
+            comparisons=table_comparisons(study.comparisons),
             ranks=table_ranks(study.ranks),
             agreements={modality: _agreement(study.correlations, modality) for modality in modalities},
             measures=explained(study.quality["measure"].unique()),

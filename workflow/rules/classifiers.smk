@@ -2,10 +2,11 @@
 
 In: results/{modality}/{split}/train.npz, val.npz, test.npz, partition.csv, synthetic/{gan}/seed{seed}.npz
 Out: results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt and .csv,
-     results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv, results/tables/scores.csv; where a modality
-     has external test databases, predictions_external/{classifier}/{mix}/seed{seed}.csv
-The job that trains a classifier predicts with it, too, when its file is written: only then is the test part read, and
-the threshold comes from the validation part.
+     results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv, results/tables/scores.csv and
+     comparisons.csv; where a modality has external test databases,
+     predictions_external/{classifier}/{mix}/seed{seed}.csv
+The job that trains a classifier predicts with it, too, when its file is written: only then is the test part read.
+Thresholds and calibration come from the predictions of the validation part.
 """
 
 
@@ -47,7 +48,6 @@ rule train_classifier:
 rule predict_external:
     input:
         unpack(lambda wildcards: parameter_files(networks_of_classifier(wildcards.classifier))),
-        **image_sets("val"),
         external=ancient("results/{modality}/external.npz"),
         digest="results/{modality}/external.sha256",
         sound=study_is_sound,
@@ -100,6 +100,12 @@ rule score_classifiers:
             caption="../report/scores.rst",
             category="Tables",
             labels={"table": "all scores"},
+        ),
+        comparisons=report(
+            "results/tables/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"table": "each run's networks compared"},
         ),
     log:
         "logs/score_classifiers.log",

@@ -38,8 +38,15 @@ rule tabulate:
             category="Tables",
             labels={"table": "accuracy of classifiers"},
         ),
+        table_decisions=report(
+            "results/tables/table_decisions.csv",
+            caption="../report/table_decisions.rst",
+            category="Tables",
+            labels={"table": "decisions and probabilities of classifiers"},
+        ),
         latex_quality="results/tables/table_quality.tex",
         latex_accuracy="results/tables/table_accuracy.tex",
+        latex_decisions="results/tables/table_decisions.tex",
     log:
         "logs/tabulate.log",
     benchmark:
@@ -52,7 +59,7 @@ rule tabulate:
         runtime=10,
     params:
         code=code_of("tabulate"),
-        captions=captions_of("table_quality", "table_accuracy"),
+        captions=captions_of("table_quality", "table_accuracy", "table_decisions"),
     script:
         "../scripts/tabulate.py"
 
@@ -341,6 +348,8 @@ rule write_report:
         quality="results/tables/quality.csv",
         table_quality="results/tables/table_quality.csv",
         table_accuracy="results/tables/table_accuracy.csv",
+        table_decisions="results/tables/table_decisions.csv",
+        comparisons="results/tables/comparisons.csv",
         ranks="results/tables/ranks.csv",
         correlations="results/tables/rank_correlations.csv",
         images=expand(
@@ -413,6 +422,8 @@ rule write_report:
             "progress",
             "table_quality",
             "table_accuracy",
+            "table_decisions",
+            "comparisons",
         ),
         config=config,
         modalities=MODALITIES,

@@ -1,4 +1,4 @@
-"""Predict the external test databases with one classifier, at the threshold of its fold's validation part."""
+"""Predict the external test databases with one classifier."""
 
 from mammosynth.job import started
 
@@ -14,9 +14,9 @@ if __name__ == "__main__":
 
         given = snakemake.input
         where = {name: snakemake.wildcards[name] for name in ("modality", "split", "classifier", "mix", "seed")}
-        parts = {"val": ImageSet.load(given.val), EXTERNAL: ImageSet.load(given.external)}
+        parts = {EXTERNAL: ImageSet.load(given.external)}
         partition = pd.read_csv(given.partition, dtype=str)
         databases = dict(zip(partition["lesion_id"], partition["database"]))
         classifier = read(given.model, device(), dict(given.items()), snakemake.params.kept)
         predictions = predict(classifier, parts, databases, where)
-        predictions[predictions["part"] == EXTERNAL].to_csv(snakemake.output.predictions, index=False)
+        predictions.to_csv(snakemake.output.predictions, index=False)

@@ -8,7 +8,7 @@ if __name__ == "__main__":
     with started(snakemake):
         import pandas as pd
 
-        from mammosynth.findings.tables import table_accuracy, table_quality, to_latex
+        from mammosynth.findings.tables import table_accuracy, table_decisions, table_quality, to_latex
         from mammosynth.splits import WHOLE, read_rows
         from mammosynth.study import trained_against
 
@@ -23,7 +23,8 @@ if __name__ == "__main__":
         caption = f"Both classes pooled. {captions['table_quality']}"
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"), encoding="utf-8")
         scores = pd.read_csv(snakemake.input.scores)
-        table = table_accuracy(scores[scores["share"] == WHOLE], paper)
-        table.to_csv(snakemake.output.table_accuracy, index=False)
-        latex = to_latex(table, captions["table_accuracy"], "tab:accuracy")
-        Path(snakemake.output.latex_accuracy).write_text(latex, encoding="utf-8")
+        scores = scores[scores["share"] == WHOLE]
+        for name, table in (("accuracy", table_accuracy(scores, paper)), ("decisions", table_decisions(scores))):
+            table.to_csv(snakemake.output[f"table_{name}"], index=False)
+            latex = to_latex(table, captions[f"table_{name}"], f"tab:{name}")
+            Path(snakemake.output[f"latex_{name}"]).write_text(latex, encoding="utf-8")

@@ -35,7 +35,7 @@ if __name__ == "__main__":
         }
         splits = pd.read_csv(given.splits)
         images, real_images = (read_rows(given[name], splits) for name in ("images", "real_images"))
-        scores, quality = pd.read_csv(given.scores), pd.read_csv(given.quality)
+        scores, quality, comparisons = (pd.read_csv(given[name]) for name in ("scores", "quality", "comparisons"))
         study = page.Study(
             config=snakemake.params.config,
             parts=pd.read_csv(given.parts),
@@ -43,6 +43,8 @@ if __name__ == "__main__":
             scores=scores[scores["share"] == WHOLE],
             quality=quality[quality["share"] == WHOLE],
             accuracy=pd.read_csv(given.table_accuracy, dtype=str),
+            decisions=pd.read_csv(given.table_decisions, dtype=str),
+            comparisons=comparisons[comparisons["share"] == WHOLE],
             quality_table=pd.read_csv(given.table_quality, dtype=str),
             ranks=pd.read_csv(given.ranks),
             correlations=pd.read_csv(given.correlations),
