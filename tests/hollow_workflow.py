@@ -1,6 +1,7 @@
 """The workflow with scripts that do nothing but write a digest of what they were given, for tests of what is rerun.
 
-They do so within Snakemake, where a process for each would take most of the time. An output is right if, and only if, all that it depends on is.
+They do so within Snakemake, where a process for each would take most of the time.
+An output is right if, and only if, all that it depends on is.
 """
 
 import re

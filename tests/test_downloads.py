@@ -540,18 +540,3 @@ def test_reading_waits_for_the_download(tmp_path):
     assert set(read["database"]) == {"mine"}
     assert read["image"].str.startswith("kept/busi/").all()
     assert "Nothing to be done" in snakemake(tmp_path, lesions, study=study).stdout
-
-
-def test_what_no_address_is_known_for_is_refused_before_anything_runs(tmp_path):
-    source = {"reader": "rois", "modality": "ultrasound", "benign": "b", "malignant": "m", "download": True}
-    run = snakemake(tmp_path, "--dry-run", study={"sources": {"mine": source}, "databases": ["mine"]})
-    assert run.returncode != 0
-    assert "sources.mine: there is nothing to download for reader rois" in run.stdout
-
-
-def test_a_folder_whose_variable_is_not_set_is_refused_before_anything_runs(tmp_path):
-    source = {"reader": "busi", "modality": "ultrasound", "download": True}
-    study = {"sources": {"mine": source}, "databases": ["mine"], "downloads": "$NOT_SET/x"}
-    run = snakemake(tmp_path, "--dry-run", study=study)
-    assert run.returncode != 0
-    assert 'downloads is "$NOT_SET/x", but the environment variable NOT_SET is not set' in run.stdout

@@ -2,8 +2,6 @@
 
 import copy
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -17,6 +15,7 @@ from test_page import CONFIG, PAPER
 from test_partition import lesions as lesions_of
 from test_partition import partition_of
 from test_scores import predictions, row
+from workflow_for_tests import snakemake
 
 from mammosynth import curation, paths, study
 from mammosynth.arrays.comparisons import mean_over_runs
@@ -341,12 +340,8 @@ STUDY = {
 
 def run(folder: Path, config: dict, *targets: str) -> Path:
     folder.mkdir()
-    (folder / "study.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", *targets, "-s", ROOT / "Snakefile", "-d", folder, "--cores", "2"]
-    done = subprocess.run(
-        [*command, "--configfile", folder / "study.yaml"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = snakemake(folder, *targets, study=config)
+    assert done.returncode == 0, done.stdout
     return folder / "results"
 
 
@@ -422,9 +417,7 @@ def test_an_external_database_is_in_every_split_predicted_by_all_and_scored(stud
 
 def test_no_rule_that_fits_or_chooses_takes_the_external_part(studies):
     folder = studies[0].parent
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", folder, "--forceall", "--dry-run"]
-    command += ["--configfile", folder / "study.yaml"]
-    plan = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    plan = snakemake(folder, "--forceall", "--dry-run", "--configfile", folder / "study.yaml").stdout
     jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n    input: (.*)$", plan, re.MULTILINE)
     takers = {name: {rule for rule, given in jobs if f"/{name}" in given} for name in ("external.npz", "rois.npz")}
     assert takers["external.npz"] == {"predict_external", "count_parts"}  # which compares it with its digest
