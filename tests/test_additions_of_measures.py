@@ -46,7 +46,7 @@ from mammosynth.quality import measures
 from mammosynth.quality.assess import Described, assess, assess_real
 from mammosynth.quality.describe import Describer
 from mammosynth.quality.rows import tidy
-from mammosynth.report import figures, page, scorecard
+from mammosynth.report import figures_of_gans, page, scorecard
 
 kept = ("FD", "floor/FD")  # as many as take no time
 measures.MEASURES[:] = [m for m in measures.MEASURES if m.name in kept or "mine" in m.function]
@@ -70,7 +70,7 @@ ranks = rank_generators(rows).drop_duplicates("measure").set_index("measure")
 config = {"gans": ["sngan"], "generators": {"sngan": {"method": "sngan"}}}
 facts = scorecard.Facts("sngan", "ultrasound", config, None, "means", {}, [], rows)
 cards = {m["measure"]: m for m in scorecard._measures(facts, "means") if m["pathology"] == "all"}
-drawn = [axis.get_title(loc="left") for axis in figures.plot_quality("ultrasound", rows).axes]
+drawn = [axis.get_title(loc="left") for axis in figures_of_gans.plot_quality("ultrasound", rows).axes]
 print(json.dumps({
     "values": own.groupby(["measure", "generator"])["value"].first().unstack().notna().T.to_dict(),
     "brightness": table["brightness"].tolist(),
