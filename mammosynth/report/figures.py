@@ -1,6 +1,7 @@
 """What all figures of a study share: a width of about 180 mm, readable in print, in colours that all tell apart."""
 
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -11,9 +12,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, ImageChops
 
 from mammosynth.classifiers.mixes import parse_mix
-from mammosynth.findings.names import REAL_COLOUR, colours_of
+from mammosynth.findings.names import REAL_COLOUR, colours_of, name_of
 
 WIDTH = 7.6  # inches
 plt.rcParams.update(
@@ -39,6 +41,7 @@ plt.rcParams.update(
         "svg.hashsalt": "mammosynth",
     }
 )
+CONTROL_COLOUR = "#777777"  # of mixes without a GAN
 MIX_DASHES = {
     True: ("-", ":", "-.", (0, (5, 1, 1, 1, 1, 1))),
     False: ("--", (0, (1, 2)), (0, (6, 2, 1, 2))),
@@ -46,9 +49,16 @@ MIX_DASHES = {
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the same figure gives the same bytes."""
-    metadata = {"Date": None} if str(path).endswith(".svg") else {"Software": None}
-    figure.savefig(path, metadata=metadata, facecolor="white")
+    """Write a figure; the same figure gives the same bytes, and a grey PNG has no more than grey values."""
+    if str(path).endswith(".svg"):
+        figure.savefig(path, metadata={"Date": None}, facecolor="white")
+    else:
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", facecolor="white")
+        image = Image.open(drawn).convert("RGB")
+        grey = image.convert("L")
+        coloured = ImageChops.difference(grey.convert("RGB"), image).getbbox()
+        (image if coloured else grey).save(path, optimize=True)
     plt.close(figure)
 
 
@@ -81,7 +91,7 @@ def line_of(mix: str, group: list[str], colour: str) -> dict:
 
 
 def panel_colours(groups: Mapping[str, list[str]]) -> dict[str, str]:
-    return colours_of([name for name in groups if name != "controls"]) | {"controls": "#777777"}
+    return colours_of([name for name in groups if name != "controls"]) | {"controls": CONTROL_COLOUR}
 
 
 def panels(count: int, columns: int, height: float) -> tuple[Figure, np.ndarray]:
@@ -92,3 +102,27 @@ def panels(count: int, columns: int, height: float) -> tuple[Figure, np.ndarray]
     for axis in axes.flat[count:]:
         axis.remove()
     return figure, axes.flat[:count]
+
+
+def panels_of_mixes(groups: Mapping[str, list[str]], height: float) -> tuple[Figure, list[Axes], Callable[[], None]]:
+    """A figure with a panel a group of `mix_groups`, by its name, and what writes below each the names of its lines."""
+    columns = min(3, len(groups))
+    rows, names = -(-len(groups) // columns), 0.16 * max(map(len, groups.values())) + 0.1
+    width = WIDTH * 1.05 * max(columns, 2) / 3
+    figure = plt.figure(figsize=(width, (height + names) * rows + 0.6))
+    grid = figure.add_gridspec(2 * rows, columns, height_ratios=[height, names] * rows)
+    places = [divmod(number, columns) for number in range(len(groups))]
+    axes, below = ([figure.add_subplot(grid[2 * row + k, column]) for row, column in places] for k in (0, 1))
+    for axis, name in zip(axes, groups):
+        axis.set_title(name_of(name))
+
+    def name_lines() -> None:
+        for axis, place in zip(axes, below):
+            place.set_axis_off()
+            legend = place.legend(
+                *axis.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(-0.12, 1), borderaxespad=0,
+                fontsize=6, handlelength=2.6,
+            )  # fmt: skip
+            legend.set_in_layout(False)  # long names reach over their panel, and must not shrink it
+
+    return figure, axes, name_lines
