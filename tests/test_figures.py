@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from test_scores import predictions
 from test_tables import quality_rows
 
@@ -11,7 +12,14 @@ from mammosynth.classifiers.scores import score
 from mammosynth.imageset import ImageSet
 from mammosynth.quality.novelty import Limits, Nearest
 from mammosynth.report import figures
-from mammosynth.report.figures_of_gans import plot_closest_pairs, plot_quality, plot_samples
+from mammosynth.report.figures_of_gans import (
+    EMBEDDED,
+    embed,
+    plot_closest_pairs,
+    plot_embedding,
+    plot_quality,
+    plot_samples,
+)
 from mammosynth.report.figures_of_predictions import plot_roc
 from mammosynth.report.figures_of_scores import plot_differences
 from mammosynth.report.figures_of_training import (
@@ -116,16 +124,28 @@ def test_roc_panels_draw_every_mix_with_its_area(study):
             assert f"{auroc['real+sngan']:.3f}" in label
 
 
-def test_the_forest_has_a_row_a_mix_with_its_interval(study):
-    _, scores = study
-    figure = plot_differences("ultrasound", "resnet18", scores)
-    axis = figure.axes[0]
-    assert [label.get_text() for label in axis.get_yticklabels()] == [
-        "SNGAN", "real + SNGAN", "real + SNGAN ×2", "real ×2", "real + classic",
-    ]  # fmt: skip
-    rows = scores[(scores["measure"] == "AUROC") & (scores["mix"] == "real@2")].iloc[0]
-    drawn = [tuple(line.get_xdata()) for line in axis.lines]
-    assert (rows["difference_low"], rows["difference_high"]) in drawn
+def test_an_embedding_shows_each_set_where_it_was_put():
+    rng = np.random.default_rng(0)
+    sets = {
+        name: (rng.normal(size=(n, 8)).astype(np.float32), np.arange(n) % 2) for name, n in (("real", 12), ("sngan", 9))
+    }
+    figure = plot_embedding("ultrasound", "SqueezeNet 1.1", sets["real"], {"sngan": sets["sngan"]})
+    positions = embed(np.concatenate([sets["real"][0], sets["sngan"][0]]))
+    real, both = ([mark.get_offsets() for mark in axis.collections] for axis in figure.axes)
+    for shown in (real, both[:2]):  # benign, malignant
+        np.testing.assert_array_equal(shown[0], positions[:12:2])
+        np.testing.assert_array_equal(shown[1], positions[1:12:2])
+    np.testing.assert_array_equal(both[2], positions[12::2])
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    assert f"12 real ROIs and {EMBEDDED} of each GAN at most" in figure.get_suptitle()
+
+
+def test_an_embedding_keeps_groups_together():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1], 20)
+    positions = embed(rng.normal(size=(40, 30)) + 20 * group[:, None])
+    nearest = np.linalg.norm(positions[:, None] - positions[None], axis=2) + np.diag(np.full(40, np.inf))
+    assert (group[nearest.argmin(1)] == group).all()
 
 
 def test_quality_bars_are_the_pooled_values_with_the_real_level(study):
@@ -219,6 +239,16 @@ def test_classifiers_curves_are_means_over_runs():
     figure = plot_classifier_training("ultrasound", "probe_of_mine", histories)
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1.0, 1.0]  # the mean over seeds
     assert figure.get_suptitle() == "Training of the classifiers: ultrasound, probe of mine"
+
+
+def test_a_grey_picture_is_written_in_grey_and_another_in_colour(tmp_path):
+    for colour in ("black", "red"):
+        figure, axis = figures.plt.subplots(figsize=(1, 1))
+        axis.plot([0, 1], color=colour)
+        figures.save(figure, tmp_path / f"{colour}.png")
+    images = {colour: Image.open(tmp_path / f"{colour}.png") for colour in ("black", "red")}
+    assert {colour: image.mode for colour, image in images.items()} == {"black": "L", "red": "RGB"}
+    assert images["red"].size == (150, 150)
 
 
 def test_the_same_figure_gives_the_same_file(study, tmp_path):

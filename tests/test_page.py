@@ -21,6 +21,9 @@ from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
 CAPTIONS = sorted((Path(__file__).parents[1] / "workflow/report").glob("*.rst"))
+OF_CLASSIFIERS = (
+    "classifier_training", "differences", "doses", "shares", "gains", "roc", "reliability", "confusion", "misses",
+)  # fmt: skip
 CONFIG = {
     "sources": {
         "phantom_ultrasound": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 8}},
@@ -78,6 +81,7 @@ def study(tmp_path_factory):
     quality = quality[quality["modality"] == "ultrasound"]
     kinds = (
         "samples",
+        "embedding",
         "quality",
         "ranks",
         "gan_training",
@@ -104,7 +108,7 @@ def study(tmp_path_factory):
         | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")}
         | {
             kind: {"ultrasound": {"ResNet-18": folder / "figure.svg"}}
-            for kind in ("classifier_training", "differences", "roc")
+            for kind in OF_CLASSIFIERS
         },
         captions={path.stem: path.read_text(encoding="utf-8").strip() for path in CAPTIONS},
     )

@@ -18,6 +18,7 @@ from mammosynth.quality.novelty import Limits, Nearest, near_copies
 from mammosynth.report.figures import WIDTH, panels, plt, show_images
 
 FRAME: dict[str, Any] = {"fill": False, "edgecolor": "#D55E00", "linewidth": 1.5, "clip_on": False}  # of near copies
+EMBEDDED = 150  # images of a set
 
 
 def plot_samples(
@@ -134,4 +135,55 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
     counts = summary[summary["generator"].isin(gans) & (summary["pathology"] == "all")]
     sizes = f"{counts['n'].max():.0f} synthetic and {counts['n_reference'].max():.0f} real ROIs at most"
     figure.suptitle(f"Quality of the synthetic ROIs: {modality}\n{sizes}; ↓ lower is better", fontsize=9.5)
+    return figure
+
+
+def embed(features: np.ndarray) -> np.ndarray:
+    """Positions [N, 2] of features [N, d] by t-SNE (van der Maaten and Hinton, J. Mach. Learn. Res. 9:2579, 2008).
+
+    Of their first 50 principal components, begun at the first two, so that the same features give the same positions.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    reduced = PCA(min(50, *features.shape), svd_solver="full").fit_transform(features.astype(float))
+    return TSNE(perplexity=min(30, (len(reduced) - 1) / 3), init="pca", random_state=0).fit_transform(reduced)
+
+
+def plot_embedding(
+    modality: str,
+    network: str,
+    real: tuple[np.ndarray, np.ndarray],
+    synthetic: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> Figure:
+    """Real ROIs and those of each GAN in two dimensions, all embedded together; a panel a GAN.
+
+    real, synthetic: features [N, d] on *network* and labels [N]; of each set ``EMBEDDED`` images at most, evenly
+    spaced.
+    """
+    sets = {name: [of[evenly_spaced(len(of), EMBEDDED)] for of in found] for name, found in synthetic.items()}
+    sets = {"real": [of[evenly_spaced(len(of), EMBEDDED)] for of in real]} | sets
+    ends = np.cumsum([len(labels) for _, labels in sets.values()])[:-1]
+    points = dict(zip(sets, np.split(embed(np.concatenate([features for features, _ in sets.values()])), ends)))
+    colours = colours_of(list(synthetic))
+    figure, axes = panels(len(sets), 3, 2.4)
+    axes[0].update_datalim(np.concatenate(list(points.values())))
+    for axis, name in zip(axes, sets):
+        for shown in dict.fromkeys(("real", name)):
+            colour = colours[shown] if shown == name else "#c4c4c4"
+            for label, marker in enumerate(("o", "^")):
+                own = points[shown][sets[shown][1] == label]
+                face = colour if label else "white"  # malignant ones are filled
+                axis.scatter(*own.T, s=9, marker=marker, facecolor=face, edgecolor=colour, linewidth=0.6)
+        axis.set(title=name_of(name), xticks=[], yticks=[])
+        axis.sharex(axes[0])
+        axis.sharey(axes[0])
+        axis.spines[:].set_visible(False)
+    marks = [
+        plt.Line2D([], [], linestyle="", marker=marker, color="#444444", markerfacecolor=face, label=pathology)
+        for pathology, marker, face in zip(CLASSES, ("o", "^"), ("white", "#444444"))
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=2)
+    n = f"{len(sets['real'][1])} real ROIs and {EMBEDDED} of each GAN at most; features: {network}"
+    figure.suptitle(f"Real and synthetic ROIs, embedded: {modality}\n{n}")
     return figure

@@ -149,7 +149,8 @@ def best_hybrid(scores: pd.DataFrame) -> str | None:
     scores: of one modality and classifier.
     """
     rows = scores[(scores["part"] == "test") & (scores["database"] == "all") & (scores["measure"] == "AUROC")]
-    rows = rows[[bool(parse_mix(mix).gans) and parse_mix(mix).holds_real for mix in rows["mix"]]].dropna(subset="value")
+    mixes = map(parse_mix, rows["mix"])
+    rows = rows[np.array([bool(mix.gans) and mix.holds_real for mix in mixes], bool)].dropna(subset="value")
     return None if rows.empty else str(rows.loc[rows["value"].idxmax(), "mix"])
 
 

@@ -178,7 +178,8 @@ def plot_doses(modality: str, classifier: str, scores: pd.DataFrame) -> Figure:
             x, colour = [row.dose] * 2, colours[gan]
             axis.plot(x, [row.difference_low, row.difference_high], color=colour, linewidth=1)
             axis.plot(x, [row.patients_low, row.patients_high], color=colour, linewidth=4, alpha=0.45)
-            axis.plot(row.dose, row.difference, MARKS[row.verdict], color=colour, markeredgecolor="white", mew=0.5)
+            mark = {"marker": MARKS[row.verdict], "markeredgecolor": "white", "mew": 0.5}
+            axis.plot(row.dose, row.difference, color=colour, markersize=5.5, **mark)
         axis.set_xscale("log")
         axis.set_xticks(own["dose"], [f"{dose:g}" for dose in own["dose"]])
         axis.xaxis.set_minor_locator(NullLocator())

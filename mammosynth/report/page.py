@@ -33,9 +33,9 @@ class Study:
     parts: what `mammosynth.partition.count_parts` returns; rois: ``rois.csv`` of every modality;
     scores, quality: the tidy tables; accuracy, quality_table: the paper-shaped ones; paper: ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
-    ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
-    and modality, those that belong to a GAN (``progress``, ``closest``) or a classifier (``differences``, ``roc``,
-    ``classifier_training``) by its name within;
+    ``quality``, ``gan_training``, ``contact_sheet``, …) and modality, those that belong to a GAN (``progress``,
+    ``closest``) or a classifier (``differences``, ``roc``, …; those that the study has something for) by its name
+    within;
     ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
     what the filter did with each synthetic ROI, if the study has one; captions: what ``workflow/report`` says below
     figures, by kind, and above *accuracy* and *quality_table* (``table_accuracy``, ``table_quality``).

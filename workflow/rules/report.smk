@@ -82,13 +82,25 @@ rule plot_samples:
         synthetic=[
             f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
         ],
+        features=[
+            f"results/{{modality}}/{SHOWN[0]}/quality/{gan}/{SHOWN[1]}_features.npz"
+            for gan in GANS
+        ],
+        reference=f"results/{{modality}}/{SHOWN[0]}/quality/reference.npz",
     output:
-        report(
+        samples=report(
             "results/figures/samples_{modality}.png",
             caption="../report/samples.rst",
             category="Figures",
             subcategory="{modality}",
             labels={"figure": "real and synthetic ROIs"},
+        ),
+        embedding=report(
+            "results/figures/embedding_{modality}.png",
+            caption="../report/embedding.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "real and synthetic ROIs, embedded"},
         ),
     log:
         "logs/plot_samples/{modality}.log",
@@ -102,6 +114,7 @@ rule plot_samples:
         runtime=10,
     params:
         code=code_of("plot_samples"),
+        extractor=EXTRACTORS[0],
         gans=GANS,
         databases=lambda wildcards: databases_of(wildcards.modality),
         phantoms=lambda wildcards: [
@@ -382,6 +395,7 @@ rule write_report:
             seed=SHOWN[1],
         ),
         samples=expand("results/figures/samples_{modality}.png", modality=MODALITIES),
+        embedding=expand("results/figures/embedding_{modality}.png", modality=MODALITIES),
         gan_training=expand("results/figures/gan_training_{modality}.svg", modality=MODALITIES),
         quality_bars=expand("results/figures/quality_{modality}.svg", modality=MODALITIES),
         of_classifiers=expand(
@@ -415,6 +429,7 @@ rule write_report:
         captions=captions_of(
             "contact_sheet",
             "samples",
+            "embedding",
             "quality",
             "ranks",
             "closest",

@@ -12,7 +12,7 @@ if __name__ == "__main__":
         from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
-        kinds = ("contact_sheet", "samples", "gan_training")
+        kinds = ("contact_sheet", "samples", "embedding", "gan_training")
         figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
         for kind, file in snakemake.params.of_classifiers.items():
             figures[kind] = {
