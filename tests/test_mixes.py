@@ -6,7 +6,16 @@ import logging
 import numpy as np
 import pytest
 
-from mammosynth.classifiers.mixes import assemble, images_to_make, largest_dose, parse_mix, parse_mixes, per_class
+from mammosynth.classifiers.mixes import (
+    added_dose,
+    assemble,
+    gans_with_doses,
+    images_to_make,
+    largest_dose,
+    parse_mix,
+    parse_mixes,
+    per_class,
+)
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 

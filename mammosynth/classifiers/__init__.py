@@ -61,11 +61,13 @@ SHARED: Mapping[str, Mapping[str, Any]] = {
 class Method(declared.Method):
     """A classifier.
 
-    starts_from: the feature network, a name of `mammosynth.networks.NETWORKS`, that it starts from; takes: which
-    settings of ``SHARED`` it has. It is given those and its own, by name.
+    starts_from: the feature network, a name of `mammosynth.networks.NETWORKS`, that it starts from; screens: whether it
+    is a quick look at mixes, which the report shows apart from trained networks; takes: which settings of ``SHARED`` it
+    has. It is given those and its own, by name.
     """
 
     starts_from: str | None = None
+    screens: bool = False
 
 
 def recipe(**values: Any) -> dict[str, Mapping[str, Any]]:
@@ -86,9 +88,15 @@ METHODS = {
         starts_from="efficientnet_lite0",
     ),
     "probe": Method(
-        "mammosynth.classifiers.probe:Probe", "probe (EfficientNet-Lite0)", starts_from="efficientnet_lite0"
+        "mammosynth.classifiers.probe:Probe",
+        "probe (EfficientNet-Lite0)",
+        starts_from="efficientnet_lite0",
+        screens=True,
     ),
     "probe_squeezenet": Method(
-        "mammosynth.classifiers.probe:SqueezeNetProbe", "probe (SqueezeNet 1.1)", starts_from="squeezenet"
+        "mammosynth.classifiers.probe:SqueezeNetProbe",
+        "probe (SqueezeNet 1.1)",
+        starts_from="squeezenet",
+        screens=True,
     ),
 }

@@ -16,6 +16,7 @@ from mammosynth import __version__
 from mammosynth.findings import conclusions
 from mammosynth.findings.names import NAMES_OF_PARTS, name_of
 from mammosynth.findings.ranks import agreement, disagreements, table_ranks
+from mammosynth.findings.screens import screens_of, shared_features
 from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
 
@@ -137,6 +138,8 @@ def environment() -> jinja2.Environment:
 def render(study: Study) -> str:
     """The page as HTML."""
     modalities = list(dict.fromkeys(study.scores["modality"]))
+    screens = screens_of(study.config)
+    trained = [name for name in study.config["classify_with"] if name not in screens]
     phantoms = conclusions.phantoms_of(study.config)
     return (
         environment()
@@ -147,7 +150,8 @@ def render(study: Study) -> str:
             phantoms=phantoms,
             external=study.config.get("external", []),
             name_of=name_of,
-            answers={modality: conclusions.answers(modality, study.scores) for modality in modalities},
+            groups=[_group(study, names, modalities) for names in (trained, screens) if names],
+            shared_features=shared_features(study.config),
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
             caveats=conclusions.caveats(study.scores, study.quality, study.config),
             parts=study.parts.replace({"part": NAMES_OF_PARTS}),
@@ -164,6 +168,18 @@ def render(study: Study) -> str:
             yaml=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
         )
     )
+
+
+def _group(study: Study, names: list[str], modalities: list[str]) -> dict[str, Any]:
+    """What the page shows of some classifiers together: of the trained networks, or of the screens."""
+    titles = [name_of(name) for name in names]
+    scores, accuracy = study.scores[study.scores["classifier"].isin(names)], study.accuracy
+    return {
+        "screens": names == screens_of(study.config),
+        "names": titles,
+        "answers": {modality: conclusions.answers(modality, scores) for modality in modalities},
+        "accuracy": _rows(accuracy, "classifier", titles) if "classifier" in accuracy else accuracy,
+    }
 
 
 def explained(names: Iterable[str]) -> list[tuple[str, Measure]]:
