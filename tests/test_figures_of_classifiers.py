@@ -1,5 +1,6 @@
 """Figures of the classifiers: what is drawn are the table's numbers, and what the predictions say."""
 
+import re
 from itertools import product
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from test_scores import predictions
 from test_tables import quality_rows
+from workflow_for_tests import snakemake
 
 from mammosynth.arrays.calibration import reliability
 from mammosynth.classifiers.scores import score
@@ -108,6 +110,15 @@ def test_marks_of_the_forest_say_the_verdict(study):
 def test_a_study_without_other_mixes_has_an_empty_forest():
     [axis] = plot_differences(*OF, score(predictions(1.0), 50, 0)).axes
     assert axis.get_yticklabels() == []
+
+
+def test_a_test_part_of_one_class_has_figures_without_points():
+    frame = pd.concat([predictions(1.0, mix) for mix in ("real", "real+sngan", "real+sngan@2")])
+    scores = score(frame[frame["pathology"] == "benign"], 50, 0)
+    [axis] = plot_doses(*OF, scores).axes
+    assert axis.get_title(loc="left") == "SNGAN"
+    assert all(len(line.get_ydata()) == 0 for line in axis.lines if line.get_color() != figures.REAL_COLOUR)
+    assert plot_differences(*OF, scores).axes[0].get_yticklabels() == []
 
 
 def test_doses_are_drawn_of_gans_that_have_several(study):
@@ -234,3 +245,14 @@ def test_a_rank_correlation_is_spearmans_with_an_interval_and_none_of_few_points
     assert rank_correlation(x[:FEWEST_POINTS], -x[:FEWEST_POINTS])[0] == pytest.approx(-1)
     assert np.isnan(rank_correlation(x[: FEWEST_POINTS - 1], y[: FEWEST_POINTS - 1])).all()
     assert np.isnan(rank_correlation(np.ones(9), y[:9])).all()
+
+
+def test_doses_and_shares_are_plotted_by_the_studies_that_have_several(tmp_path):
+    def planned(**study):
+        plan = snakemake(tmp_path, "--dry-run", study={"gans": ["sngan"], **study}).stdout
+        [made] = set(re.findall(r"output: (.*roc_ultrasound_resnet18.*)", plan))
+        return {kind for kind in ("doses", "shares", "gains") if f"/{kind}_ultrasound_resnet18.svg" in made}
+
+    assert planned(mixes=["real", "sngan"]) == set()
+    assert planned(mixes=["real", "real+sngan"]) == {"gains"}
+    assert planned(mixes=["real", "real+sngan", "real+sngan@2"], shares=[100, 50]) == {"doses", "shares", "gains"}

@@ -161,13 +161,13 @@ def plot_doses(modality: str, classifier: str, scores: pd.DataFrame) -> Figure:
     scores: of one modality and classifier.  Doses that balance classes have no place on the axis and are left out.
     """
     rows = compared(scores)
-    gans = gans_with_doses(map(parse_mix, rows.index))
+    gans = gans_with_doses(map(parse_mix, scores["mix"].unique()))
     added = [added_dose(parse_mix(mix)) or ("", np.nan) for mix in rows.index]
     colours = colours_of(gans)
     figure, axes = panels(len(gans), 3, 1.9)
-    reach = np.nanmax(np.abs(rows[["difference", "difference_low", "difference_high"]].to_numpy()))
+    reach = np.nanmax(np.abs(rows[["difference", "difference_low", "difference_high"]].to_numpy()), initial=0.05)
     for axis, gan in zip(axes, gans):
-        own = rows[[of == gan for of, _ in added]]
+        own = rows[np.array([of == gan for of, _ in added], bool)]
         own = own.assign(dose=[dose for of, dose in added if of == gan]).sort_values("dose")
         _mark_margin(axis.axhspan, own)
         axis.axhline(0, color=REAL_COLOUR, linewidth=1)
