@@ -6,7 +6,16 @@ import logging
 import numpy as np
 import pytest
 
-from mammosynth.classifiers.mixes import assemble, images_to_make, largest_dose, parse_mix, parse_mixes, per_class
+from mammosynth.classifiers.mixes import (
+    added_dose,
+    assemble,
+    gans_with_doses,
+    images_to_make,
+    largest_dose,
+    parse_mix,
+    parse_mixes,
+    per_class,
+)
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 
@@ -254,3 +263,12 @@ def test_a_dose_takes_what_a_filter_left(caplog):
     with pytest.raises(InputError, match="sngan has no malignant images"):
         assemble(balance, real, {"sngan": image_set(9, 0, "s")}, 0)
     assert counts(assemble(balance, real, {"sngan": image_set(0, 9, "s")}, 0)[0]) == [8, 8]
+
+
+def test_a_dose_is_that_of_real_images_and_those_of_one_gan_alone():
+    dosed = {"real+sngan": ("sngan", 1), "cgan@0.25+real": ("cgan", 0.25)}
+    others = ["real", "sngan@2", "real@2+sngan", "real+cgan+sngan", "real+sngan+classic", "sngan..real"]
+    assert {name: added_dose(parse_mix(name)) for name in dosed} == dosed
+    assert [added_dose(parse_mix(name)) for name in [*others, "real+sngan@balance"]] == [None] * 7
+    mixes = [parse_mix(name) for name in (*dosed, *others, "real+sngan@4", "real+cgan@balance")]
+    assert gans_with_doses(mixes) == ["sngan"]

@@ -14,6 +14,7 @@ from test_tables import PAPER, quality_rows
 from mammosynth.classifiers.paired import compare
 from mammosynth.classifiers.scores import score
 from mammosynth.findings import conclusions
+from mammosynth.findings.names import name_of
 from mammosynth.findings.ranks import rank_correlations, rank_generators
 from mammosynth.findings.tables import table_accuracy, table_decisions, table_quality
 from mammosynth.findings.verdicts import verdicts
@@ -22,6 +23,9 @@ from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
 CAPTIONS = sorted((Path(__file__).parents[1] / "workflow/report").glob("*.rst"))
+OF_CLASSIFIERS = (
+    "classifier_training", "differences", "doses", "shares", "gains", "roc", "reliability", "confusion", "misses",
+)  # fmt: skip
 CONFIG = {
     "sources": {
         "phantom_ultrasound": {"reader": "busi", "modality": "ultrasound", "phantoms": {"benign": 8}},
@@ -84,6 +88,7 @@ def study(tmp_path_factory):
     quality = quality[quality["modality"] == "ultrasound"]
     kinds = (
         "samples",
+        "embedding",
         "quality",
         "ranks",
         "gan_training",
@@ -110,10 +115,7 @@ def study(tmp_path_factory):
         ),
         figures={kind: {"ultrasound": folder / "figure.svg"} for kind in kinds}
         | {kind: {"ultrasound": {"SNGAN": folder / "figure.svg"}} for kind in ("progress", "closest")}
-        | {
-            kind: {"ultrasound": {"ResNet-18": folder / "figure.svg"}}
-            for kind in ("classifier_training", "differences", "roc")
-        },
+        | {kind: {"ultrasound": {"ResNet-18": folder / "figure.svg"}} for kind in OF_CLASSIFIERS},
         captions={path.stem: path.read_text(encoding="utf-8").strip() for path in CAPTIONS},
     )
 
@@ -176,6 +178,52 @@ def test_phantoms_are_announced_in_every_section_and_only_where_there_are(study)
     assert "@top-center" in page  # and on every printed page
     real = render(Study(**{**vars(study), "config": {**CONFIG, "databases": ["busi"]}}))
     assert "not clinical data" not in real
+
+
+def of_classifiers(study, *names, gans=("sngan",)):
+    """The study with these classifiers, each with the same predictions, and their places on its page."""
+    frame = [
+        predictions(skill, mix, classifier=name)
+        for name in names for mix, skill in (("real", 0.8), ("sngan", 0.2), ("real+sngan", 0.9), ("real@2", 0.8))
+    ]  # fmt: skip
+    scores = score(pd.concat(frame), 50, 0)
+    config = CONFIG | {"classify_with": list(names), "classifiers": {name: {"method": name} for name in names}}
+    config |= {"gans": list(gans), "generators": {gan: {"method": gan} for gan in gans}}
+    path = study.figures["samples"]["ultrasound"]
+    figures = study.figures | {kind: {"ultrasound": {name_of(n): path for n in names}} for kind in OF_CLASSIFIERS}
+    changed = {"config": config, "scores": scores, "accuracy": table_accuracy(scores, PAPER), "figures": figures}
+    return render(Study(**{**vars(study), **changed}))
+
+
+def test_screens_stand_under_a_heading_of_their_own_below_trained_networks(study):
+    page = of_classifiers(study, "probe", "resnet18", "probe_squeezenet")
+    answer, screens = page.index('id="answer"'), page.index("<h3>Screens</h3>")
+    shown = {name: [found.start() for found in re.finditer(re.escape(f"Ultrasound, {name}. AUROC of each mix"), page)]
+             for name in map(name_of, ("probe", "resnet18", "probe_squeezenet"))}  # fmt: skip
+    assert all(screens < at for name in ("probe", "probe_squeezenet") for at in shown[name_of(name)])
+    assert all(answer < at < screens for at in shown[name_of("resnet18")])
+    assert all(shown.values())
+    concluded = page[answer:screens]
+    assert "probe" not in concluded[: concluded.index('id="conclusions"')]
+    for name in ("probe", "probe_squeezenet"):
+        assert page.index(f"<strong>{name_of(name)}: ") > screens
+        assert page.index(f"<td>{name_of(name)}</td>") > screens
+    assert "<h3>Screens</h3>" not in of_classifiers(study, "resnet18")
+    alone = of_classifiers(study, "probe")
+    assert "<h3>Screens</h3>" in alone
+    assert alone.count("Trained on real ROIs alone, the classifier reaches") == 1
+
+
+def test_a_network_that_a_gan_learnt_against_is_named_with_the_other_beside_it(study):
+    def said(*names, gans=("projected_gan",)):
+        found = re.search("[^>]* learnt against [^<]*", of_classifiers(study, *names, gans=gans))
+        return unescape(found[0]) if found else ""
+
+    both = said("probe", "probe_squeezenet")
+    assert both.startswith("Projected GAN learnt against the features of EfficientNet-Lite0, the start of probe (Effi")
+    assert both.endswith("read probe (SqueezeNet 1.1) beside it.")
+    assert said("efficientnet_lite0").endswith("classify with another network beside it.")
+    assert said("resnet18", "probe_squeezenet") == said("probe", gans=["sngan"]) == ""
 
 
 def test_numbers_of_parts_and_exclusions(study):

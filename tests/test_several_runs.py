@@ -214,10 +214,17 @@ def test_pictures_of_the_report_are_those_of_the_gan_that_they_name(study):
 def test_figures_of_the_report_are_those_of_the_classifier_that_they_name(study):
     page = (study / "report/report.html").read_text()
     figures = re.findall(r'<img src="data:image/\w+[^;]*;base64,([^"]+)" alt="([^"]*)"', page)
-    for name, kind in product(CLASSIFIERS, ("classifier_training", "differences", "roc")):
-        content = base64.b64encode((study / f"figures/{kind}_mammography_{name}.svg").read_bytes()).decode()
-        [caption] = [caption for shown, caption in figures if shown == content]
-        assert caption.startswith(f"Mammography, {name_of(name)}. ")
+    for name in CLASSIFIERS:
+        files = {
+            file.stem.removesuffix(f"_mammography_{name}"): file for file in (study / "figures").glob(f"*_{name}.*")
+        }
+        assert set(files) == {
+            "classifier_training", "differences", "roc", "gains", "reliability", "confusion", "misses",
+        }  # fmt: skip
+        for file in files.values():
+            content = base64.b64encode(file.read_bytes()).decode()
+            [caption] = [caption for shown, caption in figures if shown == content]
+            assert caption.startswith(f"Mammography, {name_of(name)}. ")
 
 
 def test_the_report_answers_once_a_classifier(study):

@@ -79,6 +79,22 @@ def _overlap(x: Array, labels: Array, weights: Array) -> Array:
     return (lowest[1] < highest[0]) & (lowest[0] < highest[1])
 
 
+def reliability(labels: Array, probability: Array, weights: Array, most: int = 10) -> tuple[Array, Array]:
+    """Points of a reliability diagram: mean probability [K], and the share of malignant images in each resample [B, K].
+
+    labels, probability [N]; weights [B, N], how often each image counts.  K points of equally many images, 10 at least
+    and *most* points; fewer where probabilities tie (Bröcker and Smith, Weather Forecast. 22:651, 2007).  NaN where a
+    resample has no image of a point.
+    """
+    count = int(np.clip(len(probability) // 10, 1, most))
+    edges = np.unique(np.quantile(probability, np.linspace(0, 1, count + 1)[1:-1]))
+    _, point = np.unique(np.searchsorted(edges, probability, side="right"), return_inverse=True)
+    members = np.eye(point.max() + 1)[point]
+    with np.errstate(invalid="ignore"):
+        share = (weights * labels) @ members / (weights @ members)
+    return probability @ members / members.sum(0), share
+
+
 def recalibration(labels: Array, probability: Array) -> tuple[float, float]:
     """Intercept a and slope b for which logit P(malignant) = a + b · logit(probability) is likeliest on these images.
 

@@ -61,12 +61,14 @@ SHARED: Mapping[str, Mapping[str, Any]] = {
 class Method(declared.Method):
     """A classifier.
 
-    starts_from: the feature network, a name of `mammosynth.networks.NETWORKS`, that it starts from; takes: which
-    settings of ``SHARED`` it has. It is given those and its own, by name. phases: whether one without ``steps`` can be
-    fitted to a mix of several phases.
+    starts_from: the feature network, a name of `mammosynth.networks.NETWORKS`, that it starts from; screens: whether it
+    is a quick look at mixes, which the report shows apart from trained networks; phases: whether one without ``steps``
+    can be fitted to a mix of several phases; takes: which settings of ``SHARED`` it has. It is given those and its own,
+    by name.
     """
 
     starts_from: str | None = None
+    screens: bool = False
     phases: bool = False
 
 
@@ -91,12 +93,14 @@ METHODS = {
         "mammosynth.classifiers.probe:Probe",
         "probe (EfficientNet-Lite0)",
         starts_from="efficientnet_lite0",
+        screens=True,
         phases=True,
     ),
     "probe_squeezenet": Method(
         "mammosynth.classifiers.probe:SqueezeNetProbe",
         "probe (SqueezeNet 1.1)",
         starts_from="squeezenet",
+        screens=True,
         phases=True,
     ),
 }

@@ -231,6 +231,24 @@ def largest_dose(mixes: Iterable[Mix], gan: str) -> float:
     return max([1.0, *(dose for dose in doses if not isinstance(dose, str))])
 
 
+def added_dose(mix: Mix) -> tuple[str, float] | None:
+    """The GAN and its dose where a mix is the real images and those of one GAN, and nothing else; None of other mixes.
+
+    What balances classes has no dose: it depends on the training part.
+    """
+    (phase, *later), gans = mix.phases, mix.gans
+    if later or phase.classic or phase.doses.get("real") != 1 or len(gans) != 1:
+        return None
+    dose = phase.doses[gans[0]]
+    return None if isinstance(dose, str) else (gans[0], dose)
+
+
+def gans_with_doses(mixes: Iterable[Mix]) -> list[str]:
+    """The GANs of which the real images stand beside two doses or more, so that a dose can be told from a GAN."""
+    added = list(filter(None, map(added_dose, mixes)))
+    return [gan for gan in dict.fromkeys(gan for gan, _ in added) if sum(of == gan for of, _ in added) > 1]
+
+
 def images_to_make(dose: float, real: ImageSet, oversample: float = 1) -> int:
     """Images of each class that a GAN makes whose largest dose this is; *oversample* times as many for a filter.
 

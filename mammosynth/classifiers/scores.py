@@ -34,8 +34,8 @@ BOUNDS = {"MCC": (-1, 1), "calibration slope": (-np.inf, np.inf), "calibration i
 
 COLUMNS = (
     "modality", "share", "part", "classifier", "mix", "database", "measure", "threshold", "value", "low", "high", "n",
-    "n_patients", "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm", "chance", "luck",
-    "margin", "equivalence_p", "smallest_difference",
+    "n_patients", "runs", "sd", "difference", "difference_low", "difference_high", "p", "p_holm", "se", "chance",
+    "luck", "margin", "equivalence_p", "smallest_difference",
 )  # fmt: skip
 
 
@@ -51,11 +51,12 @@ def score(predictions: pd.DataFrame, resamples: int, seed: int, equivalence_marg
     where there are several; an external one alone has its name), measure and threshold (``Youden``, ``sensitivity
     95 %``; NaN where a score needs none): value, low, high (95 % interval; NaN where resamples cannot tell), n
     (images), n_patients, runs, sd (over runs; NaN for one).  Against the mix ``real``:
-    difference, difference_low, difference_high, p; chance (``patients``, ``folds`` or ``seeds``: see
-    `mammosynth.arrays.comparisons.Estimate`), luck (standard deviation of a run's difference by training alone).  On
-    all databases of a part together: p_holm and equivalence_p (of differing by *equivalence_margin* or more), both
-    adjusted for the number of mixes that a classifier was trained on, and smallest_difference, which such a study shows
-    4 times of 5 if it is there (NaN where a run says nothing of trainings).
+    difference, difference_low, difference_high, p; se (the difference's standard error), chance (``patients``,
+    ``folds`` or ``seeds``: see `mammosynth.arrays.comparisons.Estimate`), luck (standard deviation of a run's
+    difference by training alone).  On all databases of a part together: p_holm and equivalence_p (of differing by
+    *equivalence_margin* or more), both adjusted for the number of mixes that a classifier was trained on, and
+    smallest_difference, which such a study shows 4 times of 5 if it is there (NaN where a run says nothing of
+    trainings).
 
     Raises InputError if two mixes of a run were not predicted on the same images, or one not on its validation part.
     """
@@ -156,7 +157,7 @@ def _compare(
     else:
         low, high, p = *estimate.interval(), estimate.p()
     row = {"difference": float(_mean(differences)), "difference_low": low, "difference_high": high, "p": p}
-    return row | {"chance": estimate.basis, "luck": estimate.luck, "estimate": estimate}
+    return row | {"se": estimate.se, "chance": estimate.basis, "luck": estimate.luck, "estimate": estimate}
 
 
 def _mean(runs: np.ndarray) -> float:

@@ -18,7 +18,7 @@ REAL, HELD_OUT, FLOOR = BASELINES
 OF_SOURCE = "SSIM, source"  # which sentences on translations read
 # Measures of single images that the filter and the verdict on memorising read.
 NEAR_COPY, AS_INTENDED, NIQE_REFITTED = "near copies", "label accuracy", "NIQE refitted"
-SHOWN = ("better", "explanation", "reference", "unit", "aspect", "drawn")
+SHOWN = ("better", "explanation", "reference", "unit", "aspect", "drawn", "beside_gains")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Measure:
     "lower", "higher", "nearest" (to the value of its reference), or "" where neither way is; explanation: one line;
     reference: of ``BASELINES``, whose value is the one to read it beside; unit; aspect: under which heading scorecards
     show it, "images" (beside real ones), "novelty" or "label fidelity"; drawn: whether as a panel of the figure of
-    quality, or in tables only.
+    quality, or in tables only; beside_gains: whether what classifiers gain is drawn against it.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Measure:
     unit: str = ""
     aspect: str = "images"
     drawn: bool = True
+    beside_gains: bool = False
 
     @property
     def arrow(self) -> str:
@@ -136,7 +137,7 @@ MEASURES: list[Measure] = [
         explanation="Fréchet distance of infinitely many ROIs, by extrapolation: part of the excess of few is left",
     ),
     OfSets(
-        "KD", f"{DISTANCES}:kernel_distance", better="lower", reference=FLOOR, degrees=6,
+        "KD", f"{DISTANCES}:kernel_distance", better="lower", reference=FLOOR, degrees=6, beside_gains=True,
         explanation=f"kernel distance between {FEATURES} of synthetic and real ROIs, unbiased in their number",
     ),
     OfSets(
@@ -145,6 +146,7 @@ MEASURES: list[Measure] = [
     ),
     OfSets(
         "recall", f"{DISTANCES}:prdc", "recall", "higher", reference=FLOOR, unit="share", bounds=(0, 1),
+        beside_gains=True,
         explanation="share of real ROIs that lie among the synthetic ones in feature space: diversity",
     ),
     OfSets(
@@ -160,7 +162,7 @@ MEASURES: list[Measure] = [
         explanation="share of real ROIs with a synthetic one in their neighbourhood: diversity",
     ),
     OfFloor(
-        "floor/FD", of="FD", better="higher", reference=FLOOR, unit="ratio",
+        "floor/FD", of="FD", better="higher", reference=FLOOR, unit="ratio", beside_gains=True,
         explanation="distance of real ROIs of other patients over that of the synthetic ones; 1 is as near as real "
         "ROIs, and more can be memorising, for the GANs were trained on the ROIs compared with",
     ),
@@ -220,7 +222,7 @@ MEASURES: list[Measure] = [
     ),
     OfImages(
         AS_INTENDED, "mammosynth.quality.labels:as_intended", better="higher", reference=HELD_OUT, unit="share",
-        aspect="label fidelity", reads=("probability", "threshold", "labels"),
+        aspect="label fidelity", reads=("probability", "threshold", "labels"), beside_gains=True,
         explanation="share of synthetic ROIs that a classifier of the real training ROIs takes for the class that they "
         "were made to be; held-out real ROIs are the reference, a little high, as its step and threshold were chosen "
         "by them. A translation's source was among those training ROIs, under the other label",

@@ -16,6 +16,7 @@ from mammosynth import __version__
 from mammosynth.findings import conclusions
 from mammosynth.findings.names import NAMES_OF_PARTS, name_of
 from mammosynth.findings.ranks import agreement, disagreements, table_ranks
+from mammosynth.findings.screens import screens_of, shared_features
 from mammosynth.findings.tables import table_comparisons
 from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
@@ -35,9 +36,9 @@ class Study:
     scores, comparisons, quality: the tidy tables; accuracy, decisions, quality_table: the paper-shaped ones; paper:
     ``resources/paper.csv``;
     devices: what classifiers ran on; times: what :func:`rule_times` returns; figures: files by kind (``samples``,
-    ``quality``, ``differences``, ``roc``, ``gan_training``, ``classifier_training``, ``contact_sheet``, ``progress``)
-    and modality, those that belong to a GAN (``progress``, ``closest``) or a classifier (``differences``, ``roc``,
-    ``classifier_training``) by its name within;
+    ``quality``, ``gan_training``, ``contact_sheet``, …) and modality, those that belong to a GAN (``progress``,
+    ``closest``) or a classifier (``differences``, ``roc``, …; those that the study has something for) by its name
+    within;
     ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
     what the filter did with each synthetic ROI, if the study has one; captions: what ``workflow/report`` says below
     figures, by kind, and above tables (``table_accuracy``, ``table_decisions``, ``comparisons``, ``table_quality``).
@@ -141,6 +142,8 @@ def environment() -> jinja2.Environment:
 def render(study: Study) -> str:
     """The page as HTML."""
     modalities = list(dict.fromkeys(study.scores["modality"]))
+    screens = screens_of(study.config)
+    trained = [name for name in study.config["classify_with"] if name not in screens]
     phantoms = conclusions.phantoms_of(study.config)
     return (
         environment()
@@ -151,7 +154,8 @@ def render(study: Study) -> str:
             phantoms=phantoms,
             external=study.config.get("external", []),
             name_of=name_of,
-            answers={modality: conclusions.answers(modality, study.scores) for modality in modalities},
+            groups=[_group(study, names, modalities) for names in (trained, screens) if names],
+            shared_features=shared_features(study.config),
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
             caveats=conclusions.caveats(study.scores, study.quality, study.config),
             parts=study.parts.replace({"part": NAMES_OF_PARTS}),
@@ -159,7 +163,6 @@ def render(study: Study) -> str:
             filtered=None if study.filtered is None else count_filtered(study.filtered),
             pooled=_rows(study.quality_table, "class", ["all"]),
             by_class=_rows(study.quality_table, "class", ["benign", "malignant"]),
-            comparisons=table_comparisons(study.comparisons),
             ranks=table_ranks(study.ranks),
             agreements={modality: _agreement(study.correlations, modality) for modality in modalities},
             measures=explained(study.quality["measure"].unique()),
@@ -169,6 +172,25 @@ def render(study: Study) -> str:
             yaml=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
         )
     )
+
+
+def _group(study: Study, names: list[str], modalities: list[str]) -> dict[str, Any]:
+    """What the page shows of some classifiers together: of the trained networks, or of the screens."""
+    titles = [name_of(name) for name in names]
+    scores = study.scores[study.scores["classifier"].isin(names)]
+    comparisons = study.comparisons[study.comparisons["classifier"].isin(names)]
+
+    def own(table: pd.DataFrame) -> pd.DataFrame:
+        return _rows(table, "classifier", titles) if "classifier" in table else table
+
+    return {
+        "screens": names == screens_of(study.config),
+        "names": titles,
+        "answers": {modality: conclusions.answers(modality, scores) for modality in modalities},
+        "accuracy": own(study.accuracy),
+        "decisions": own(study.decisions),
+        "comparisons": table_comparisons(comparisons),
+    }
 
 
 def explained(names: Iterable[str]) -> list[tuple[str, Measure]]:

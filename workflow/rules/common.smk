@@ -7,7 +7,13 @@ import yaml
 
 from mammosynth import code, gpu, paths, splits, study
 from mammosynth.classifiers import METHODS as CLASSIFIER_METHODS
-from mammosynth.classifiers.mixes import largest_dose, parse_mix, parse_mixes
+from mammosynth.classifiers.mixes import (
+    added_dose,
+    gans_with_doses,
+    largest_dose,
+    parse_mix,
+    parse_mixes,
+)
 from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.digests import sha256_of

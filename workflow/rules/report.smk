@@ -7,6 +7,25 @@ Out: results/tables/, results/figures/, results/{modality}/scorecards/, results/
 # The first split and seed stand for all where images are shown.
 SHOWN = WHOLE[0], f"seed{SEEDS[0]}"
 SPLIT_TABLE = "results/tables/splits.csv"
+# Figures of a modality and classifier, each with its category and title; those that the study has something for.
+OF_CLASSIFIERS = {
+    "classifier_training": ("Training", "training of the classifier"),
+    "differences": ("Figures", "does it help"),
+    "roc": ("Figures", "ROC curves"),
+    "reliability": ("Figures", "reliability of probabilities"),
+    "confusion": ("Figures", "calls by true class"),
+    "misses": ("Figures", "worst misses"),
+}
+if any(map(added_dose, map(parse_mix, MIXES))):
+    OF_CLASSIFIERS["gains"] = "Figures", "does quality tell what helps"
+if gans_with_doses(map(parse_mix, MIXES)):
+    OF_CLASSIFIERS["doses"] = "Figures", "at which dose"
+if len(config["shares"]) > 1:
+    OF_CLASSIFIERS["shares"] = "Figures", "with few training patients"
+FILES_OF_CLASSIFIERS = {
+    kind: f"results/figures/{kind}_{{modality}}_{{classifier}}.{'png' if kind == 'misses' else 'svg'}"
+    for kind in OF_CLASSIFIERS
+}
 
 
 rule tabulate:
@@ -70,13 +89,25 @@ rule plot_samples:
         synthetic=[
             f"results/{{modality}}/{SHOWN[0]}/synthetic/{gan}/{SHOWN[1]}.npz" for gan in GANS
         ],
+        features=[
+            f"results/{{modality}}/{SHOWN[0]}/quality/{gan}/{SHOWN[1]}_features.npz"
+            for gan in GANS
+        ],
+        reference=f"results/{{modality}}/{SHOWN[0]}/quality/reference.npz",
     output:
-        report(
+        samples=report(
             "results/figures/samples_{modality}.png",
             caption="../report/samples.rst",
             category="Figures",
             subcategory="{modality}",
             labels={"figure": "real and synthetic ROIs"},
+        ),
+        embedding=report(
+            "results/figures/embedding_{modality}.png",
+            caption="../report/embedding.rst",
+            category="Figures",
+            subcategory="{modality}",
+            labels={"figure": "real and synthetic ROIs, embedded"},
         ),
     log:
         "logs/plot_samples/{modality}.log",
@@ -90,6 +121,7 @@ rule plot_samples:
         runtime=10,
     params:
         code=code_of("plot_samples"),
+        extractor=EXTRACTORS[0],
         gans=GANS,
         databases=lambda wildcards: databases_of(wildcards.modality),
         phantoms=lambda wildcards: [
@@ -177,28 +209,21 @@ rule plot_classifier:
             seed=SEEDS,
         ),
         splits=SPLIT_TABLE,
+        quality="results/tables/quality.csv",
+        # whose misses are shown
+        test=ancient(expand("results/{{modality}}/{split}/test.npz", split=WHOLE)),
+        digests=expand("results/{{modality}}/{split}/parts.sha256", split=WHOLE),
     output:
-        training=report(
-            "results/figures/classifier_training_{modality}_{classifier}.svg",
-            caption="../report/classifier_training.rst",
-            category="Training",
-            subcategory="{modality}",
-            labels={"figure": "training of the classifier", "classifier": "{classifier}"},
-        ),
-        differences=report(
-            "results/figures/differences_{modality}_{classifier}.svg",
-            caption="../report/differences.rst",
-            category="Figures",
-            subcategory="{modality}",
-            labels={"figure": "does it help", "classifier": "{classifier}"},
-        ),
-        roc=report(
-            "results/figures/roc_{modality}_{classifier}.svg",
-            caption="../report/roc.rst",
-            category="Figures",
-            subcategory="{modality}",
-            labels={"figure": "ROC curves", "classifier": "{classifier}"},
-        ),
+        **{
+            kind: report(
+                FILES_OF_CLASSIFIERS[kind],
+                caption=f"../report/{kind}.rst",
+                category=category,
+                subcategory="{modality}",
+                labels={"figure": title, "classifier": "{classifier}"},
+            )
+            for kind, (category, title) in OF_CLASSIFIERS.items()
+        },
     log:
         "logs/plot_classifier/{modality}/{classifier}.log",
     benchmark:
@@ -211,6 +236,7 @@ rule plot_classifier:
         runtime=10,
     params:
         code=code_of("plot_classifier"),
+        extractor=EXTRACTORS[0],
     script:
         "../scripts/plot_classifier.py"
 
@@ -378,11 +404,11 @@ rule write_report:
             seed=SHOWN[1],
         ),
         samples=expand("results/figures/samples_{modality}.png", modality=MODALITIES),
+        embedding=expand("results/figures/embedding_{modality}.png", modality=MODALITIES),
         gan_training=expand("results/figures/gan_training_{modality}.svg", modality=MODALITIES),
         quality_bars=expand("results/figures/quality_{modality}.svg", modality=MODALITIES),
         of_classifiers=expand(
-            "results/figures/{kind}_{modality}_{classifier}.svg",
-            kind=["classifier_training", "differences", "roc"],
+            list(FILES_OF_CLASSIFIERS.values()),
             modality=MODALITIES,
             classifier=CLASSIFIERS,
         ),
@@ -412,13 +438,12 @@ rule write_report:
         captions=captions_of(
             "contact_sheet",
             "samples",
+            "embedding",
             "quality",
             "ranks",
             "closest",
-            "differences",
-            "roc",
+            *OF_CLASSIFIERS,
             "gan_training",
-            "classifier_training",
             "progress",
             "table_quality",
             "table_accuracy",
@@ -429,6 +454,7 @@ rule write_report:
         modalities=MODALITIES,
         gans=GANS,
         classifiers=CLASSIFIERS,
+        of_classifiers=FILES_OF_CLASSIFIERS,
         # Not inputs: Snakemake writes them as it goes, and a run without them is whole. Of this study's jobs alone,
         # as the folder may hold those of earlier ones.
         benchmarks={

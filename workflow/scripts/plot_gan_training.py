@@ -6,8 +6,9 @@ if __name__ == "__main__":
     with started(snakemake):
         from mammosynth.networks import NETWORKS
         from mammosynth.report import figures
+        from mammosynth.report.figures_of_training import plot_gan_training, read_histories
 
-        histories = figures.read_histories(snakemake.input, "gan")
+        histories = read_histories(snakemake.input, "gan")
         title = NETWORKS[snakemake.params.extractor].title
-        figure = figures.plot_gan_training(snakemake.wildcards.modality, histories, title)
+        figure = plot_gan_training(snakemake.wildcards.modality, histories, title)
         figures.save(figure, snakemake.output[0])

@@ -7,8 +7,9 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.report import figures
+        from mammosynth.report.figures_of_gans import plot_quality
         from mammosynth.splits import WHOLE
 
         quality = pd.read_csv(snakemake.input[0])
         quality = quality[quality["share"] == WHOLE]
-        figures.save(figures.plot_quality(snakemake.wildcards.modality, quality), snakemake.output[0])
+        figures.save(plot_quality(snakemake.wildcards.modality, quality), snakemake.output[0])

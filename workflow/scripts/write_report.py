@@ -12,12 +12,12 @@ if __name__ == "__main__":
         from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
-        kinds = ("contact_sheet", "samples", "gan_training")
+        kinds = ("contact_sheet", "samples", "embedding", "gan_training")
         figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
-        for kind in ("classifier_training", "differences", "roc"):
+        for kind, file in snakemake.params.of_classifiers.items():
             figures[kind] = {
                 modality: {
-                    name_of(classifier): f"results/figures/{kind}_{modality}_{classifier}.svg"
+                    name_of(classifier): file.format(modality=modality, classifier=classifier)
                     for classifier in snakemake.params.classifiers
                 }
                 for modality in modalities

@@ -16,6 +16,7 @@ if __name__ == "__main__":
         from mammosynth.quality.novelty import nearest_in
         from mammosynth.quality.reference import Reference
         from mammosynth.report import figures, scorecard
+        from mammosynth.report.figures_of_gans import plot_closest_pairs
         from mammosynth.splits import WHOLE, by_run, place_of, read_name, read_rows
 
         given, params, made = snakemake.input, snakemake.params, snakemake.output
@@ -33,7 +34,7 @@ if __name__ == "__main__":
             of_images, histories = by_run(given.images, gan), by_run(given.histories, gan)
             (synthetic,) = (ImageSet.load(file) for file in by_run(given.synthetic, gan).values())
             closest = synthetic.images, nearest_in(pd.read_csv(of_images[params.shown]), synthetic, real)
-            figure = figures.plot_closest_pairs(modality, gan, closest, closest_held_out, real.images, limits)
+            figure = plot_closest_pairs(modality, gan, closest, closest_held_out, real.images, limits)
             figures.save(figure, made.closest[i])
 
             runs = []
