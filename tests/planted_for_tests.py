@@ -13,23 +13,23 @@ from mammosynth.gans.gan import Gan, synthetic_set
 from mammosynth.imageset import CLASSES
 
 SIZE = 128
-WOBBLE = {"benign": 0.06, "malignant": 0.14}  # of real masses: amplitude of the margin, as a share of the radius
+WOBBLE = {"benign": 0.05, "malignant": 0.12}  # of real masses: amplitude of the margin, as a share of the radius
 PLAIN = {"benign": 0.0, "malignant": 0.22}  # of masses that show plainly what they are
 
 
 def mass(wobble: float, rng: np.random.Generator) -> np.ndarray:
     """An ROI, uint8 [128, 128]."""
-    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + rng.normal(0, 4, (2, 1, 1))
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + rng.normal(0, 3, (2, 1, 1))
     angle, distance = np.arctan2(y, x), np.hypot(y, x)
     waves = rng.normal(size=6)
     waves /= np.sqrt((waves**2).sum() / 2)
     phases = rng.uniform(0, 2 * np.pi, 6)
-    margin = sum(a * np.cos(k * angle + phase) for k, a, phase in zip(range(3, 9), waves, phases))
-    radius = SIZE * rng.uniform(0.2, 0.32) * (1 + wobble * margin)
+    margin = sum(height * np.cos(k * angle + phase) for k, height, phase in zip(range(3, 9), waves, phases))
+    radius = SIZE * rng.uniform(0.22, 0.3) * (1 + wobble * margin)
     inside = 1 / (1 + np.exp((distance - radius) / 2))
     tissue = 0.55 + 1.2 * gaussian_filter(rng.normal(size=(SIZE, SIZE)), 8)
-    speckle = 1 + 1.5 * gaussian_filter(rng.normal(size=(SIZE, SIZE)), 1)
-    image = (tissue * (1 - inside) + rng.uniform(0.1, 0.35) * inside) * speckle
+    speckle = 1 + gaussian_filter(rng.normal(size=(SIZE, SIZE)), 1)
+    image = (tissue * (1 - inside) + rng.uniform(0.15, 0.25) * inside) * speckle
     return (255 * image.clip(0, 1)).astype(np.uint8)
 
 

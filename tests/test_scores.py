@@ -16,6 +16,7 @@ from mammosynth.classifiers.paired import compare
 from mammosynth.classifiers.scores import score
 from mammosynth.classifiers.validation import decided
 from mammosynth.errors import InputError
+from mammosynth.findings.conclusions import verdict
 
 
 def predictions(skill, mix="real", seed=0, fold=0, n=60, database="a", noise=0, classifier="resnet18", test="test"):
@@ -314,3 +315,19 @@ def test_a_part_of_one_class_has_no_difference_in_auroc_and_nothing_beside_real_
     assert found["n"].tolist() == [40]
     assert compare(predictions(1.0)).empty
     assert compare(predictions(1.0, mix="sngan")).empty
+
+
+def test_a_mix_that_predicts_the_same_is_shown_to_be_no_different():
+    """As a probe of each image twice; but two mixes that both separate all images are not."""
+    real = pd.concat([predictions(0.6, seed=seed) for seed in (0, 1)])
+    rounded = real.assign(mix="real@2", probability=real["probability"] + 1e-5)
+    perfect = (real["pathology"] == "malignant") * 0.8
+    found = [
+        row(score(frame, 50, 0), mix=mix, measure="AUROC")
+        for frame, mix in (
+            (pd.concat([real, rounded]), "real@2"),
+            (pd.concat([real.assign(probability=perfect), rounded.assign(probability=perfect + 0.1)]), "real@2"),
+        )
+    ]
+    assert [verdict(one) for one in found] == ["no different", "cannot tell"]
+    assert (found[0]["difference_low"], found[0]["difference_high"], found[0]["equivalence_p"]) == (0, 0, 0)

@@ -27,10 +27,11 @@ class Estimate:
     value: NaN if it is a forecast, or undefined.  se: its standard error, in the score's units.  df: the degrees of
     freedom of se; infinite where it counts as known.  basis: SEEDS or FOLDS if the chance of training is in se, so that
     it speaks of a method; PATIENTS if not: then it speaks of these trained networks, on other patients.  luck: the
-    standard deviation of a single run's value by training alone; NaN where the runs do not tell it.
+    standard deviation of a single run's value by training alone; NaN where the runs do not tell it.  same: whether what
+    is compared predicts the same in every run, so that a difference is 0 whoever is tested.
 
-    Where se is 0, as where two networks call all images alike, nothing is known of the uncertainty: intervals and what
-    else is said of it are NaN.
+    Else, where se is 0, as where two networks call all images alike, nothing is known of the uncertainty: intervals and
+    what else is said of it are NaN.
     """
 
     value: float
@@ -38,6 +39,7 @@ class Estimate:
     df: float
     basis: str
     luck: float = np.nan
+    same: bool = False
 
     @property
     def of_method(self) -> bool:
@@ -46,6 +48,8 @@ class Estimate:
 
     def interval(self, level: float = 1 - LEVEL) -> tuple[float, float]:
         """Value ± t · se."""
+        if self.same:
+            return 0.0, 0.0
         reach = self._quantile((1 + level) / 2) * self.se if self.se > 0 else np.nan
         return self.value - reach, self.value + reach
 
@@ -65,6 +69,8 @@ class Estimate:
         """
         from scipy.stats import t
 
+        if self.same:
+            return 0.0
         return float(t.sf((margin - abs(self.value)) / self.se, self.df)) if self.se > 0 else np.nan
 
     def smallest_difference(self, level: float = LEVEL, power: float = POWER) -> float:

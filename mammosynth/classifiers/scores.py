@@ -12,6 +12,8 @@ for all folds and seeds.
 """
 
 import zlib
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ COMPARED = ("AUROC", "balanced accuracy")
 REFERENCE = "real"
 # The images that a score looks at; all of them where nothing stands here.
 CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
+SAME = 1e-3  # probabilities that differ by less are the same: a probe of real@2 differs from one of real by rounding
 BOUNDS = {"MCC": (-1, 1), "calibration slope": (-np.inf, np.inf), "calibration intercept": (-np.inf, np.inf)}
 
 COLUMNS = (
@@ -87,6 +90,7 @@ def _score_images(
     """Rows of one modality, classifier and database; *same_images*: whether all folds are tested on the same."""
     # By mix, measure and threshold, for each set of test images its runs, as value and resampled values.
     found: dict[tuple[str, str, str | None], list[list[tuple[float, np.ndarray]]]] = {}
+    predicted: dict[str, list[np.ndarray]] = {}  # by mix, of each run
     once_drawn = [((), images)] if same_images else [((fold,), own) for fold, own in images.groupby("fold", sort=False)]
     for fold, of_fold in once_drawn:
         lesions = np.sort(of_fold["lesion_id"].unique())
@@ -104,6 +108,7 @@ def _score_images(
                         "its fellows; delete the predictions and run again"
                     )
                 labels = (ordered["pathology"] == "malignant").to_numpy(int)
+                predicted.setdefault(str(mix), []).append(ordered["probability"].to_numpy())
                 for measure, threshold in TAKEN:
                     probability = ordered[CALIBRATED if measure in OF_PROBABILITIES else "probability"].to_numpy()
                     inputs = labels, probability, (ordered["probability"] >= ordered[threshold or YOUDEN]).to_numpy()
@@ -127,7 +132,8 @@ def _score_images(
         row |= dict(zip(("low", "high"), _interval(values, resampled, *BOUNDS.get(measure, (0, 1)))))
         row |= {"runs": values.size, "sd": np.std(values, ddof=1) if values.size > 1 else np.nan}
         if measure in COMPARED and mix != REFERENCE and (REFERENCE, measure, threshold) in found:
-            row |= _compare(values, resampled, *_runs(found[REFERENCE, measure, threshold]))
+            same = all(map(partial(np.allclose, rtol=0, atol=SAME), predicted[mix], predicted[REFERENCE]))
+            row |= _compare(values, resampled, *_runs(found[REFERENCE, measure, threshold]), same)
         rows.append(row)
     return rows
 
@@ -147,11 +153,11 @@ def _interval(values: np.ndarray, resampled: np.ndarray, least: float, most: flo
 
 
 def _compare(
-    values: np.ndarray, resampled: np.ndarray, of_real: np.ndarray, of_real_resampled: np.ndarray
+    values: np.ndarray, resampled: np.ndarray, of_real: np.ndarray, of_real_resampled: np.ndarray, same: bool
 ) -> dict[str, Any]:
-    """The difference of a mix against real images alone, and how certain it is."""
+    """The difference of a mix against real images alone, and how certain it is; *same*: whether predictions are."""
     differences, draws = values - of_real, resampled - of_real_resampled
-    estimate = mean_over_runs(differences, draws)
+    estimate = replace(mean_over_runs(differences, draws), same=same)
     if values.size == 1:
         low, high, p = *interval(draws[0, 0]), bootstrap_p(draws[0, 0])
     else:
