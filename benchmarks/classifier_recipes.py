@@ -5,7 +5,7 @@
 
 from the repository's root. A folder has ``train`` and ``val``, each an image set (``.npz``, as the workflow leaves
 them) or a folder of ROIs below ``is_benign_true`` and ``is_benign_false``. No test part is read. The step of a network,
-the strength of a probe, is chosen on the part that it is measured on, so AUROC is that of a choice; that of the last
+the penalty of a probe, is chosen on the part that it is measured on, so AUROC is that of a choice; that of the last
 step, which nothing chose, stands beside it.
 """
 

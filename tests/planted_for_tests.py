@@ -1,7 +1,7 @@
 """Masses with a known truth, and a GAN that gives back what is planted: it stands in the package's copy of a test.
 
-A mass is a dark blob in speckle whose margin wobbles, that of a malignant one more: a task that a few dozen ROIs begin
-to teach, and more ROIs teach better.
+Malignant masses lie in coarser speckle, while all else varies in both classes: a task that a few dozen ROIs begin to
+teach, and more ROIs teach better.
 """
 
 import numpy as np
@@ -13,28 +13,23 @@ from mammosynth.gans.gan import Gan, synthetic_set
 from mammosynth.imageset import CLASSES
 
 SIZE = 128
-WOBBLE = {"benign": 0.05, "malignant": 0.12}  # of real masses: amplitude of the margin, as a share of the radius
-PLAIN = {"benign": 0.0, "malignant": 0.22}  # of masses that show plainly what they are
+COARSENESS = {"benign": 1.5, "malignant": 1.66}  # of the speckle: standard deviation of its blur, in px
 
 
-def mass(wobble: float, rng: np.random.Generator) -> np.ndarray:
+def mass(pathology: str, rng: np.random.Generator) -> np.ndarray:
     """An ROI, uint8 [128, 128]."""
-    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + rng.normal(0, 3, (2, 1, 1))
-    angle, distance = np.arctan2(y, x), np.hypot(y, x)
-    waves = rng.normal(size=6)
-    waves /= np.sqrt((waves**2).sum() / 2)
-    phases = rng.uniform(0, 2 * np.pi, 6)
-    margin = sum(height * np.cos(k * angle + phase) for k, height, phase in zip(range(3, 9), waves, phases))
-    radius = SIZE * rng.uniform(0.22, 0.3) * (1 + wobble * margin)
-    inside = 1 / (1 + np.exp((distance - radius) / 2))
-    tissue = 0.55 + 1.2 * gaussian_filter(rng.normal(size=(SIZE, SIZE)), 8)
-    speckle = 1 + gaussian_filter(rng.normal(size=(SIZE, SIZE)), 1)
-    image = (tissue * (1 - inside) + rng.uniform(0.15, 0.25) * inside) * speckle
-    return (255 * image.clip(0, 1)).astype(np.uint8)
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + rng.normal(0, 5, (2, 1, 1))
+    distance = np.hypot(y, x) * (1 + 0.1 * np.cos(rng.integers(2, 6) * np.arctan2(y, x) + rng.uniform(0, 2 * np.pi)))
+    inside = 1 / (1 + np.exp((distance - SIZE * rng.uniform(0.2, 0.34)) / rng.uniform(1, 5)))
+    tissue = rng.uniform(0.4, 0.7) + rng.uniform(0.3, 1.2) * gaussian_filter(rng.normal(size=(SIZE, SIZE)), 10)
+    coarseness = COARSENESS[pathology] * np.exp(rng.normal(0, 0.04))
+    speckle = gaussian_filter(rng.normal(size=(SIZE, SIZE)), coarseness)
+    speckle = 1 + rng.uniform(0.2, 0.5) * speckle / speckle.std()
+    return (255 * ((tissue * (1 - inside) + rng.uniform(0.1, 0.4) * inside) * speckle).clip(0, 1)).astype(np.uint8)
 
 
 class Planted(Gan):
-    """``turning``: of what mixes draw first, up to a dose of 2, new plain masses; then such of the wrong class.
+    """``turning``: of what mixes draw first, up to a dose of 2, new masses; then masses of the wrong class.
 
     ``memoriser``: training ROIs with a little noise.
     """
@@ -59,5 +54,5 @@ class Planted(Gan):
                     images[label, place] = noisy.round().clip(0, 255)
                 else:
                     shown = label if number < len(reals) else 1 - label
-                    images[label, place] = mass(PLAIN[CLASSES[shown]], rng)
+                    images[label, place] = mass(CLASSES[shown], rng)
         return synthetic_set([*images.reshape(-1, SIZE, SIZE)], np.repeat(labels, per_class).tolist())

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from additions_for_tests import workflow_with
 from PIL import Image
-from planted_for_tests import WOBBLE, mass
+from planted_for_tests import mass
 from workflow_for_tests import snakemake
 
 from mammosynth.findings import conclusions
+from mammosynth.imageset import CLASSES
 
 ENTRY = """METHODS |= {
     "planted": Method(
@@ -46,10 +47,10 @@ def place(tmp_path_factory) -> Path:
     gan = Path(__file__).with_name("planted_for_tests.py").read_text(encoding="utf-8")
     workflow_with(place / "workflow", {"gans/planted.py": gan}, {"gans/__init__.py": ENTRY})
     rng = np.random.default_rng(0)
-    for label, wobble in WOBBLE.items():
+    for label in CLASSES:
         (place / "raw" / label).mkdir(parents=True)
         for number in range(120):
-            Image.fromarray(mass(wobble, rng)).save(place / f"raw/{label}/{label[0]}{number:03}.png")
+            Image.fromarray(mass(label, rng)).save(place / f"raw/{label}/{label[0]}{number:03}.png")
     masses = {"reader": "rois", "modality": "ultrasound", "root": str(place / "raw")}
     masses |= {"benign": "benign", "malignant": "malignant", "patient": "(.*)"}
     made = [f"results/ultrasound/scorecards/{gan}.json" for gan in STUDY["gans"]]
@@ -88,6 +89,6 @@ def test_a_memoriser_is_marked_and_not_called_a_gain(place, scores):
 
 
 def test_the_answer_names_the_gain_and_the_harm(scores):
-    headline, *_ = conclusions.answer("ultrasound", scores)
-    assert "helped" in headline
-    assert "harm" in headline
+    headline = conclusions.headline("ultrasound", scores)
+    assert "helped in 1 of 3 (most with real + turning ×2, +0." in headline
+    assert "harmed in 1 of 3 (most with real + turning ×5, −0." in headline
