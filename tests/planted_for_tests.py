@@ -13,23 +13,24 @@ from mammosynth.gans.gan import Gan, synthetic_set
 from mammosynth.imageset import CLASSES
 
 SIZE = 128
-COARSENESS = {"benign": 1.5, "malignant": 1.66}  # of the speckle: standard deviation of its blur, in px
+# Of the speckle, the standard deviation of its blur, in px: of real masses, and of such as show plainly what they are.
+COARSENESS = {"benign": 1.5, "malignant": 1.6}
+PLAIN = {"benign": 1.3, "malignant": 1.9}
 
 
-def mass(pathology: str, rng: np.random.Generator) -> np.ndarray:
+def mass(coarseness: float, rng: np.random.Generator) -> np.ndarray:
     """An ROI, uint8 [128, 128]."""
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + rng.normal(0, 5, (2, 1, 1))
     distance = np.hypot(y, x) * (1 + 0.1 * np.cos(rng.integers(2, 6) * np.arctan2(y, x) + rng.uniform(0, 2 * np.pi)))
     inside = 1 / (1 + np.exp((distance - SIZE * rng.uniform(0.2, 0.34)) / rng.uniform(1, 5)))
     tissue = rng.uniform(0.4, 0.7) + rng.uniform(0.3, 1.2) * gaussian_filter(rng.normal(size=(SIZE, SIZE)), 10)
-    coarseness = COARSENESS[pathology] * np.exp(rng.normal(0, 0.04))
-    speckle = gaussian_filter(rng.normal(size=(SIZE, SIZE)), coarseness)
+    speckle = gaussian_filter(rng.normal(size=(SIZE, SIZE)), coarseness * np.exp(rng.normal(0, 0.04)))
     speckle = 1 + rng.uniform(0.2, 0.5) * speckle / speckle.std()
     return (255 * ((tissue * (1 - inside) + rng.uniform(0.1, 0.4) * inside) * speckle).clip(0, 1)).astype(np.uint8)
 
 
 class Planted(Gan):
-    """``turning``: of what mixes draw first, up to a dose of 2, new masses; then masses of the wrong class.
+    """``turning``: of what mixes draw first, up to a dose of 2, new plain masses; then such of the wrong class.
 
     ``memoriser``: training ROIs with a little noise.
     """
@@ -54,5 +55,5 @@ class Planted(Gan):
                     images[label, place] = noisy.round().clip(0, 255)
                 else:
                     shown = label if number < len(reals) else 1 - label
-                    images[label, place] = mass(CLASSES[shown], rng)
+                    images[label, place] = mass(PLAIN[CLASSES[shown]], rng)
         return synthetic_set([*images.reshape(-1, SIZE, SIZE)], np.repeat(labels, per_class).tolist())

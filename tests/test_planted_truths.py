@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 from additions_for_tests import workflow_with
 from PIL import Image
-from planted_for_tests import mass
+from planted_for_tests import COARSENESS, mass
 from workflow_for_tests import snakemake
 
 from mammosynth.findings import conclusions
-from mammosynth.imageset import CLASSES
 
 ENTRY = """METHODS |= {
     "planted": Method(
@@ -42,15 +41,15 @@ STUDY = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """The folder of a study of 240 masses: 80 to train on in each of three folds, and all of them tested once."""
+    """The folder of a study of 300 masses: 100 to train on in each of three folds, and all of them tested once."""
     place = tmp_path_factory.mktemp("planted")
     gan = Path(__file__).with_name("planted_for_tests.py").read_text(encoding="utf-8")
     workflow_with(place / "workflow", {"gans/planted.py": gan}, {"gans/__init__.py": ENTRY})
-    rng = np.random.default_rng(0)
-    for label in CLASSES:
+    rng = np.random.default_rng(1)
+    for label, coarseness in COARSENESS.items():
         (place / "raw" / label).mkdir(parents=True)
-        for number in range(120):
-            Image.fromarray(mass(label, rng)).save(place / f"raw/{label}/{label[0]}{number:03}.png")
+        for number in range(150):
+            Image.fromarray(mass(coarseness, rng)).save(place / f"raw/{label}/{label[0]}{number:03}.png")
     masses = {"reader": "rois", "modality": "ultrasound", "root": str(place / "raw")}
     masses |= {"benign": "benign", "malignant": "malignant", "patient": "(.*)"}
     made = [f"results/ultrasound/scorecards/{gan}.json" for gan in STUDY["gans"]]
