@@ -90,7 +90,7 @@ snakemake = SimpleNamespace(
     rule="train_classifier", threads=1, resources={}, config={"checkpoint_minutes": 5}, log=[f"{folder}/log"],
     wildcards={"modality": "ultrasound", "split": "fold0", "classifier": method, "mix": "real", "seed": "0"},
     input=Given(inputs), output=Given({name: f"{folder}/{file}" for name, file in outputs.items()}),
-    params=Given(settings=settings, checkpoint=f"{folder}/checkpoint.pt"),
+    params=Given(settings=settings, checkpoint=f"{folder}/checkpoint.pt", kept=f"{folder}/kept"),
 )
 runpy.run_path(f"{ROOT}/workflow/scripts/train_classifier.py", {"snakemake": snakemake}, "__main__")
 """

@@ -232,9 +232,9 @@ def test_the_table_and_a_sentence_say_what_holds_outside():
     config = CONFIG | {"databases": ["busi"], "external": ["phantom_ultrasound"]}
     inside = pd.concat([predictions(0.8, mix) for mix in ("real", "real+sngan", "sngan")])
 
-    def scores_of(skill, folds=(0, 1)):
-        skills = {"real": 0.2, "real+sngan": skill, "sngan": 0.2}
-        rows = [external(value, mix, fold=fold) for mix, value in skills.items() for fold in folds]
+    def scores_of(skill, folds=(0, 1), noise=1):
+        skills = {"real": (0.2, None), "real+sngan": (skill, None), "sngan": (0.2, noise)}
+        rows = [external(value, mix, fold, shift) for mix, (value, shift) in skills.items() for fold in folds]
         return score(pd.concat([inside, *rows]), 500, 0)
 
     scores = scores_of(6.0)
@@ -246,7 +246,15 @@ def test_the_table_and_a_sentence_say_what_holds_outside():
     assert ", real + SNGAN (+0." in told
     assert told.endswith(") better; for the other 1 of 2 mixes with synthetic ROIs it cannot be told.")
     assert "one run" in conclusions.outside("ultrasound", scores_of(6.0, [0]))
-    assert conclusions.outside("ultrasound", scores_of(0.2)).endswith("help or harm there cannot be told.")
+    assert conclusions.outside("ultrasound", scores_of(6.0, noise=None)).endswith(
+        ") better; 1 of 2 mixes with synthetic ROIs are shown to change it by less than 0.050."
+    )
+    same, unsure = scores_of(0.2, noise=None), scores_of(0.2)
+    assert conclusions.outside("ultrasound", same).endswith("are shown to change it by less than 0.050 there.")
+    assert conclusions.outside("ultrasound", unsure).endswith(
+        "; 1 of 2 mixes with synthetic ROIs are shown to change it by less than 0.050; for the other 1 of 2 mixes with "
+        "synthetic ROIs it cannot be told."
+    )
     assert conclusions.outside("ultrasound", score(inside, 500, 0)) == ""
     assert conclusions.headline("ultrasound", scores) == conclusions.headline("ultrasound", score(inside, 500, 0))
     assert conclusions.phantoms_of(config, "ultrasound") == ["phantom_ultrasound"]

@@ -166,15 +166,21 @@ def outside(modality: str, scores: pd.DataFrame) -> str:
     for kind in ("better", "worse"):
         shown = [f"{name_of_mix(mix)} ({_difference(row)})" for mix, row in mixes[verdicts == kind].iterrows()]
         found += [f"{_joined(shown)} {kind}"] if shown else []
-    if (verdicts == "no different").all():
-        margin = decimals(mixes["margin"].iloc[0])
+    alike, unsure = (int((verdicts == kind).sum()) for kind in ("no different", "cannot tell"))
+    margin = decimals(mixes["margin"].max())
+    if alike == len(mixes):
         return f"{start}; synthetic ROIs are shown to change it by less than {margin} there."
-    if not found:
+    if unsure == len(mixes):
         return f"{start}; whether synthetic ROIs help or harm there cannot be told."
-    unsure = (~verdicts.isin(["better", "worse"])).sum()
-    rest = f"; for the other {unsure} of {len(mixes)} mixes with synthetic ROIs it cannot be told" if unsure else ""
     networks = "the networks of one run of " if _once(mixes) else ""
-    return f"{start}, {networks}{_joined(found)}{rest}."
+    beside = f", {networks}{_joined(found)}" if found else ""
+    beside += (
+        f"; {alike} of {len(mixes)} mixes with synthetic ROIs are shown to change it by less than {margin}"
+        if alike
+        else ""
+    )
+    rest = f"; for the other {unsure} of {len(mixes)} mixes with synthetic ROIs it cannot be told" if unsure else ""
+    return f"{start}{beside}{rest}."
 
 
 def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
