@@ -317,17 +317,20 @@ def test_a_part_of_one_class_has_no_difference_in_auroc_and_nothing_beside_real_
     assert compare(predictions(1.0, mix="sngan")).empty
 
 
-def test_a_mix_that_predicts_the_same_is_shown_to_be_no_different():
-    """As a probe of each image twice; but two mixes that both separate all images are not."""
-    real = pd.concat([predictions(0.6, seed=seed) for seed in (0, 1)])
-    rounded = real.assign(mix="real@2", probability=real["probability"] + 1e-5)
-    perfect = (real["pathology"] == "malignant") * 0.8
-    found = [
-        row(score(frame, 50, 0), mix=mix, measure="AUROC")
-        for frame, mix in (
-            (pd.concat([real, rounded]), "real@2"),
-            (pd.concat([real.assign(probability=perfect), rounded.assign(probability=perfect + 0.1)]), "real@2"),
-        )
-    ]
-    assert [verdict(one) for one in found] == ["no different", "cannot tell"]
-    assert (found[0]["difference_low"], found[0]["difference_high"], found[0]["equivalence_p"]) == (0, 0, 0)
+@pytest.mark.parametrize(
+    ("of_real", "of_mix", "expected"),
+    [
+        (lambda p, m: p, lambda p, m: p + 1e-5, "no different"),  # a probe of each image twice
+        (lambda p, m: 0.8 * m, lambda p, m: 0.8 * m + 0.1, "cannot tell"),  # both separate all images
+        (lambda p, m: 0.5 + 1e-4 * p, lambda p, m: 0.5 - 1e-4 * p, "worse"),  # hardly trained, in the other order
+    ],
+    ids=["the same", "both perfect", "both near 0.5"],
+)
+def test_a_mix_that_predicts_the_same_and_no_other_is_shown_to_be_no_different(of_real, of_mix, expected):
+    runs = pd.concat([predictions(1.5, seed=seed) for seed in (0, 1)])
+    given = runs["probability"], runs["pathology"] == "malignant"
+    real, mix = (runs.assign(mix=name, probability=of(*given)) for name, of in (("real", of_real), ("real@2", of_mix)))
+    found = row(score(pd.concat([real, mix]), 50, 0), mix="real@2", measure="AUROC")
+    assert verdict(found) == expected
+    if expected == "no different":
+        assert found[["difference", "difference_low", "difference_high", "equivalence_p"]].tolist() == [0, 0, 0, 0]

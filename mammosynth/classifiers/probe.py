@@ -21,7 +21,7 @@ from mammosynth.classifiers.network import augment, unit_range
 from mammosynth.gpu import describe
 from mammosynth.imageset import ImageSet
 from mammosynth.networks.features import features
-from mammosynth.networks.kept import kept_features, kept_features_of
+from mammosynth.networks.kept import kept_features_of
 
 # All are tried, from the strongest, and the validation part chooses.
 PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(4, -7, -1))
@@ -82,15 +82,11 @@ class Probe(Classifier):
         return rows
 
     def features(self, images: np.ndarray, drawn_from: Sequence[np.ndarray] = ()) -> np.ndarray:
-        """Of uint8 images [N, H, W], float64 [N, d]; drawn_from: sets most of them are in, whose features are kept."""
+        """Of uint8 images [N, H, W], float64 [N, d]; drawn_from: sets that most of them are in, if they are no set."""
         network = self.network, self.parameters[self.network]
         if self.kept is None:
-            found = features(images, *network, self.device)
-        elif drawn_from:
-            found = kept_features_of(images, drawn_from, *network, self.kept, self.device)
-        else:
-            found = kept_features(images, *network, self.kept, self.device)
-        return found.astype(np.float64)
+            return features(images, *network, self.device).astype(np.float64)
+        return kept_features_of(images, drawn_from or [images], *network, self.kept, self.device).astype(np.float64)
 
     def standardised(self, features: np.ndarray) -> np.ndarray:
         """By mean and standard deviation of the training images."""

@@ -13,12 +13,12 @@ for all folds and seeds.
 
 import zlib
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mammosynth.arrays.calibration import logit
 from mammosynth.arrays.comparisons import LEVEL, Estimate, holm, mean_over_runs
 from mammosynth.arrays.statistics import OF_CALLS, OF_PROBABILITIES, SCORES, bootstrap_p, draw_patients, interval
 from mammosynth.classifiers.validation import AT_SENSITIVITY, CALIBRATED, YOUDEN, decided
@@ -32,7 +32,9 @@ COMPARED = ("AUROC", "balanced accuracy")
 REFERENCE = "real"
 # The images that a score looks at; all of them where nothing stands here.
 CLASS_OF = {"benign accuracy": "benign", "malignant accuracy": "malignant"}
-SAME = 1e-3  # probabilities that differ by less are the same: a probe of real@2 differs from one of real by rounding
+# Log-odds that differ by less than this share of their spread are the same: a probe of real@2 differs from one of real
+# by rounding, and two networks that have hardly learnt anything by all that they have.
+SAME = 1e-3
 BOUNDS = {"MCC": (-1, 1), "calibration slope": (-np.inf, np.inf), "calibration intercept": (-np.inf, np.inf)}
 
 COLUMNS = (
@@ -132,10 +134,15 @@ def _score_images(
         row |= dict(zip(("low", "high"), _interval(values, resampled, *BOUNDS.get(measure, (0, 1)))))
         row |= {"runs": values.size, "sd": np.std(values, ddof=1) if values.size > 1 else np.nan}
         if measure in COMPARED and mix != REFERENCE and (REFERENCE, measure, threshold) in found:
-            same = all(map(partial(np.allclose, rtol=0, atol=SAME), predicted[mix], predicted[REFERENCE]))
+            same = all(map(_alike, predicted[mix], predicted[REFERENCE]))
             row |= _compare(values, resampled, *_runs(found[REFERENCE, measure, threshold]), same)
         rows.append(row)
     return rows
+
+
+def _alike(probability: np.ndarray, of_real: np.ndarray) -> bool:
+    """Whether two networks predict the same but for rounding."""
+    return bool(np.allclose(logit(probability), logit(of_real), rtol=0, atol=SAME * logit(of_real).std()))
 
 
 def _runs(of_sets: list[list[tuple[float, np.ndarray]]]) -> tuple[np.ndarray, np.ndarray]:
@@ -157,6 +164,8 @@ def _compare(
 ) -> dict[str, Any]:
     """The difference of a mix against real images alone, and how certain it is; *same*: whether predictions are."""
     differences, draws = values - of_real, resampled - of_real_resampled
+    if same:
+        differences, draws = 0 * differences, 0 * draws
     estimate = replace(mean_over_runs(differences, draws), same=same)
     if values.size == 1:
         low, high, p = *interval(draws[0, 0]), bootstrap_p(draws[0, 0])

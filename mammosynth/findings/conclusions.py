@@ -172,15 +172,11 @@ def outside(modality: str, scores: pd.DataFrame) -> str:
         return f"{start}; synthetic ROIs are shown to change it by less than {margin} there."
     if unsure == len(mixes):
         return f"{start}; whether synthetic ROIs help or harm there cannot be told."
-    networks = "the networks of one run of " if _once(mixes) else ""
-    beside = f", {networks}{_joined(found)}" if found else ""
-    beside += (
-        f"; {alike} of {len(mixes)} mixes with synthetic ROIs are shown to change it by less than {margin}"
-        if alike
-        else ""
-    )
-    rest = f"; for the other {unsure} of {len(mixes)} mixes with synthetic ROIs it cannot be told" if unsure else ""
-    return f"{start}{beside}{rest}."
+    of, networks = f"of {len(mixes)} mixes with synthetic ROIs", "the networks of one run of " if _once(mixes) else ""
+    rest = f", {networks}{_joined(found)}" if found else ""
+    rest += f"; {alike} {of} are shown to change it by less than {margin}" if alike else ""
+    rest += f"; for the other {unsure} {of} it cannot be told" if unsure else ""
+    return f"{start}{rest}."
 
 
 def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:

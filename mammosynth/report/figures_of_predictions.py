@@ -1,9 +1,11 @@
 """Figures of what classifiers predict for the test part."""
 
 import textwrap
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mammosynth.arrays.calibration import reliability
@@ -42,18 +44,11 @@ def plot_roc(modality: str, classifier: str, predictions: pd.DataFrame, scores: 
         curves.setdefault(str(mix), []).append(roc_curve(malignant, run["probability"].to_numpy(), grid))
     scores = scores[(scores["part"] == "test") & (scores["database"] == "all")]
     auroc = scores[scores["measure"] == "AUROC"].set_index("mix")
-    groups = mix_groups(curves)
-    colours = panel_colours(groups)
-    figure, axes, name_lines = panels_of_mixes(groups, 2.3)
-    for axis, (name, group) in zip(axes, groups.items()):
-        axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
-        for mix in group:
-            value, low, high = (decimals(auroc.loc[mix, c])[:5] for c in ("value", "low", "high"))
-            label = f"{name_of_mix(mix)}: {value}" + (f" [{low}, {high}]" if low[0] != "–" else "")
-            mean = np.append(0, np.mean(curves[mix], axis=0))
-            axis.plot(np.append(0, grid), mean, label=label, **line_of(mix, group, colours[name]))
-        axis.set_aspect("equal")
-        axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    figure, lines, name_lines = _unit_squares(curves, "1 − specificity", "sensitivity")
+    for axis, mix, style in lines:
+        value, low, high = (decimals(auroc.loc[mix, c])[:5] for c in ("value", "low", "high"))
+        label = f"{name_of_mix(mix)}: {value}" + (f" [{low}, {high}]" if low[0] != "–" else "")
+        axis.plot(np.append(0, grid), np.append(0, np.mean(curves[mix], axis=0)), label=label, **style)
     name_lines()
     n, patients = auroc["n"].max(), auroc["n_patients"].max()
     sizes = f"test part: {n} ROIs, {patients} patients; AUROC [95 % CI]"
@@ -72,24 +67,32 @@ def plot_reliability(modality: str, classifier: str, predictions: pd.DataFrame, 
     scores = scores[(scores["part"] == "test") & (scores["database"] == "all")]
     brier = scores[scores["measure"] == "Brier score"].set_index("mix")["value"]
     curves = {str(mix): _reliability(own) for mix, own in test.groupby("mix", sort=False)}
-    groups = mix_groups(curves)
-    colours = panel_colours(groups)
-    figure, axes, name_lines = panels_of_mixes(groups, 2.3)
-    for axis, (name, group) in zip(axes, groups.items()):
-        axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
-        for mix in group:
-            mean, share, low, high = curves[mix]
-            style = line_of(mix, group, colours[name])
-            axis.plot(mean, share, label=f"{name_of_mix(mix)}: {decimals(brier[mix])}", marker=".", **style)
-            axis.vlines(mean, low, high, color=style["color"], linewidth=0.7, alpha=0.5)
-        axis.set(aspect="equal", xlabel="probability of malignancy", ylabel="share malignant")
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    figure, lines, name_lines = _unit_squares(curves, "probability of malignancy", "share malignant")
+    for axis, mix, style in lines:
+        mean, share, low, high = curves[mix]
+        axis.plot(mean, share, label=f"{name_of_mix(mix)}: {decimals(brier[mix])}", marker=".", **style)
+        axis.vlines(mean, low, high, color=style["color"], linewidth=0.7, alpha=0.5)
     name_lines()
     figure.suptitle(
         f"Reliability: {modality}, {name_of(classifier)}\n{_sizes(test)}\nnumber: Brier score, 0 is best",
         fontsize=9.5,
     )
     return figure
+
+
+def _unit_squares(
+    mixes: Iterable[str], xlabel: str, ylabel: str
+) -> tuple[Figure, list[tuple[Axes, str, dict]], Callable[[], None]]:
+    """Panels of mixes from 0 to 1 with their diagonal: figure, axis and style of each mix, and the legend."""
+    groups = mix_groups(mixes)
+    colours = panel_colours(groups)
+    figure, axes, name_lines = panels_of_mixes(groups, 2.3)
+    lines = []
+    for axis, (name, group) in zip(axes, groups.items()):
+        axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+        axis.set(aspect="equal", xlabel=xlabel, ylabel=ylabel, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        lines += [(axis, mix, line_of(mix, group, colours[name])) for mix in group]
+    return figure, lines, name_lines
 
 
 def _reliability(of_mix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[float], list[float]]:
