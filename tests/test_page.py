@@ -22,7 +22,8 @@ from mammosynth.partition import count_parts
 from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
 
-CAPTIONS = sorted((Path(__file__).parents[1] / "workflow/report").glob("*.rst"))
+ROOT = Path(__file__).parents[1]
+CAPTIONS = sorted((ROOT / "workflow/report").glob("*.rst"))
 OF_CLASSIFIERS = (
     "classifier_training", "differences", "doses", "shares", "gains", "roc", "reliability", "confusion", "misses",
 )  # fmt: skip
@@ -150,6 +151,17 @@ def test_the_page_is_whole_and_stands_alone(study):
     assert inside <= parser.ids
     assert all(link.startswith(("#", "data:")) for link in parser.links)
     assert "label conflict &lt;b&gt;" in page
+
+
+def test_a_wide_table_widens_no_page():
+    """A track of ``1fr`` is as wide as its widest content at least: the phone's page once was four times its screen."""
+    tracks = [
+        track
+        for file in (ROOT / "mammosynth/report").glob("*.jinja")
+        for track in re.findall(r"grid-template-columns:([^;]*)", file.read_text(encoding="utf-8"))
+    ]
+    assert len(tracks) > 3
+    assert not [track for track in tracks if "fr" in track.replace("minmax(0, 1fr)", "")]
 
 
 def test_figures_and_tables_are_captioned_as_in_the_report_of_snakemake(study):

@@ -19,6 +19,7 @@ from mammosynth.report.figures import WIDTH, panels, plt, show_images
 
 FRAME: dict[str, Any] = {"fill": False, "edgecolor": "#D55E00", "linewidth": 1.5, "clip_on": False}  # of near copies
 EMBEDDED = 150  # images of a set
+TITLE = 26  # characters of a line above a panel of four
 
 
 def plot_samples(
@@ -118,10 +119,13 @@ def plot_quality(modality: str, quality: pd.DataFrame) -> Figure:
         for name, dash in zip(BASELINES, ("-", ":", "--")):
             if (name, "all") in rows.index and not np.isnan(level := rows.loc[(name, "all"), "value"]):
                 axis.axhline(level, color=REAL_COLOUR, linestyle=dash, linewidth=1.2)
-        axis.set_title(f"{measure} {measure_of(measure).arrow}".strip().replace(" (", "\n("))
+        title = f"{measure} {measure_of(measure).arrow}".strip().replace(" (", "\n(")
+        axis.set_title("\n".join(textwrap.fill(line, TITLE) for line in title.splitlines()))
         axis.set_xticks(range(len(gans)), [name_of(g) for g in gans], rotation=30, ha="right", rotation_mode="anchor")
         axis.grid(axis="x", visible=False)
         axis.margins(y=0.12)
+        if not rows["value"].any():
+            axis.set_ylim(0, 1)  # else ticks are of rounding
         axis.ticklabel_format(axis="y", scilimits=(-3, 5))
     marks = [
         plt.Line2D([], [], color=REAL_COLOUR, linestyle="-", label="real set"),
