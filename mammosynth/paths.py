@@ -8,6 +8,9 @@ from typing import Any
 
 from mammosynth.errors import InputError, Problems
 
+# What a classifier's ``weights`` says, and is no path, for torchvision's ImageNet weights: the parameter file of its
+# method's name.
+IMAGENET = "imagenet"
 LISTS = ("exclusions", "patients")  # settings of any source that name a file
 
 
@@ -49,9 +52,10 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
         settings = config["classifiers"][name]
         with problems.gathered():
             if weights := expand(settings.get("weights"), key := f"classifiers.{name}.weights"):
-                if not Path(weights).is_file():
+                if weights != IMAGENET and not Path(weights).is_file():
                     raise InputError(
-                        f"config: {key}: {weights} does not exist; name a file, or null to start at random"
+                        f"config: {key}: {weights} does not exist; name a file, {IMAGENET} to obtain torchvision's, or "
+                        "null to start at random"
                     )
                 result["classifiers"][name] = settings | {"weights": weights}
     problems.refuse()

@@ -43,9 +43,9 @@ def trained_in(folder, mix, training, validation, settings=SETTINGS, seed=0):
         return torch.load(files["model"], weights_only=True), list(csv.DictReader(file))
 
 
-def started(weights, network=ResNet18):
+def started(weights, network=ResNet18, parameters=None):
     """The network of a ResNet that starts from a file of weights."""
-    classifier = network({"weights": weights and str(weights)}, CPU, {})
+    classifier = network({"weights": weights and str(weights)}, CPU, parameters or {})
     classifier.start()
     return classifier.network
 
@@ -255,6 +255,19 @@ def test_imagenet_weights_see_a_grey_image_as_three_equal_channels(tmp_path):
     assert torch.allclose(grey.conv1(image), colour.conv1(image.expand(-1, 3, -1, -1)), atol=1e-5)
     with pytest.raises(InputError, match="holds no torchvision resnet50"):
         started(tmp_path / "resnet18.pth", ResNet50)
+
+
+def test_imagenet_weights_are_the_parameter_file_of_the_methods_name(tmp_path):
+    from mammosynth.vision import torchvision
+
+    files = {name: tmp_path / name for name in ("resnet18", "resnet50")}
+    for name, file in files.items():
+        torch.save(getattr(torchvision.models, name)().state_dict(), file)
+    given, obtained = started(files["resnet18"]), started("imagenet", parameters=files)
+    drawn = {"fc.weight", "fc.bias"}
+    states = given.state_dict(), obtained.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0].keys() - drawn)
+    assert len(started("imagenet", ResNet50, files).layer1[0].state_dict()) > len(given.layer1[0].state_dict())
 
 
 def test_weights_of_older_torchvision_lack_counts_of_batches(tmp_path):

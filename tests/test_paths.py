@@ -107,6 +107,8 @@ def test_weights_that_do_not_exist_are_refused(config):
         plain(put(config, "classifiers.resnet18.weights", "/nowhere/resnet.pth"), ROOT)
     given = put(config, "classifiers.resnet18.weights", None)
     assert plain(given, ROOT)["classifiers"]["resnet18"]["weights"] is None
+    given = put(config, "classifiers.resnet18.weights", "imagenet")  # no path
+    assert plain(given, ROOT)["classifiers"]["resnet18"]["weights"] == "imagenet"
 
 
 def test_the_default_study_needs_no_variable(config, monkeypatch):
@@ -128,6 +130,10 @@ def test_the_workflow_fills_them_in(tmp_path, monkeypatch):
     }
     model = "results/ultrasound/fold0/classifiers/resnet18/real/seed0.pt"
     assert f"{tmp_path}/weights.pth" in snakemake(tmp_path, model, "--dry-run", study=study).stdout
+    obtained = {"classifiers": {"resnet18": {"weights": "imagenet"}}}
+    plan = snakemake(tmp_path, model, "--dry-run", study=obtained).stdout
+    assert "output: results/parameters/resnet18\n" in plan
+    assert "results/parameters/resnet50" not in plan
     run = snakemake(tmp_path, "results/parameters/brisque", study=study)
     assert run.returncode == 0, run.stdout
     assert f"from folder {tmp_path}/mine" in (tmp_path / "logs/get_parameters/brisque.log").read_text()

@@ -50,7 +50,9 @@ SHARED: Mapping[str, Mapping[str, Any]] = {
         "default": 100,
     },
     "weights": {
-        "description": "A file of torchvision's ImageNet weights to start from; null starts at random",
+        "description": (
+            "ImageNet weights to start from: imagenet obtains torchvision's, else a file of them; null starts at random"
+        ),
         "type": ["string", "null"],
         "default": None,
     },

@@ -9,6 +9,7 @@ from torch import nn
 from mammosynth.classifiers.network import NetworkClassifier
 from mammosynth.errors import InputError
 from mammosynth.networks.resnet import ResidualNetwork
+from mammosynth.paths import IMAGENET
 from mammosynth.weights import read_weights
 
 
@@ -27,6 +28,8 @@ class ResNet(NetworkClassifier):
         weights = self.settings["weights"]
         if weights is None:
             return
+        if weights == IMAGENET:
+            weights = self.parameters[self.architecture]
         mend = "name a file of torchvision's, download it again, or set null to start at random"
         state = read_weights(weights, "a file of weights", mend)
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}

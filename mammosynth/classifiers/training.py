@@ -17,6 +17,7 @@ from mammosynth.errors import InputError
 from mammosynth.files import replacing
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
+from mammosynth.paths import IMAGENET
 from mammosynth.weights import read_weights
 
 
@@ -40,9 +41,10 @@ def train(
 
     training: the images of each phase of *mix*. settings: what `mammosynth.classifiers.settings.resolve` returns.
     model: what `read` takes. history: CSV; what `Classifier.fit` returns. parameters: files of feature networks by
-    name, among them the one that the classifier starts from. drawn_from: the sets that training images were drawn from;
-    kept: the folder of kept features; the two save time and decide nothing. A training that was cut off goes on from
-    *checkpoint*; one that was finished before gives its results back.
+    name, among them the one that the classifier starts from, and of ImageNet weights by the method's; drawn_from: the
+    sets that training images were drawn from; kept: the folder of kept features; the two save time and decide
+    nothing. A training that was cut off goes on from *checkpoint*; one that was finished before gives its results
+    back.
 
     Raises InputError if the training images or the validation part lack a class, if a phase has no step, and if the
     disk is full; CutOff if the process was told to end.
@@ -50,8 +52,8 @@ def train(
     _refuse_missing_classes(mix, training, validation)
     method, parameters = METHODS[settings["method"]], parameters or {}
     told = dict(settings)
-    if settings.get("weights"):
-        told["weights"] = sha256_of(settings["weights"])  # which they are, and not where they lie
+    if weights := settings.get("weights"):  # which they are, and not where they lie
+        told["weights"] = sha256_of(parameters[settings["method"]] if weights == IMAGENET else weights)
     decisive, modules = told | {"mix": mix.name}, [__name__, method.module]
     if method.starts_from:
         decisive["starts_from"] = sha256_of(parameters[method.starts_from])

@@ -36,7 +36,7 @@ rule train_classifier:
         code_of_classifier=lambda wildcards: code_of_classifier(wildcards.classifier),
         settings=lookup("classifiers/{classifier}", within=config),
         weights=lambda wildcards: contents_of(weights_of(wildcards.classifier)),
-        networks=lambda wildcards: digests_of(networks_of_classifier(wildcards.classifier)),
+        networks=lambda wildcards: digests_of(parameters_of_classifier(wildcards.classifier)),
         kept=KEPT,
         # Not an output: Snakemake would delete it before the rerun that is to resume from it.
         checkpoint="checkpoints/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt",

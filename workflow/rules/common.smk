@@ -19,6 +19,7 @@ from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
+from mammosynth.paths import IMAGENET
 from mammosynth.quality.measures import OfFloor, OfImages, OfPairs, OfSets, OverHeldOut, measures_of
 
 try:
@@ -194,6 +195,13 @@ def networks_of_classifier(name):
     return [network] if network else []
 
 
+def parameters_of_classifier(name):
+    """The parameter files that training a classifier reads: of its feature network, or of its ImageNet weights."""
+    settings = config["classifiers"][name]
+    weights = [settings["method"]] if settings.get("weights") == IMAGENET else []
+    return networks_of_classifier(name) + weights
+
+
 # Of the networks of measures and of the classifier that judges labels, and models of naturalness.
 QUALITY_PARAMETERS = sorted(
     {
@@ -212,7 +220,7 @@ STUDY_PARAMETERS = sorted(
     {
         *QUALITY_PARAMETERS,
         *(network for gan in GANS for network in networks_of(gan)),
-        *(network for name in CLASSIFIERS for network in networks_of_classifier(name)),
+        *(file for name in CLASSIFIERS for file in parameters_of_classifier(name)),
     }
 )
 
@@ -262,7 +270,7 @@ FILTERED = (
 def weights_of(classifier):
     """The file of weights that a person gives a classifier to start from, if any."""
     weights = config["classifiers"][classifier].get("weights")
-    return [weights] if weights else []
+    return [weights] if weights not in (None, IMAGENET) else []
 
 
 def mix_inputs(wildcards):
@@ -273,7 +281,7 @@ def mix_inputs(wildcards):
     synthetic = "filtered" if FILTERED else "synthetic"
     return (
         image_sets("train", "val", "test")
-        | parameter_files(networks_of_classifier(wildcards.classifier))
+        | parameter_files(parameters_of_classifier(wildcards.classifier))
         | {"weights": [ancient(path) for path in weights_of(wildcards.classifier)]}
         | {
             f"images_of_{gan}": f"results/{{modality}}/{{split}}/{synthetic}/{gan}/seed{{seed}}.npz"
