@@ -52,7 +52,6 @@ from mammosynth.quality.naturalness import (
     niqe_published,
     niqe_refitted,
     piqe,
-    support_vectors,
 )
 from mammosynth.quality.novelty import authentic, distance_ratio, find_nearest
 
@@ -184,7 +183,10 @@ def pyiqas_models(parameters: dict[str, Path], folder: Path) -> dict[str, Path]:
     with np.load(parameters["niqe"]) as file:
         arrays = {"mu_prisparam": file["mu_pris_param"], "cov_prisparam": file["cov_pris_param"]}
     scipy.io.savemat(folder / "niqe.mat", arrays)
-    torch.save(support_vectors(parameters["brisque"]), folder / "brisque.pth")
+    lines = parameters["brisque"].read_text(encoding="ascii").partition("\nSV\n")[2].splitlines()
+    rows = [dict(pair.split(":") for pair in line.split()[1:]) for line in lines]
+    vectors = torch.tensor([[float(row.get(str(i), 0)) for i in range(1, 37)] for row in rows])
+    torch.save((torch.tensor([float(line.split()[0]) for line in lines]), vectors), folder / "brisque.pth")
     return {"niqe": folder / "niqe.mat", "brisque": folder / "brisque.pth"}
 
 

@@ -4,7 +4,7 @@ The torchvision of the package index is built for CUDA, so that beside a CPU bui
 not load and its import stops at ``operator torchvision::nms does not exist``. Nothing here needs those operators (they
 serve object detection); it is enough that their names are declared. Where torchvision imports, nothing is touched.
 
-Use ``from mammosynth.vision import torchvision`` before anything that imports torchvision (torch_fidelity, pyiqa).
+Use ``from mammosynth.vision import torchvision`` before anything that imports torchvision (torch_fidelity, timm).
 Beside a CPU-only torch, ``torchvision.ops.nms`` and ``torchvision.io.read_image`` stay unusable: read images with PIL.
 """
 

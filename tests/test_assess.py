@@ -481,7 +481,7 @@ def test_tidy_rows_say_where_they_are_from(real):
 
 
 def test_the_real_thing_end_to_end(tmp_path, monkeypatch):
-    """With a shipped network and pyiqa's measures, on a few images, one of them flat."""
+    """With a shipped network and the measures of single images, on a few images, one of them flat."""
     monkeypatch.setattr(measures, "MEASURES", MEASURES)
     parameters = {name: parameter_file(name) for name in ("niqe", "brisque", "squeezenet")}
     train, synthetic = image_set(12, 12, seed=4, per_patient=1), image_set(12, 12, seed=5)

@@ -1,6 +1,7 @@
 """NIQE, BRISQUE and PIQE: published values, and images that have none."""
 
 import importlib.metadata
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from quality_for_tests import parameter_file, real_rois, textures
 from scipy.ndimage import gaussian_filter
 
 import mammosynth.vision  # noqa: F401  isort: skip  (before pyiqa)
+import pyiqa
 from pyiqa.archs.niqe_arch import niqe as pyiqas_niqe
 from pyiqa.utils.color_util import to_y_channel
 
@@ -62,6 +64,30 @@ def test_published_values(measure):
         pixels = torch.from_numpy(np.array(Image.open(str(path)).convert("RGB"))).permute(2, 0, 1)
         grey = to_y_channel(pixels[None].float() / 255, 255).round()[0].numpy()  # ties rounded otherwise: I03 + 0.02
         assert score(grey.astype(np.uint8)).item() == pytest.approx(value, abs=tolerance), name
+
+
+def test_brisque_and_piqe_equal_pyiqas():
+    images = textures(12)
+    batch = torch.from_numpy(images)[:, None].float() / 255
+    regression = io.BytesIO()
+    torch.save(_as_pyiqa_reads_it(parameter_file("brisque")), regression)
+    regression.seek(0)
+    with torch.inference_mode():
+        theirs = {
+            "BRISQUE": pyiqa.create_metric("brisque", device="cpu", pretrained_model_path=regression)(batch),
+            "PIQE": pyiqa.create_metric("piqe", device="cpu")(batch),
+        }
+    ours = alone(images)
+    for name, values in theirs.items():
+        assert ours[name] == pytest.approx(values.numpy().ravel(), abs=0.02), name
+
+
+def _as_pyiqa_reads_it(path):
+    """Coefficients [S] and vectors [S, 36]."""
+    lines = Path(path).read_text(encoding="ascii").partition("\nSV\n")[2].splitlines()
+    rows = [dict(pair.split(":") for pair in line.split()[1:]) for line in lines]
+    vectors = [[float(row.get(str(i), 0)) for i in range(1, 37)] for row in rows]
+    return torch.tensor([float(line.split()[0]) for line in lines]), torch.tensor(vectors)
 
 
 @pytest.mark.parametrize("block", [16, 32, 96])
@@ -173,3 +199,13 @@ def test_a_set_of_flat_images_only():
 def test_images_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="uint8"):
         piqe(np.zeros((1, 128, 128)))
+
+
+def test_piqe_without_an_active_block_is_100():
+    slow = np.tile(np.arange(128, dtype=np.uint8) + 127, (128, 1))  # local contrast is a hundredth
+    assert piqe(slow[None]).item() == 100
+
+
+def test_sides_of_any_length_have_values():
+    images = textures(3)[:, :101, :115]
+    assert all(np.isfinite(values).all() for name, values in alone(images).items())

@@ -15,7 +15,7 @@ also seen the sources of translations, under the other label, and may recognise 
 All but the classifier's answer is kept by content, see `mammosynth.kept`: one more network or measure, and another
 classifier, compute what is new alone.
 
-A measure of single images may read, by these names: images uint8 [N, H, W]; labels [N]; device; any parameter file;
+A measure of single images may read, by these names: images uint8 [N, H, W]; labels [N]; any parameter file;
 niqe_model, fitted to the training ROIs; and, but of the training ROIs themselves: probability [N], threshold; nearest
 (`Nearest`), limits (`Limits`), and known, features of the training ROIs on the network that finds the nearest, the
 first of the study's.
@@ -128,9 +128,10 @@ class Describer:
         return {measure.name: self._value(measure, given) for measure in measures}
 
     def _value(self, measure: OfImages, given: Mapping[str, Any]) -> np.ndarray:
-        inputs = measure.computed, *(given[name] for name in measure.reads if name != "device")
-        read = [self.device if name == "device" else given[name] for name in measure.reads]
-        found = kept(self.folder, measure.function, inputs, lambda: {"values": measure.compute(*read)})
+        read = [given[name] for name in measure.reads]
+        found = kept(
+            self.folder, measure.function, (measure.computed, *read), lambda: {"values": measure.compute(*read)}
+        )
         return found["values"].astype(float)
 
 

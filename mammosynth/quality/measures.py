@@ -194,12 +194,12 @@ MEASURES: list[Measure] = [
         "mammography: lower is nearer; the real set is the reference",
     ),
     OfImages(
-        "BRISQUE", "mammosynth.quality.naturalness:brisque", better="nearest", reads=("images", "brisque", "device"),
+        "BRISQUE", "mammosynth.quality.naturalness:brisque", better="nearest", reads=("images", "brisque"),
         explanation="distortion by natural-scene statistics learnt from photographs, not from ultrasound or "
         "mammography: lower is less; the real set is the reference",
     ),
     OfImages(
-        "PIQE", "mammosynth.quality.naturalness:piqe", better="nearest", reads=("images", "device"),
+        "PIQE", "mammosynth.quality.naturalness:piqe", better="nearest", reads=("images",),
         explanation="extent of distorted blocks, by rules made for photographs: lower is less; the real set is the "
         "reference",
     ),

@@ -22,7 +22,7 @@ from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
 
 PACKAGES = (
-    "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
+    "snakemake", "torch", "torchvision", "torch-fidelity", "numpy", "scipy", "pandas", "scikit-learn",
     "scikit-image", "statsmodels", "matplotlib", "pillow", "ImageHash",
 )  # fmt: skip
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
