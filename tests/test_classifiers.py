@@ -45,7 +45,7 @@ def trained_in(folder, mix, training, validation, settings=SETTINGS, seed=0):
 
 def started(weights, network=ResNet18, parameters=None):
     """The network of a ResNet that starts from a file of weights."""
-    classifier = network({"weights": weights and str(weights)}, CPU, parameters or {})
+    classifier = network({"weights": weights and str(weights), "width": 64}, CPU, parameters or {})
     classifier.start()
     return classifier.network
 
@@ -255,6 +255,16 @@ def test_imagenet_weights_see_a_grey_image_as_three_equal_channels(tmp_path):
     assert torch.allclose(grey.conv1(image), colour.conv1(image.expand(-1, 3, -1, -1)), atol=1e-5)
     with pytest.raises(InputError, match="holds no torchvision resnet50"):
         started(tmp_path / "resnet18.pth", ResNet50)
+
+
+def test_width_scales_each_layer():
+    """torchvision's has 11,689,512 weights; two of its three input channels and 999 of 1,000 outputs are not here."""
+    whole, narrow = (
+        sum(p.numel() for p in network({"width": width}, CPU, {}).network.parameters())
+        for network, width in ((ResNet18, 64), (ResNet18, 16))
+    )
+    assert whole == 11_689_512 - 6_272 - 999 * 513
+    assert narrow < whole / 15
 
 
 def test_imagenet_weights_are_the_parameter_file_of_the_methods_name(tmp_path):

@@ -52,6 +52,13 @@ def caveats_of(scores, quality=NO_QUALITY, **changes):
     return " ".join(conclusions.caveats(scores, quality, {**CONFIG, "databases": ["busi"], **changes}))
 
 
+def test_a_narrow_network_is_not_the_published_one():
+    scores = scores_of(real=1, hybrid=1)
+    narrow = {"resnet18": CONFIG["classifiers"]["resnet18"] | {"width": 16}}
+    assert "ResNet-18 has 16 channels in its first layer" in caveats_of(scores, classifiers=narrow)
+    assert "channels" not in caveats_of(scores)
+
+
 def predictions_of(**skills):
     names = {"hybrid": "real+sngan", "alone": "sngan", "real": "real", "doubled": "real@2"}
     return pd.concat([predictions(skill, names[name]) for name, skill in skills.items()])

@@ -90,7 +90,7 @@ def test_the_papers_study_has_the_gans_own_settings(config):
             {"mixes": ["real", "sngan=50..real", "real+sngan", "sngan..real"]},
             r"mixes names one mix twice, as sngan=50\.\.real and as sngan\.\.real: leave",
         ),
-        ({"mixes": ["real", "sngan=1..real"]}, "its phase sngan has none of the classifier's 12 steps"),
+        ({"mixes": ["real", "sngan=1..real"]}, "its phase sngan has none of the classifier's 40 steps"),
         ({"classify_with": ["vgg"]}, "classify_with names vgg, not among classifiers: resnet18"),
         (
             {"classifiers": {"new": {"method": "vgg"}}},
@@ -127,6 +127,10 @@ def test_the_papers_study_has_the_gans_own_settings(config):
         ({"generators": {"classic": {"method": "sngan"}}}, "generators.classic: that name stands for"),
         ({"generators": {"floor": {"method": "sngan"}}}, "generators.floor: that name stands for"),
         ({"generators": {"all": {"method": "sngan"}}}, "generators.all: that name stands for"),
+        (
+            {"classifiers": {"resnet18": {"width": 16, "weights": "imagenet"}}},
+            "classifiers.resnet18.width: weights are of a network of width 64: leave out",
+        ),
     ],
 )
 def test_references_to_what_is_not_there_are_refused(config, change, message):
@@ -139,7 +143,7 @@ def test_a_classifier_has_the_defaults_of_its_method_below_what_is_given(config)
     assert study.resolve_classifiers(changed) == {
         "large": {
             "method": "resnet50", "steps": 7, "batch": 32, "learning_rate": 0.0005, "weight_decay": 0.01,
-            "evaluate_every": 100, "weights": None,
+            "evaluate_every": 100, "width": 64, "weights": None,
         }
     }  # fmt: skip
 

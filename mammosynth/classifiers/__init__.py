@@ -24,6 +24,8 @@ from typing import Any
 
 from mammosynth import declared
 
+WIDTH = 64  # channels of the first layer of ResNets as they were published
+
 # Settings that several classifiers have, each for those that take it: JSON schemas with a description and a default.
 SHARED: Mapping[str, Mapping[str, Any]] = {
     "steps": {"description": "Updates, the same for every mix", "type": "integer", "minimum": 1, "default": 2000},
@@ -48,6 +50,14 @@ SHARED: Mapping[str, Mapping[str, Any]] = {
         "type": "integer",
         "minimum": 1,
         "default": 100,
+    },
+    "width": {
+        "description": (
+            f"Channels of the first layer; {WIDTH} is the published network, which alone has weights to start from"
+        ),
+        "type": "integer",
+        "minimum": 1,
+        "default": WIDTH,
     },
     "weights": {
         "description": (
@@ -82,8 +92,8 @@ def recipe(**values: Any) -> dict[str, Mapping[str, Any]]:
 LOOP = ("steps", "batch", "learning_rate", "weight_decay", "evaluate_every")  # what trains a network
 
 METHODS = {
-    "resnet18": Method("mammosynth.classifiers.resnet18:ResNet18", "ResNet-18", takes=(*LOOP, "weights")),
-    "resnet50": Method("mammosynth.classifiers.resnet50:ResNet50", "ResNet-50", takes=(*LOOP, "weights")),
+    "resnet18": Method("mammosynth.classifiers.resnet18:ResNet18", "ResNet-18", takes=(*LOOP, "width", "weights")),
+    "resnet50": Method("mammosynth.classifiers.resnet50:ResNet50", "ResNet-50", takes=(*LOOP, "width", "weights")),
     "efficientnet_lite0": Method(
         "mammosynth.classifiers.efficientnet_lite0:EfficientNetLite0",
         "EfficientNet-Lite0",

@@ -22,7 +22,7 @@ class ResNet(NetworkClassifier):
     architecture: str  # a name of `mammosynth.networks.resnet.LAYOUTS`
 
     def make_network(self) -> nn.Module:
-        return ResidualNetwork(self.architecture)
+        return ResidualNetwork(self.architecture, width=self.settings["width"])
 
     def start(self) -> None:
         weights = self.settings["weights"]

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mammosynth.classifiers import METHODS, SHARED
+from mammosynth.classifiers import METHODS, SHARED, WIDTH
 from mammosynth.declared import check_value, defaults, find, refuse_key
+from mammosynth.errors import InputError
 
 
 def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of classifier *name*: its method's defaults, overlaid with those that are *given*.
 
-    Raises InputError naming the key if the method is not known, or if a setting is not its method's or out of bounds.
+    Raises InputError naming the key if the method is not known, if a setting is not its method's or out of bounds, or
+    if settings contradict each other.
     """
     where, method = f"config: classifiers.{name}", given["method"]
     entry = find(where, method, METHODS)
@@ -20,4 +22,7 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             check_value(f"{where}.{key}", value, known[key])
         elif key != "method":
             refuse_key(where, key, method, known, METHODS)
-    return defaults(known) | dict(given)
+    found = defaults(known) | dict(given)
+    if found.get("weights") and found.get("width", WIDTH) != WIDTH:
+        raise InputError(f"{where}.width: weights are of a network of width {WIDTH}: leave out width or weights")
+    return found

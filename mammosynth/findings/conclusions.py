@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mammosynth import study
+from mammosynth.classifiers import WIDTH
 from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.classifiers.scores import pooled
 from mammosynth.findings.names import name_of, name_of_mix
@@ -322,6 +323,17 @@ def _on_resamples(compared: pd.Series, resamples: int) -> list[str]:
     ]
 
 
+def _on_narrow_networks(config: Mapping[str, Any]) -> list[str]:
+    """What classifiers of fewer channels than the published network's cannot say of it."""
+    widths = {name: config["classifiers"][name].get("width", WIDTH) for name in config["classify_with"]}
+    return [
+        f"{name_of(name)} has {width} channels in its first layer, for speed, and not the {WIDTH} of the published "
+        "network: what it gains or loses need not hold for that one."
+        for name, width in widths.items()
+        if width < WIDTH
+    ]
+
+
 def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """What the study cannot conclude, from how it was run and what came out.
 
@@ -332,7 +344,7 @@ def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, An
     keys = ["modality", "classifier"]
     once = auroc[auroc["runs"] == 1]  # of several runs, p is of no resamples
     compared = once.groupby(keys, sort=False)["p_holm"].count().groupby("modality", sort=False).max()
-    sentences = [*on_phantoms(config)]
+    sentences = [*on_phantoms(config), *_on_narrow_networks(config)]
     if len(compared):
         sentences += _on_resamples(compared, config["statistics"]["resamples"])
     if (auroc["runs"] == 1).all():

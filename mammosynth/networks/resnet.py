@@ -34,21 +34,25 @@ class Block(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """From images float [N, C, H, W] to [N, outputs]; random weights as torchvision draws them."""
+    """From images float [N, C, H, W] to [N, outputs]; random weights as torchvision draws them.
 
-    def __init__(self, layout: str, channels: int = 1, outputs: int = 1) -> None:
+    width: channels of the first layer, which each of the later three doubles; published networks have 64.
+    """
+
+    def __init__(self, layout: str, channels: int = 1, outputs: int = 1, width: int = 64) -> None:
         super().__init__()
         kernels, expansion, blocks = LAYOUTS[layout]
-        self.conv1 = nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(channels, width, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        inputs = 64
-        for i, (width, depth) in enumerate(zip((64, 128, 256, 512), blocks)):
+        inputs = width
+        for i, depth in enumerate(blocks):
             layer = nn.Sequential()
+            inside = width * 2**i
             for j in range(depth):
                 stride = 2 if i > 0 and j == 0 else 1
-                layer.append(Block(kernels, inputs, width, width * expansion, stride))
-                inputs = width * expansion
+                layer.append(Block(kernels, inputs, inside, inside * expansion, stride))
+                inputs = inside * expansion
             self.add_module(f"layer{i + 1}", layer)
         self.fc = nn.Linear(inputs, outputs)
         for module in self.modules():
