@@ -36,7 +36,7 @@ def shown() -> bool:
 
 
 def visible() -> list[str]:
-    """Ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES spells them; instances of one that is split (MIG).
+    """Ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES spells them; instances of a split one (MIG).
 
     Raises MachineError if the kernel shows a GPU and its driver does not: a job would run on the CPU, for days, where a
     GPU was meant.
@@ -58,7 +58,7 @@ def _nodes() -> list[str]:
 
 
 def _asked() -> tuple[list[list[str]], str]:
-    """What ``nvidia-smi`` says: of each GPU its UUID, or those of its instances if it is split; and what it said if none.
+    """What ``nvidia-smi`` says: of each GPU its UUID, or its instances' if it is split; its words if there is none.
 
     UUIDs, as CUDA may number GPUs otherwise than the driver, and takes one instance alone by a GPU's number.
     """
@@ -159,12 +159,13 @@ def device() -> "torch.device":
             )
         return torch.device("cpu")
     mend = f"install a torch build for its driver, or {ON_THE_CPU}"
+    name = f"GPU {', '.join(visible())}"
     if not torch.cuda.is_available():
-        raise MachineError(f"GPU {', '.join(visible())} is visible, but torch {torch.__version__} cannot use it: {mend}")
+        raise MachineError(f"{name} is visible, but torch {torch.__version__} cannot use it: {mend}")
     try:
         torch.zeros(1, device="cuda")
     except RuntimeError as error:
-        raise MachineError(f"torch {torch.__version__} fails on GPU {', '.join(visible())} ({error}): {mend}") from error
+        raise MachineError(f"torch {torch.__version__} fails on {name} ({error}): {mend}") from error
     return torch.device("cuda")
 
 

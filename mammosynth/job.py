@@ -45,7 +45,7 @@ def started(snakemake, threads: int | None = None) -> Iterator[None]:
 
 
 def was_refused(file: str | Path) -> bool:
-    """Whether the job whose log *file* is was ended by its input, and not by the machine: once more it would be again."""
+    """Whether its input ended the job whose log *file* is, and not the machine: another try would end so, too."""
     try:
         return bool(REFUSED.search(Path(file).read_text(encoding="utf-8", errors="replace")))
     except OSError:

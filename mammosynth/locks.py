@@ -1,4 +1,4 @@
-"""Locks between the processes of one user on one machine, which the kernel drops when their holder ends, however it ends."""
+"""Locks between the processes of one user, which the kernel drops when their holder ends, however it ends."""
 
 import errno
 import fcntl

@@ -256,7 +256,7 @@ def test_without_locks_several_gpus_are_not_shared_by_guess(number, monkeypatch)
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(MachineError, match="without locks .* share 2 GPUs: let TMPDIR"):
+    with pytest.raises(MachineError, match=r"without locks .* share 2 GPUs: let TMPDIR"):
         gpu.lease(1)
     assert gpu.lease(2) == []  # all there are
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
