@@ -1,4 +1,4 @@
-"""A SLURM of one node on this machine's loopback interface, from Debian's packages, with two GPUs that are none."""
+"""A SLURM of one node on this machine's loopback interface, from Debian's packages, with GPUs that are none."""
 
 import contextlib
 import importlib.util
@@ -19,8 +19,8 @@ PROGRAMS = ["slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scontr
 # There alone: Snakemake's executor takes SLURM_CONF out of the environment of what it starts.
 CONFIGURATION = Path("/etc/slurm")
 OURS = "# written by the tests of mammosynth"
-# No cgroups, no accounting, no delays; whole cores, memory and GPUs are handed out, and memory is looked at each second.
-# What the node claims to have is not looked at.
+# No cgroups, no accounting, no delays; cores, memory and GPUs are handed out, whether the machine has them or not, and
+# who uses more memory than it asked for is killed within a second.
 SLURM_CONF = """{ours}
 ClusterName=tests
 SlurmctldHost={node}(127.0.0.1)
@@ -57,11 +57,11 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-NodeName={node} NodeAddr=127.0.0.1 CPUs=16 RealMemory=200000 Gres=gpu:fake:2 State=UNKNOWN
+NodeName={node} NodeAddr=127.0.0.1 CPUs=16 RealMemory=200000 Gres=gpu:fake:{gpus} State=UNKNOWN
 PartitionName=cpu Nodes={node} Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes={node} MaxTime=INFINITE State=UP
 """
-GRES_CONF = "{ours}\nNodeName={node} Name=gpu Type=fake File={folder}/gpu[0-1] Flags={flags}\n"
+GRES_CONF = "{ours}\nNodeName={node} Name=gpu Type=fake File={folder}/gpu[0-{last}] Flags={flags}\n"
 
 
 def why_not() -> str | None:
@@ -96,10 +96,10 @@ def alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def running(flags: str) -> Iterator[None]:
+def running(flags: str, gpus: int) -> Iterator[None]:
     """A cluster as long as the block runs, with no job in it, and stopped with all its jobs in the end.
 
-    flags: of its GPUs: nvidia_gpu_env lets SLURM set CUDA_VISIBLE_DEVICES, no_gpu_env does not.
+    flags: of its *gpus* GPUs: nvidia_gpu_env lets SLURM set CUDA_VISIBLE_DEVICES, no_gpu_env does not.
     """
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)
@@ -108,13 +108,13 @@ def running(flags: str) -> Iterator[None]:
     for one in sockets:
         one.close()
     given = {"ours": OURS, "node": socket.gethostname().partition(".")[0], "folder": folder, "flags": flags}
-    given |= {"controller": controller, "daemon": daemon}
+    given |= {"gpus": gpus, "last": gpus - 1, "controller": controller, "daemon": daemon}
     CONFIGURATION.mkdir(exist_ok=True)
     (CONFIGURATION / "slurm.conf").write_text(SLURM_CONF.format(**given), encoding="utf-8")
     (CONFIGURATION / "gres.conf").write_text(GRES_CONF.format(**given), encoding="utf-8")
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    for number in range(2):  # /dev/null's number: SLURM wants devices
+    for number in range(gpus):  # /dev/null's number: SLURM wants devices
         os.mknod(folder / f"gpu{number}", 0o20666, os.makedev(1, 3))
     key = folder / "munge.key"
     key.touch(mode=0o600)

@@ -1,14 +1,20 @@
-"""The workflow on a true SLURM: what jobs ask for and get, and a study that is disturbed in every way and ends the same."""
+"""The workflow on a true SLURM: what jobs ask for and get; a study that is disturbed in every way and ends the same."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import cluster
+import pandas as pd
 import pytest
+import workflow_for_tests
 from hollow_workflow import STUDY, changed, hollow
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +34,8 @@ if __name__ == "__main__":
         if gan == "unlucky" and not (notes / "tried").exists():
             (notes / "tried").touch()
             raise MachineError("the disk is full")
-        job = subprocess.run(["scontrol", "show", "job", "-o", os.environ["SLURM_JOB_ID"]], capture_output=True, text=True)
-        note = {"gpu": os.environ["CUDA_VISIBLE_DEVICES"], "job": job.stdout}
+        job = subprocess.check_output(["scontrol", "show", "job", "-o", os.environ["SLURM_JOB_ID"]], text=True)
+        note = {"gpu": os.environ["CUDA_VISIBLE_DEVICES"], "job": job}
         (notes / f"{gan}.json").write_text(json.dumps(note))
         print("noted by", gan, flush=True)
         deadline = time.monotonic() + 120
@@ -57,21 +63,28 @@ def alone():
 
 @pytest.fixture
 def with_gpus():
-    with cluster.running("nvidia_gpu_env"):
+    with cluster.running("nvidia_gpu_env", gpus=2):
+        yield
+
+
+@pytest.fixture
+def with_gpus_unseen():
+    """That SLURM hands out and tells no job of, as torch's build for CPUs would refuse them."""
+    with cluster.running("no_gpu_env", gpus=4):
         yield
 
 
 def command(snakefile: Path, folder: Path, study: dict, *options: str) -> list[str]:
     """A call as on a cluster, with the profile that comes with the workflow."""
     (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
-    call = [sys.executable, Path(__file__).with_name("impatient_snakemake.py"), *options, "-s", snakefile, "-d", folder]
-    call += ["--workflow-profile", ROOT / "profiles/slurm", "--latency-wait", "5", "--configfile", folder / "study.json"]
-    return list(map(str, call))
+    call = [sys.executable, Path(__file__).with_name("impatient_snakemake.py"), *options]
+    call += ["--workflow-profile", ROOT / "profiles/slurm", "--latency-wait", "5"]
+    return [*map(str, call), "-s", str(snakefile), "-d", str(folder), "--configfile", str(folder / "study.json")]
 
 
 def submitted() -> list[str]:
     """What SLURM knows of each job that was ever submitted to it, a line each."""
-    return subprocess.run(["scontrol", "show", "jobs", "-o"], capture_output=True, text=True, check=True).stdout.split("\n")
+    return subprocess.check_output(["scontrol", "show", "jobs", "-o"], text=True).splitlines()
 
 
 def targets(*gans: str) -> list[str]:
@@ -95,8 +108,8 @@ def test_jobs_ask_for_what_the_profile_says_and_only_what_may_succeed_is_tried_a
 
     found = notes(folder)
     assert {found[name]["gpu"] for name in ("one", "other")} == {"0", "1"}
-    for asked in (r"Partition=gpu ", r"TimeLimit=2-00:00:00 ", r"MinMemoryNode=16000M ", r"CPUs/Task=4 ", "TresPerJob=gres:gpu:1 "):
-        assert all(re.search(asked, found[name]["job"]) for name in ("one", "other")), found
+    asked = ["Partition=gpu", "TimeLimit=2-00:00:00", "MinMemoryNode=16000M", "CPUs/Task=4", "TresPerJob=gres:gpu:1"]
+    assert all(set(asked) <= set(found[name]["job"].split()) for name in ("one", "other")), found
     assert "MinMemoryNode=32000M" in found["unlucky"]["job"]  # at the second attempt
     assert "noted by one" in (folder / "logs/train_gan/ultrasound/fold0/one/seed0.log").read_text()
 
@@ -122,3 +135,146 @@ def test_within_an_allocation_each_job_takes_a_gpu_of_its_own(with_gpus, tmp_pat
     found = notes(folder)
     assert {note["gpu"] for note in found.values()} == {"0", "1"}
     assert len({re.match(r"JobId=(\d+) ", note["job"])[1] for note in found.values()}) == 1
+
+
+SMALL = {
+    "sources": {"phantom_ultrasound": {"phantoms": {"benign": 22, "malignant": 12}}},
+    "databases": ["phantom_ultrasound"],
+    "generators": {name: METHOD | {"steps": steps} for name, steps in (("one", 40), ("other", 42))},
+    "gans": ["one", "other"],
+    "mixes": ["real", "real+one"],
+    "classifiers": {"resnet18": {"steps": 30, "batch": 8, "evaluate_every": 10}},
+    "statistics": {"resamples": 100},
+    "checkpoint_minutes": 0,
+}
+SHORT = {"reason": "takes 2 minutes, as SLURM counts time in minutes: MAMMOSYNTH_TEST_SLOW=1 runs it"}
+TABLES = ["results/tables/scores.csv", "results/tables/comparisons.csv", "results/tables/quality.csv"]
+TIMES = ["seconds", "images_per_second"]
+
+
+def until(is_so: Callable[[], object], what: str, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Path:
+    """The folder of the study, run on this machine without SLURM or any disturbance, up to its tables."""
+    folder = tmp_path_factory.mktemp("plain")
+    run = workflow_for_tests.snakemake(folder, *TABLES, study=SMALL)
+    assert run.returncode == 0, run.stdout
+    return folder
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two tables are equal, but for the times that trainings took."""
+    tables = [pd.read_csv(file).drop(columns=TIMES, errors="ignore") for file in (one, other)]
+    return tables[0].equals(tables[1])
+
+
+class Disturbed:
+    """A study on the cluster, and what may happen to it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder, self.calls = folder, 0
+
+    def start(self, *options: str) -> subprocess.Popen:
+        self.calls += 1
+        with open(self.folder / f"call{self.calls}.log", "w", encoding="utf-8") as log:
+            call = command(ROOT / "Snakefile", self.folder, SMALL, *options)
+            return subprocess.Popen(call, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder)
+
+    def said(self) -> str:
+        return (self.folder / f"call{self.calls}.log").read_text(encoding="utf-8")
+
+    def log(self, rule: str, name: str) -> Path:
+        return self.folder / f"logs/{rule}/ultrasound/fold0/{name}/seed0.log"
+
+    def says(self, rule: str, name: str, what: str) -> bool:
+        log = self.log(rule, name)
+        return log.exists() and what in log.read_text(encoding="utf-8")
+
+    def trainer(self, rule: str, name: str) -> int | None:
+        """The process that trains: the one whose output is the rule's log."""
+        log = str(self.log(rule, name))
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(process / "fd/1") == log:
+                    return int(process.name)
+            except OSError:
+                continue
+        return None
+
+    def trains(self, name: str) -> bool:
+        """Whether a GAN is being trained and could be resumed."""
+        checkpoint = self.folder / f"checkpoints/ultrasound/fold0/gans/{name}/seed0.pt"
+        return checkpoint.exists() and self.trainer("train_gan", name) is not None
+
+    def queued(self) -> dict[str, str]:
+        """Numbers of jobs that wait or run, by what they do."""
+        jobs = subprocess.check_output(["squeue", "-h", "-o", "%k %A"], text=True)
+        return dict(line.strip().removeprefix("rule_").split() for line in jobs.splitlines())
+
+
+def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unseen, tmp_path):
+    """kill -9, scancel, SIGKILL of the main Snakemake, Ctrl-C and too little memory, one after the other."""
+    study = Disturbed(tmp_path / "study")
+
+    # a training is killed, the job of another is cancelled: both are begun again and resume
+    first = study.start()
+    until(lambda: study.trains("one") and study.trains("other"), "two trainings")
+    os.kill(study.trainer("train_gan", "one"), signal.SIGKILL)
+    subprocess.run(["scancel", study.queued()["train_gan_wildcards_ultrasound_fold0_other_0"]], check=True)
+    for name in ("one", "other"):
+        until(lambda name=name: study.says("train_gan", name, "resumes at step"), f"{name} to resume")
+        os.kill(study.trainer("train_gan", name), signal.SIGSTOP)  # so that it still trains then
+    held = [study.trainer("train_gan", name) for name in ("one", "other")]
+
+    # the main Snakemake is killed, its jobs are not: what the next call begins waits for them
+    first.kill()
+    first.wait()
+    assert study.start("--unlock").wait() == 0, study.said()
+    second = study.start()
+    for name in ("one", "other"):
+        until(lambda name=name: study.says("train_gan", name, "another process trains"), f"a second training of {name}")
+    for trainer in held:
+        os.kill(trainer, signal.SIGCONT)
+    for name in ("one", "other"):
+        until(lambda name=name: study.says("train_gan", name, "was finished by an earlier job"), f"{name} given back")
+
+    # Ctrl-C: all jobs are cancelled
+    until(lambda: study.trainer("train_classifier", "resnet18/real"), "the training of a classifier")
+    second.send_signal(signal.SIGINT)
+    assert second.wait() != 0
+    until(lambda: not study.queued(), "the end of all jobs")
+
+    # too little memory: more at each attempt
+    assert study.start("--set-resources", "train_classifier:mem_mb=500*attempt").wait() == 0, study.said()
+    assert (study.folder / "results/report/report.html").exists()
+    assert study.start("--dry-run").wait() == 0
+    assert "Nothing to be done" in study.said()
+    jobs = submitted()
+    assert any("Comment=rule_train_classifier" in job and "JobState=OUT_OF_MEMORY" in job for job in jobs)
+    for name in ("one", "other"):
+        assert sum(f"Comment=rule_train_gan_wildcards_ultrasound_fold0_{name}_" in job for job in jobs) == 3
+
+    tables = [file.relative_to(plain) for file in (plain / "results").rglob("*.csv")]
+    assert len(tables) > 20
+    assert [table for table in tables if not same(plain / table, study.folder / table)] == []
+
+
+@pytest.mark.skipif("MAMMOSYNTH_TEST_SLOW" not in os.environ, **SHORT)
+def test_a_training_out_of_time_saves_its_state_and_resumes(plain, with_gpus_unseen, tmp_path):
+    study = Disturbed(tmp_path / "study")
+    call = study.start(*targets("one"), "--set-resources", "train_gan:runtime=1")
+    until(lambda: study.trains("one"), "a training")
+    os.kill(study.trainer("train_gan", "one"), signal.SIGSTOP)  # till SLURM ends it
+    for what in ("SIGTERM after step", "resumes at step"):
+        until(lambda what=what: study.says("train_gan", "one", what), what)
+    assert call.wait() == 0, study.said()
+    assert sum("JobState=TIMEOUT" in job for job in submitted()) == 1
+    history = "results/ultrasound/fold0/gans/one/seed0.csv"
+    assert same(plain / history, study.folder / history)
