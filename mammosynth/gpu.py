@@ -52,6 +52,11 @@ def visible() -> list[str]:
     return [instance for gpu in gpus for instance in gpu]
 
 
+def hide() -> None:
+    """Keep this process, and those that it starts, on the CPU."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def _nodes() -> list[str]:
     """The device files of GPUs that NVIDIA's kernel module has made."""
     return sorted(str(node) for node in DEVICES.glob("nvidia*") if re.fullmatch(r"nvidia\d+", node.name))
@@ -99,7 +104,7 @@ def lease(count: int, poll: float = 0.2) -> list[IO[str]]:
     used, or there is nowhere to lock one of several.
     """
     if count == 0 and shown():
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        hide()
         return []
     ids = visible()
     if not ids:

@@ -70,7 +70,7 @@ def with_gpus():
 @pytest.fixture
 def with_gpus_unseen():
     """That SLURM hands out and tells no job of, as torch's build for CPUs would refuse them."""
-    with cluster.running("no_gpu_env", gpus=4):
+    with cluster.running("no_gpu_env", gpus=6):
         yield
 
 
@@ -185,7 +185,14 @@ class Disturbed:
         self.calls += 1
         with open(self.folder / f"call{self.calls}.log", "w", encoding="utf-8") as log:
             call = command(ROOT / "Snakefile", self.folder, SMALL, *options)
-            return subprocess.Popen(call, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder)
+            return subprocess.Popen(
+                call, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder, preexec_fn=self._listening
+            )
+
+    @staticmethod
+    def _listening() -> None:
+        """To Ctrl-C, which a test run in the background ignores, and hands that on."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def said(self) -> str:
         return (self.folder / f"call{self.calls}.log").read_text(encoding="utf-8")
@@ -246,7 +253,7 @@ def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unse
         until(lambda name=name: study.says("train_gan", name, "was finished by an earlier job"), f"{name} given back")
 
     # Ctrl-C: all jobs are cancelled
-    until(lambda: study.trainer("train_classifier", "resnet18/real"), "the training of a classifier")
+    until(lambda: study.trainer("train_classifier", "resnet18/real+one"), "the training of a classifier")
     second.send_signal(signal.SIGINT)
     assert second.wait() != 0
     until(lambda: not study.queued(), "the end of all jobs")

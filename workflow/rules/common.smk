@@ -1,7 +1,6 @@
 """Names and helper functions that the rules share."""
 
 import functools
-import os
 from pathlib import Path
 
 import yaml
@@ -48,7 +47,7 @@ TRAININGS = len(MODALITIES) * len(GANS) * len(SPLITS) * len(SEEDS)
 
 # `--resources gpu=0` holds for GPUs, too, that torch alone sees.
 if (allowed := workflow.global_resources.get("gpu")) is not None and allowed.value == 0:
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    gpu.hide()
 # One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
 # profile says gpu=1 for its nodes.
 GPU = 1 if gpu.shown() else 0
