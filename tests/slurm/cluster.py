@@ -57,7 +57,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-NodeName={node} NodeAddr=127.0.0.1 CPUs=16 RealMemory=200000 Gres=gpu:fake:{gpus} State=UNKNOWN
+NodeName={node} NodeAddr=127.0.0.1 CPUs=64 RealMemory=400000 Gres=gpu:fake:{gpus} State=UNKNOWN
 PartitionName=cpu Nodes={node} Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes={node} MaxTime=INFINITE State=UP
 """

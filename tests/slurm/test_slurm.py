@@ -143,12 +143,12 @@ SMALL = {
     "generators": {name: METHOD | {"steps": steps} for name, steps in (("one", 40), ("other", 42))},
     "gans": ["one", "other"],
     "mixes": ["real", "real+one"],
-    "classifiers": {"resnet18": {"steps": 30, "batch": 8, "evaluate_every": 10}},
+    "classifiers": {"resnet18": {"steps": 9, "batch": 8, "evaluate_every": 3}},
     "statistics": {"resamples": 100},
     "checkpoint_minutes": 0,
 }
 SHORT = {"reason": "takes 2 minutes, as SLURM counts time in minutes: MAMMOSYNTH_TEST_SLOW=1 runs it"}
-TABLES = ["results/tables/scores.csv", "results/tables/comparisons.csv", "results/tables/quality.csv"]
+TABLES = ["results/tables/scores.csv", "results/tables/comparisons.csv"]
 TIMES = ["seconds", "images_per_second"]
 
 
@@ -184,7 +184,9 @@ class Disturbed:
     def start(self, *options: str) -> subprocess.Popen:
         self.calls += 1
         with open(self.folder / f"call{self.calls}.log", "w", encoding="utf-8") as log:
-            call = command(ROOT / "Snakefile", self.folder, SMALL, *options)
+            # one thread, as here: sums of two are others in their last bits
+            threads = ["--set-threads", "train_gan=1", "train_classifier=1"]
+            call = command(ROOT / "Snakefile", self.folder, SMALL, *options, *threads)
             return subprocess.Popen(
                 call, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder, preexec_fn=self._listening
             )
@@ -264,12 +266,14 @@ def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unse
     assert study.start("--dry-run").wait() == 0
     assert "Nothing to be done" in study.said()
     jobs = submitted()
-    assert any("Comment=rule_train_classifier" in job and "JobState=OUT_OF_MEMORY" in job for job in jobs)
+    starved = [job for job in jobs if "Comment=rule_train_classifier" in job and "MinMemoryNode=500M" in job]
+    assert starved
+    assert not any("JobState=COMPLETED" in job for job in starved)
     for name in ("one", "other"):
         assert sum(f"Comment=rule_train_gan_wildcards_ultrasound_fold0_{name}_" in job for job in jobs) == 3
 
     tables = [file.relative_to(plain) for file in (plain / "results").rglob("*.csv")]
-    assert len(tables) > 20
+    assert len(tables) > 8
     assert [table for table in tables if not same(plain / table, study.folder / table)] == []
 
 
