@@ -14,8 +14,8 @@ from pathlib import Path
 import cluster
 import pandas as pd
 import pytest
-import workflow_for_tests
 from hollow_workflow import STUDY, changed, hollow
+from workflow_for_tests import snakemake
 
 ROOT = Path(__file__).parents[2]
 # In the place of a training: notes what it was given, and waits till another runs, too.
@@ -38,7 +38,7 @@ if __name__ == "__main__":
         note = {"gpu": os.environ["CUDA_VISIBLE_DEVICES"], "job": job}
         (notes / f"{gan}.json").write_text(json.dumps(note))
         print("noted by", gan, flush=True)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while gan != "unlucky" and not all((notes / f"{other}.json").exists() for other in ("one", "other")):
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -152,7 +152,7 @@ TABLES = ["results/tables/scores.csv", "results/tables/comparisons.csv"]
 TIMES = ["seconds", "images_per_second"]
 
 
-def until(is_so: Callable[[], object], what: str, seconds: float = 300) -> None:
+def until(is_so: Callable[[], object], what: str, seconds: float = 900) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
@@ -163,7 +163,7 @@ def until(is_so: Callable[[], object], what: str, seconds: float = 300) -> None:
 def plain(tmp_path_factory) -> Path:
     """The folder of the study, run on this machine without SLURM or any disturbance, up to its tables."""
     folder = tmp_path_factory.mktemp("plain")
-    run = workflow_for_tests.snakemake(folder, *TABLES, study=SMALL)
+    run = snakemake(folder, *TABLES, study=SMALL)
     assert run.returncode == 0, run.stdout
     return folder
 
@@ -203,8 +203,10 @@ class Disturbed:
         return self.folder / f"logs/{rule}/ultrasound/fold0/{name}/seed0.log"
 
     def says(self, rule: str, name: str, what: str) -> bool:
-        log = self.log(rule, name)
-        return log.exists() and what in log.read_text(encoding="utf-8")
+        try:
+            return what in self.log(rule, name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
 
     def trainer(self, rule: str, name: str) -> int | None:
         """The process that trains: the one whose output is the rule's log."""
@@ -222,6 +224,20 @@ class Disturbed:
         checkpoint = self.folder / f"checkpoints/ultrasound/fold0/gans/{name}/seed0.pt"
         return checkpoint.exists() and self.trainer("train_gan", name) is not None
 
+    def held(self, when: Callable[[str], bool]) -> dict[str, int]:
+        """Stops the trainings of both GANs, each as soon as *when* says so of it; their processes."""
+        held: dict[str, int] = {}
+
+        def are_held() -> bool:
+            for name in {"one", "other"} - set(held):
+                if when(name) and (trainer := self.trainer("train_gan", name)):
+                    os.kill(trainer, signal.SIGSTOP)
+                    held[name] = trainer
+            return len(held) == 2
+
+        until(are_held, "two trainings")
+        return held
+
     def queued(self) -> dict[str, str]:
         """Numbers of jobs that wait or run, by what they do."""
         jobs = subprocess.check_output(["squeue", "-h", "-o", "%k %A"], text=True)
@@ -234,13 +250,11 @@ def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unse
 
     # a training is killed, the job of another is cancelled: both are begun again and resume
     first = study.start()
-    until(lambda: study.trains("one") and study.trains("other"), "two trainings")
-    os.kill(study.trainer("train_gan", "one"), signal.SIGKILL)
+    trainers = study.held(study.trains)
+    os.kill(trainers["one"], signal.SIGKILL)
+    os.kill(trainers["other"], signal.SIGCONT)
     subprocess.run(["scancel", study.queued()["train_gan_wildcards_ultrasound_fold0_other_0"]], check=True)
-    for name in ("one", "other"):
-        until(lambda name=name: study.says("train_gan", name, "resumes at step"), f"{name} to resume")
-        os.kill(study.trainer("train_gan", name), signal.SIGSTOP)  # so that it still trains then
-    held = [study.trainer("train_gan", name) for name in ("one", "other")]
+    trainers = study.held(lambda name: study.says("train_gan", name, "resumes at step"))
 
     # the main Snakemake is killed, its jobs are not: what the next call begins waits for them
     first.kill()
@@ -249,7 +263,7 @@ def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unse
     second = study.start()
     for name in ("one", "other"):
         until(lambda name=name: study.says("train_gan", name, "another process trains"), f"a second training of {name}")
-    for trainer in held:
+    for trainer in trainers.values():
         os.kill(trainer, signal.SIGCONT)
     for name in ("one", "other"):
         until(lambda name=name: study.says("train_gan", name, "was finished by an earlier job"), f"{name} given back")
