@@ -39,6 +39,29 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+# On a cluster these run where Snakemake was started: the first two may need a way out to the web, which its nodes need
+# not have, and all others are jobs of seconds.
+localrules:
+    download_database,
+    get_parameters,
+    make_phantoms,
+    partition,
+    set_external_apart,
+    count_parts,
+    plot_contact_sheet,
+    summarise_curation,
+    write_datacard,
+    filter_synthetic,
+    tabulate,
+    plot_samples,
+    plot_gan_training,
+    plot_quality,
+    plot_classifier,
+    rank_generators,
+    write_scorecards,
+    write_report,
+
+
 include: "workflow/rules/databases.smk"
 include: "workflow/rules/rois.smk"
 include: "workflow/rules/curation.smk"

@@ -1,14 +1,11 @@
 """Trainings that may be interrupted at any moment, resume as if they had not been, and stay finished once they are."""
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import signal
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,11 +18,9 @@ from mammosynth.digests import read_digests, refuse_changed, write_digests
 from mammosynth.errors import CutOff, InputError
 from mammosynth.files import link, replacing, writing
 from mammosynth.imageset import ImageSet
+from mammosynth.locks import NoLocks, lock, private_folder
 
 log = logging.getLogger("mammosynth")
-
-# What a file system answers that has no locks: Lustre as it is often mounted, some FUSE and NFS ones.
-NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def fingerprint(modules: Iterable[str], settings: Mapping[str, Any], seed: int, *others: ImageSet | str) -> str:
@@ -180,39 +175,28 @@ def noticing() -> Iterator[Cut]:
             signal.signal(number, handler)
 
 
-def _lock(path: Path) -> IO[str]:
+def _lock(path: Path) -> IO[str] | None:
     """The open file whose lock keeps other trainings of *path* away as long as this process lives.
 
-    Where the file system has no locks it is one in the folder for temporary files, which other machines do not see.
+    Where the file system has no locks it is one in the folder for temporary files, which other machines do not see;
+    None if that has none either.
     """
-    file = open(path.with_suffix(".lock"), "w", encoding="utf-8")  # noqa: SIM115 (held as long as the process lives)
     try:
-        _wait(file, path)
-        return file
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
+        return _waited(path.with_suffix(".lock"), path)
+    except NoLocks as error:
         log.warning(
-            "%s lies on a file system without locks (%s): do not run this study on two machines at once",
-            path,
-            error.strerror,
+            "%s lies on a file system without locks (%s): do not run this study on two machines at once", path, error
         )
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
-    place = Path(tempfile.gettempdir(), f"mammosynth-{os.getuid()}-{name}.lock")
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # the folder is everybody's: no link of another is followed
-    file = os.fdopen(os.open(place, flags, 0o600), "w", encoding="utf-8")
+    place = private_folder() / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.lock"
     try:
-        _wait(file, path)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
+        return _waited(place, path)
+    except NoLocks:
         log.warning("nor has %s locks: a training that a killed Snakemake left must be ended by hand", place.parent)
-    return file
+        return None
 
 
-def _wait(file: IO[str], path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+def _waited(place: Path, path: Path) -> IO[str] | None:
+    if (file := lock(place)) is None:
         log.warning("another process trains with %s: waiting for its end", path)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        file = lock(place, wait=True)
+    return file

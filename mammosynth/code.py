@@ -16,7 +16,7 @@ TEMPLATES = {".jinja", ".json"}
 # What carries a job and not what it computes: how it is started, shown, locked, written and resumed.
 HOUSEKEEPING = {
     "__init__.py", "checkpoint.py", "code.py", "digests.py", "errors.py", "files.py", "fingerprint.py",
-    "gans/watching.py", "gpu.py", "job.py", "kept.py", "progress.py",
+    "gans/watching.py", "gpu.py", "job.py", "kept.py", "locks.py", "progress.py",
 }  # fmt: skip
 # Lists of readers, GANs, networks, measures and classifiers.
 # One more leaves the others as they are: who needs one names its file.

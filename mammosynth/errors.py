@@ -12,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class MachineError(InputError):
+    """As above, of the machine as it is just now: a full disk, a broken GPU. Another try, or machine, may do."""
+
+
 class Problems:
     """Gathers InputErrors over many files, so that one run names every bad one."""
 

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mammosynth.errors import InputError
+from mammosynth.errors import MachineError
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make an InputError that names *path* of what the system says to writing it: no room, no permission."""
+    """Make a MachineError that names *path* of what the system says to writing it: no room, no permission."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -19,7 +19,7 @@ def writing(path: Path) -> Iterator[None]:
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
-        raise InputError(
+        raise MachineError(
             f"{path} cannot be written ({cause.strerror}): make room or mend the place, and run again; a training "
             "resumes from its last checkpoint"
         ) from error
@@ -29,7 +29,7 @@ def writing(path: Path) -> Iterator[None]:
 def replacing(path: str | Path) -> Iterator[Path]:
     """A place to write to, which becomes *path* when all is written: who reads *path* never sees half a file.
 
-    Raises InputError if the disk is full or the place cannot be written.
+    Raises MachineError if the disk is full or the place cannot be written.
     """
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
@@ -45,7 +45,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def link(source: Path, path: Path) -> None:
     """Make *path* the file *source* too, as a second name of it where the file system has such, else as a copy.
 
-    Raises InputError as `replacing` does.
+    Raises MachineError as `replacing` does.
     """
     with replacing(path) as part:
         part.unlink(missing_ok=True)

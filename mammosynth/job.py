@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from mammosynth import __version__
 from mammosynth.errors import CutOff, InputError
@@ -12,14 +14,16 @@ from mammosynth.gpu import lease
 
 log = logging.getLogger("mammosynth")
 
+REFUSED = re.compile(f"^[-0-9]+ [:,0-9]+ ERROR {InputError.__name__}: ", re.MULTILINE)
+
 
 @contextlib.contextmanager
 def started(snakemake, threads: int | None = None) -> Iterator[None]:
     """Run a script's work with all output in the job's log, its number of threads, and its own GPU.
 
     *snakemake* is the object that Snakemake gives a script.  File descriptors are redirected, so that what child
-    processes and compiled libraries print is kept too.  An InputError, or a CutOff, ends the job with its message
-    alone.
+    processes and compiled libraries print is kept too.  An InputError, a MachineError or a CutOff ends the job
+    with its name and message alone.
 
     threads: of numpy and torch, if not the job's, as where the job itself runs as many things side by side.
     """
@@ -36,5 +40,13 @@ def started(snakemake, threads: int | None = None) -> Iterator[None]:
         yield
         del held
     except (InputError, CutOff) as error:
-        log.error("%s", error)
+        log.error("%s: %s", type(error).__name__, error)
         sys.exit(1)
+
+
+def was_refused(file: str | Path) -> bool:
+    """Whether its input ended the job whose log *file* is, and not the machine: another try would end so, too."""
+    try:
+        return bool(REFUSED.search(Path(file).read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False

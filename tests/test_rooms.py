@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "mammosynth"
 # What carries a job or a file, and knows nothing of the study.
 GROUND = {
     "__init__", "adam", "checkpoint", "code", "declared", "digests", "downloads", "errors", "files", "fingerprint",
-    "gpu", "imageset", "job", "kept", "parameters", "paths", "progress", "splits", "studyfile", "vision", "weights",
+    "gpu", "imageset", "job", "kept", "locks", "parameters", "paths", "progress", "splits", "studyfile", "vision",
+    "weights",
 }  # fmt: skip
 ROOMS = [
     GROUND, {"arrays"}, {"databases"}, {"nuisances"}, {"rois"}, {"curation"}, {"partition"}, {"networks"}, {"gans"},

@@ -255,15 +255,18 @@ def test_the_conda_environment_has_the_same_pins():
     assert {"pip": [line for line in lines if line]} in environment["dependencies"]
 
 
-def test_the_profiles_name_rules_that_exist():
+def test_profiles_and_local_rules_name_rules_that_exist():
     rules = set()
     for file in (ROOT / "workflow/rules").glob("*.smk"):
-        rules |= {line.split()[1].rstrip(":") for line in file.read_text().splitlines() if line.startswith("rule ")}
+        rules |= set(re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE))
+    local = re.search(r"^localrules:\n((?:    \w+,\n)+)", (ROOT / "Snakefile").read_text(), re.MULTILINE)[1]
+    assert set(local.replace(",", "").split()) <= rules
     for name in ("default", "slurm"):
         profile = yaml.safe_load((ROOT / f"profiles/{name}/profile.yaml").read_text())
         named = {*profile.get("set-resources", {}), *profile.get("set-threads", {})}
         assert named <= rules
     assert {"train_gan", "synthesise", "describe_real", "describe", "train_classifier"} <= named
+    assert not named & set(local.replace(",", "").split())
 
 
 def test_a_broken_image_is_one_clear_error_before_any_training(finished, tmp_path):

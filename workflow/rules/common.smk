@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 import yaml
+from snakemake.jobs import Job
 
 from mammosynth import code, gpu, paths, splits, study
 from mammosynth.classifiers import METHODS as CLASSIFIER_METHODS
@@ -18,6 +19,7 @@ from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
+from mammosynth.job import was_refused
 from mammosynth.networks import NETWORKS
 from mammosynth.paths import IMAGENET
 from mammosynth.quality.measures import OfFloor, OfImages, OfPairs, OfSets, OverHeldOut, measures_of
@@ -44,9 +46,17 @@ WHOLE = splits.splits_of(config, splits.WHOLE)
 # Of GANs: as many verdicts on memorising.
 TRAININGS = len(MODALITIES) * len(GANS) * len(SPLITS) * len(SEEDS)
 
+# `--resources gpu=0` holds for GPUs, too, that torch alone sees.
+if (allowed := workflow.global_resources.get("gpu")) is not None and allowed.value == 0:
+    gpu.hide()
 # One GPU a job where there is one; a machine without leaves all its cores to parallel jobs instead. A batch system's
 # profile says gpu=1 for its nodes.
-GPU = 1 if gpu.visible() else 0
+GPU = 1 if gpu.shown() else 0
+
+# `retries` are for what fails by the machine. Snakemake cannot be told so: it knows a number for all jobs of a rule.
+Job.restart_times = property(
+    lambda job: 0 if any(map(was_refused, job.log)) else job.rule.restart_times
+)
 
 with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
     PARAMETERS = yaml.safe_load(file)

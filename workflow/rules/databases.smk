@@ -8,11 +8,6 @@ found, and curation/images.csv, what each image shows.
 from mammosynth.fingerprint import fingerprint
 
 
-# Where the workflow is started there is a way out to the web, which a cluster's nodes need not have.
-localrules:
-    download_database,
-
-
 rule download_database:
     output:
         # the list of the files that lie in the folder of the same name, which a later run never deletes
