@@ -265,8 +265,8 @@ def test_one_training_that_memorised_marks_its_gan():
     assert hidden.memorising
     assert (hidden.share, hidden.n) == (20 / 1200, 1200)
     assert hidden.reason == (
-        "1.7 % of the 1200 synthetic images of 6 trainings and 0.0 % of the 240 held-out real ROIs are near copies of "
-        "training ROIs. Memorising, each training judged by itself: fold 2, seed 3 (10.0 % of 200)."
+        "1.7 % of the 1200 synthetic images of 6 runs and 0.0 % of the 240 held-out real ROIs are near copies of "
+        "training ROIs. Memorising, each run judged by itself: fold 2, seed 3 (10.0 % of 200)."
     )
     (even,) = verdicts(*novelty_tables(12, 12, 12, 12, 12, 12))["ultrasound"].values()
     assert even.memorising
@@ -279,7 +279,7 @@ def test_one_training_that_memorised_marks_its_gan():
     assert ninth.memorising
     (among,) = verdicts(*novelty_tables(9), trainings=6)["ultrasound"].values()
     assert not among.memorising, "one of six trainings of the study, though the others are not shown here"
-    assert "judged as one of 6 trainings" in among.reason
+    assert "judged as one of 6 runs" in among.reason
     (alone,) = verdicts(*novelty_tables(20))["ultrasound"].values()
     assert alone.memorising
     assert "by itself" not in alone.reason

@@ -120,7 +120,7 @@ def test_several_runs_are_means_with_their_spread_and_say_whose_images_are_shown
     measure = card["measures"][0]
     assert (measure["value"], measure["runs"], measure["low"]) == (11, 2, None)
     assert "11.0 ± 1.4" in render(card, samples)
-    assert "means over 2 trainings" in text_of(card)
+    assert "means over 2 runs" in text_of(card)
     assert "of fold 0, seed 3" in text_of(card)
     assert "trained once" not in text_of(card)
     assert "trained once" in text_of(describe(facts()))

@@ -263,7 +263,7 @@ def _share(flags: np.ndarray) -> tuple[float, float, float]:
 
 
 def _among(trainings: int) -> str:
-    return f", judged as one of {trainings} trainings" if trainings > 1 else ""
+    return f", judged as one of {trainings} runs" if trainings > 1 else ""
 
 
 def _count(flags: np.ndarray) -> str:

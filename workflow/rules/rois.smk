@@ -145,6 +145,14 @@ checkpoint count_parts:
             part=["train", "val", "test"],
         )
         + expand("results/{modality}/external.npz", modality=TESTED_OUTSIDE),
+        # of images made elsewhere there are enough, and all can be read
+        drawn=expand(
+            "results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
+            modality=MODALITIES,
+            split=SPLITS,
+            gan=ELSEWHERE,
+            seed=SEEDS,
+        ),
         parameters=[f"results/parameters/{name}" for name in STUDY_PARAMETERS],
     output:
         parts="results/tables/parts.csv",
