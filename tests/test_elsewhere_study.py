@@ -6,24 +6,31 @@ from pathlib import Path
 
 import pytest
 import workflow_for_tests
-from hollow_workflow import AFTER, changed, hollow, rules_run, snakemake
-from quality_for_tests import textures
+from hollow_workflow import AFTER, DATA, changed, hollow, rules_run, snakemake
+from quality_for_tests import DECLARATIONS, parameter_file, textures
 from test_elsewhere import put
 
 from mammosynth.imageset import ImageSet
 
-REAL = {"make_phantoms", "read_lesions", "crop_rois", "partition", "collect_images", "draw_images"}
+REAL = DATA | {"collect_images", "draw_images"}
 COUNT = 60
 
 
-def study_of(folder: Path) -> dict:
+def study_of(place: Path, folder: Path | None = None) -> dict:
+    """A study of the images in *place*, or in another *folder*."""
     return {
+        "parameters": str(place / "weights"),
         "sources": {"phantom_ultrasound": {"phantoms": {"benign": 20, "malignant": 12}}},
         "databases": ["phantom_ultrasound"],
         "partition": {"folds": 3},
         "generators": {
             "sngan": {"width": 4, "steps": 3, "evaluate_every": 0},
-            "theirs": {"method": "images", "root": str(folder), "benign": "benign", "malignant": "malignant"},
+            "theirs": {
+                "method": "images",
+                "root": str(folder or place / "images"),
+                "benign": "benign",
+                "malignant": "malignant",
+            },
         },
         "gans": ["sngan", "theirs"],
         "mixes": ["real", "real+sngan", "real+theirs"],
@@ -38,8 +45,11 @@ def finished(tmp_path_factory):
     place = tmp_path_factory.mktemp("elsewhere")
     for label, seed in (("benign", 1), ("malignant", 2)):
         put(place / "images" / label, textures(COUNT, seed))
+    (place / "weights").mkdir()
+    for name in ("niqe", "brisque", "efficientnet_lite0", "squeezenet"):
+        shutil.copy2(parameter_file(name), place / "weights" / DECLARATIONS[name]["file"])
     hollow(place / "workflow", REAL)
-    run = snakemake(place / "workflow/Snakefile", place / "study", study_of(place / "images"))
+    run = snakemake(place / "workflow/Snakefile", place / "study", study_of(place))
     assert {"collect_images", "draw_images", "find_leaks", "train_gan"} <= rules_run(run)
     return place
 
@@ -66,7 +76,7 @@ def test_a_folder_that_is_what_it_was_reruns_nothing_after_it_and_another_image_
     shutil.copytree(finished, place)
     # the workflow stays where it is, as digests of its code are of its place
     snakefile, images = finished / "workflow/Snakefile", finished / "images"
-    study = study_of(images)
+    study = study_of(finished)
     for file in (images / "benign").iterdir():
         os.utime(file)
     (images / ".DS_Store").write_bytes(b"Finder")
@@ -96,7 +106,7 @@ def test_what_cannot_be_used_is_told_before_any_training(gans, fault, message, f
             file.unlink()
     else:
         (tmp_path / "images/benign/003.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    study = changed(study_of(tmp_path / "images"), gans=gans, mixes=["real", "real+theirs"])
+    study = changed(study_of(finished, tmp_path / "images"), gans=gans, mixes=["real", "real+theirs"])
     (tmp_path / "study").mkdir()
     run = workflow_for_tests.snakemake(tmp_path / "study", study=study, house=finished / "workflow")
     assert run.returncode != 0

@@ -1,4 +1,4 @@
-"""Leaks: copies of validation and test ROIs among given images are found and named, and independent images give none."""
+"""Leaks: copies of validation and test ROIs among given images are found and named; independent images give none."""
 
 import numpy as np
 import pandas as pd
@@ -123,7 +123,7 @@ def test_what_is_not_known_is_said_of_given_images_alone_and_what_was_found_besi
     config = {"gans": ["sngan", "theirs"], "generators": {"sngan": {"method": "sngan"}, "theirs": {"method": "images"}}}
     (said,) = on_elsewhere(config, leaks(counted(0)))
     assert said.startswith("The images of theirs were made elsewhere, and nothing is known of how: it cannot be ruled")
-    assert "no luck of its training is in any interval" in said
+    assert "the chance of the training that made them is in no interval" in said
     _, found = on_elsewhere(config, leaks(counted(20)))
     assert found.startswith("In ultrasound, theirs: Validation or test ROIs are among its images: 10.0 %")
     assert on_elsewhere(config | {"gans": ["sngan"]}, {}) == []

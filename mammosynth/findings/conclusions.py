@@ -316,7 +316,7 @@ def on_elsewhere(config: Mapping[str, Any], leaks: Mapping[str, Mapping[str, Lea
         sentences.append(
             f"The images of {name} were made elsewhere, and nothing is known of how: it cannot be ruled out that what "
             "made them saw validation or test ROIs, which would flatter what classifiers reach with them. The same "
-            "images stand for all folds and seeds, so that no luck of its training is in any interval."
+            "images stand for all folds and seeds: the chance of the training that made them is in no interval."
         )
         sentences += [
             f"In {modality}, {name}: {of_modality[name].sentence}"

@@ -79,11 +79,8 @@ def collect(
     return ImageSet(np.stack([image for image in images if image is not None]), labels, ids)
 
 
-def draw(name: str, images: ImageSet, per_class: int, seed: int) -> ImageSet:
-    """*per_class* images of each class, without replacement, as *seed* has it; fewer are among those of more.
-
-    Raises InputError if there are not so many.
-    """
+def refuse_few(name: str, images: ImageSet, per_class: int) -> None:
+    """Raise InputError if generator *name* has not so many images of each class."""
     counts = np.bincount(images.labels, minlength=len(CLASSES))
     if counts.min() < per_class:
         having = " and ".join(f"{count} {pathology}" for pathology, count in zip(CLASSES, counts))
@@ -92,6 +89,14 @@ def draw(name: str, images: ImageSet, per_class: int, seed: int) -> ImageSet:
             "at least as many as the training part has of its larger class, times quality.filter.oversample; add "
             "images, or lower these"
         )
+
+
+def draw(name: str, images: ImageSet, per_class: int, seed: int) -> ImageSet:
+    """*per_class* images of each class, without replacement, as *seed* has it; fewer are among those of more.
+
+    Raises InputError if there are not so many.
+    """
+    refuse_few(name, images, per_class)
     order = np.random.default_rng(seed).permutation(len(images))
     drawn = [order[images.labels[order] == label][:per_class] for label in range(len(CLASSES))]
     return images[np.concatenate([np.sort(of_class) for of_class in drawn])]

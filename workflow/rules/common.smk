@@ -226,6 +226,11 @@ STUDY_PARAMETERS = sorted(
 )
 
 
+def dose_of(gan):
+    """Images per real training image that a generator's largest dose asks for."""
+    return largest_dose(parse_mixes(MIXES), gan)
+
+
 def start_of(wildcards):
     """The generator's file that a GAN begins at, if it begins at one."""
     return (

@@ -73,7 +73,7 @@ rule synthesise:
     params:
         code=code_of("synthesise"),
         code_of_gan=code_of_gan,
-        dose=lambda wildcards: largest_dose(parse_mixes(MIXES), wildcards.gan),
+        dose=lambda wildcards: dose_of(wildcards.gan),
         oversample=FILTER["oversample"],
     script:
         "../scripts/synthesise.py"
@@ -107,11 +107,10 @@ rule collect_images:
         "../scripts/collect_images.py"
 
 
-# No job that waits for the study to be sound: `count_parts` waits for this one, so that images that are too few, or
-# cannot be read, come to light before any training.
 rule draw_images:
     input:
         **image_sets("train"),
+        sound=study_is_sound,
         images=ancient("results/{modality}/images/{gan}.npz"),
         digest="results/{modality}/images/{gan}.sha256",
     output:
@@ -130,7 +129,7 @@ rule draw_images:
         runtime=10,
     params:
         code=code_of("draw_images"),
-        dose=lambda wildcards: largest_dose(parse_mixes(MIXES), wildcards.gan),
+        dose=lambda wildcards: dose_of(wildcards.gan),
         oversample=FILTER["oversample"],
     script:
         "../scripts/draw_images.py"

@@ -9,6 +9,6 @@ if __name__ == "__main__":
         from mammosynth.imageset import ImageSet
 
         given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-        count = images_to_make(params.dose, ImageSet.load(given.train), params.oversample)
+        count = images_to_make(params.dose, ImageSet.load(given.train).labels, params.oversample)
         drawn = draw(wildcards.gan, ImageSet.load(given.images), count, int(wildcards.seed))
         drawn.save(snakemake.output.images)
