@@ -17,7 +17,7 @@ from mammosynth.findings import conclusions
 from mammosynth.findings.names import name_of
 from mammosynth.findings.ranks import rank_correlations, rank_generators
 from mammosynth.findings.tables import table_accuracy, table_decisions, table_quality
-from mammosynth.findings.verdicts import verdicts
+from mammosynth.findings.verdicts import Leaks, verdicts
 from mammosynth.partition import count_parts
 from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
@@ -258,6 +258,19 @@ def test_a_generator_that_gives_back_its_training_rois_is_named(study):
     clean = Study(**{**vars(study), "verdicts": verdicts(*novelty_tables(0))})
     assert "Ultrasound, SNGAN." in render(clean)
     assert "SNGAN: memorising" not in render(clean)
+
+
+def test_leaks_among_given_images_are_said_beside_novelty_and_in_what_can_be_concluded(study):
+    config = CONFIG | {"gans": ["theirs"], "generators": {"theirs": {"method": "images"}}}
+    found = {"ultrasound": {"theirs": Leaks(True, "Test ROIs are <among> them.")}}
+    none = {"progress": {"ultrasound": {}}, "gan_training": {}}  # nothing was trained
+    changed = {"config": config, "leaks": found, "figures": study.figures | none}
+    page = render(Study(**{**vars(study), **changed}))
+    assert "Ultrasound, theirs, made elsewhere.</strong> Test ROIs are &lt;among&gt; them." in page
+    concluded = page[page.index('id="conclusions"') : page.index('id="data"')]
+    assert "The images of theirs were made elsewhere" in concluded
+    assert "In ultrasound, theirs: Test ROIs are &lt;among&gt; them." in concluded
+    assert "made elsewhere" not in render(study)
 
 
 def test_one_training_that_memorised_marks_its_gan():

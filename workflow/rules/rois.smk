@@ -166,9 +166,7 @@ checkpoint count_parts:
         splits=SPLITS,
         parameters=[PARAMETERS[name]["sha256"] for name in STUDY_PARAMETERS],
         # of which as many are needed as mixes, the filter and quality ask for
-        collected=[
-            (modality, gan, dose_of(gan)) for modality in MODALITIES for gan in ELSEWHERE
-        ],
+        collected=[(modality, gan, dose_of(gan)) for modality in MODALITIES for gan in ELSEWHERE],
         oversample=config["quality"]["filter"]["oversample"],
         evaluates=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:
