@@ -1,76 +1,59 @@
-"""How often honest folders of images are called leaky, and copies of test ROIs found.
+"""How often images of GANs that saw no test ROI are called leaky, and copies of test ROIs among them found.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.leaks results/ultrasound/rois.npz results/parameters/squeezenet
+    OMP_NUM_THREADS=1 python -m benchmarks.leaks results/ultrasound/fold0 --weights results/parameters/squeezenet
 
-from the repository's root, of a study that has cropped its ROIs. Each time its patients are dealt anew: to a training
-part, to parts that no training may see, and the rest stand for images that an honest maker made: real ROIs of other
-patients, the best that there are. Then some of them are replaced by copies of ROIs of those parts, changed as a
-generator changes what it learnt by heart, and by copies that are turned by 5° as well.
+from the repository's root, of a split whose GANs are trained: they saw its training part alone, and stand for honest
+makers. Then 1 and 10 of their images are replaced by ROIs of the validation and test part, changed as a generator
+changes what it learnt by heart: mirrored, shifted by 3 px, darker, blurred and noisy.
 """
 
 import argparse
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, rotate
+from scipy.ndimage import gaussian_filter
 
 from mammosynth.findings.verdicts import leaks
 from mammosynth.imageset import ImageSet
 from mammosynth.networks.features import features
 from mammosynth.quality.leaks import LEAK, find_leaks
+from mammosynth.quality.measures import NEAR_COPY
 
-TRAIN, UNSEEN = 0.4, 0.3  # shares of the patients, about those of a fold of five
-COPIES = (1, 3, 10)
+COPIES = (0, 1, 10)
 
 
 def changed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirrored, shifted by 3 px, darker, blurred and noisy."""
+    """Copies of images uint8 [N, H, W]."""
     blurred = gaussian_filter(images[:, :, ::-1] * 0.85, (0, 1, 1))
     return np.clip(np.roll(blurred, 3, axis=2) + rng.normal(0, 5, images.shape), 0, 255).astype(np.uint8)
 
 
-def turned(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same, turned by 5°."""
-    return rotate(changed(images, rng), 5, axes=(1, 2), reshape=False, order=1, mode="reflect")
-
-
 def main() -> None:
-    """Print a table of shares."""
+    """Print a row a set of images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rois")
-    parser.add_argument("weights", help="of SqueezeNet")
-    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("split", type=Path)
+    parser.add_argument("--weights", type=Path, required=True, help="of SqueezeNet")
     given = parser.parse_args()
-    rois, rng = ImageSet.load(given.rois), np.random.default_rng(0)
-    known = features(rois.images, "squeezenet", given.weights)
-    of = dict(zip(rois.ids.tolist(), known))
-    kinds: dict[str, Callable[..., np.ndarray] | None] = {"honest": None, "changed": changed, "turned by 5°": turned}
-    found: dict[tuple[str, int], list[tuple[bool, int]]] = {}
+    train, *others = (ImageSet.load(given.split / f"{part}.npz") for part in ("train", "val", "test"))
+    parts = dict(zip(("val", "test"), others))
+    unseen, rng = ImageSet.concatenate(others), np.random.default_rng(0)
 
-    def judged(images: ImageSet, own: np.ndarray, train: ImageSet, unseen: ImageSet) -> tuple[bool, int]:
-        of_train, of_unseen = (np.stack([of[name] for name in part.ids.tolist()]) for part in (train, unseen))
-        table = find_leaks("theirs", images, own, train, of_train, {"test": unseen}, {"test": of_unseen})
-        placed = table.assign(modality="", fold=0, seed=0)
-        return leaks(placed)[""]["theirs"].found, int((table[LEAK] != "").sum())
+    def seen(images: ImageSet) -> np.ndarray:
+        return features(images.images, "squeezenet", given.weights)
 
-    for _ in range(given.times):
-        patients = rng.permutation(np.unique(rois.patients))
-        ends = np.round(np.cumsum([TRAIN, UNSEEN]) * len(patients)).astype(int)
-        train, unseen, rest = (rois[np.isin(rois.patients, some)] for some in np.split(patients, ends))
-        own = np.stack([of[name] for name in rest.ids.tolist()])
-        for kind, change in kinds.items():
-            for copies in COPIES if change else (0,):
-                images, its_own = rest.images.copy(), own.copy()
-                if change:
-                    images[:copies] = change(unseen[rng.permutation(len(unseen))[:copies]].images, rng)
-                    its_own[:copies] = features(images[:copies], "squeezenet", given.weights)
-                among = ImageSet(images, rest.labels, rest.ids)
-                found.setdefault((kind, copies), []).append(judged(among, its_own, train, unseen))
-    print("| images | copies | called leaky | copies that are certain |\n|---|---|---|---|")
-    for (kind, copies), cases in found.items():
-        called, certain = np.mean(cases, axis=0)
-        share = f"{100 * certain / copies:.0f} %" if copies else f"{certain:g}"
-        print(f"| {kind} | {copies} | {100 * called:.0f} of 100 | {share} |")
+    of_train, of_parts = seen(train), {name: seen(part) for name, part in parts.items()}
+    files = sorted((given.split / "synthetic").glob("*/seed*.npz"))
+    print("| GAN, seed | images | copies | near copies | most alike | certain | called leaky |\n" + "|---" * 7 + "|")
+    for file in files:
+        images = ImageSet.load(file)
+        for copies in COPIES:
+            if copies:
+                images.images[:copies] = changed(unseen[rng.permutation(len(unseen))[:copies]].images, rng)
+            table = find_leaks("theirs", images, seen(images), train, of_train, parts, of_parts)
+            own = table[table["generator"] == "theirs"]
+            called = leaks(table.assign(modality="", fold=0, seed=0), len(files))[""]["theirs"].found
+            shown = f"{own[NEAR_COPY].sum()} | {own['correlation'].max():.2f} | {(own[LEAK] != '').sum()} | {called}"
+            print(f"| {file.parent.name}, {file.stem} | {len(images)} | {copies} | {shown} |", flush=True)
 
 
 if __name__ == "__main__":
