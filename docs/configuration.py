@@ -57,7 +57,7 @@ def _own_rows(methods: Mapping[str, Method], schema: dict[str, Any]) -> Iterator
     for method, entry in methods.items():
         for key, declared in entry.own.items():
             said = {**declared, "description": f"Of {method} alone: {declared['description']}."}
-            yield _row(f"{{name}}.{key}", said, schema, None, False)
+            yield _row(f"{{name}}.{key}", said, schema, None, "default" not in declared)
 
 
 def _rows_of_classifiers(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -71,7 +71,7 @@ def _rows_of_classifiers(schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 # What stands in no schema, by the key that it is below.
 DECLARED: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, ...]]]] = {
-    "generators": lambda schema: _own_rows(gans.METHODS, schema),
+    "generators": lambda schema: _own_rows(gans.METHODS | gans.ELSEWHERE, schema),
     "classifiers": _rows_of_classifiers,
 }
 

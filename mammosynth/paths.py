@@ -48,6 +48,9 @@ def plain(config: Mapping[str, Any], shipped: str | Path) -> dict[str, Any]:
                         "no other braces"
                     ) from error
                 result["generators"][name] = settings | {"start_from": start}
+        with problems.gathered():
+            if root := expand(settings.get("root"), f"generators.{name}.root"):
+                result["generators"][name] = settings | {"root": root}
     for name in config["classify_with"]:
         settings = config["classifiers"][name]
         with problems.gathered():

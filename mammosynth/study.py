@@ -13,7 +13,7 @@ from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import database_of
 from mammosynth.databases.settings import resolve as resolve_source
 from mammosynth.errors import InputError, Problems
-from mammosynth.gans import METHODS
+from mammosynth.gans import ELSEWHERE, METHODS
 from mammosynth.gans.settings import check as check_generator
 from mammosynth.gans.settings import resolve
 from mammosynth.networks import NETWORKS
@@ -50,6 +50,8 @@ def check(config: Mapping[str, Any]) -> None:
     _check_known("quality.extractors", config["quality"]["extractors"], NETWORKS, "networks")
     for name, given in config["generators"].items():
         check_generator(name, given)
+    for name in made_elsewhere(config):
+        _check_modality(name, config["generators"][name], modalities(config))
     for name in selected(config):
         _check_origin(name, config["sources"][name])
     for fold in config["folds"]:
@@ -99,9 +101,19 @@ def resolve_classifiers(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: found[name] for name in config["classify_with"]}
 
 
+def made_elsewhere(config: Mapping[str, Any]) -> list[str]:
+    """Names of the generators of this study that are none: their images are given, and nothing of them is trained."""
+    return [name for name in config["gans"] if config["generators"][name]["method"] in ELSEWHERE]
+
+
+def trained(config: Mapping[str, Any]) -> list[str]:
+    """Names of the generators that this study trains."""
+    return [name for name in config["gans"] if name not in made_elsewhere(config)]
+
+
 def trained_against(config: Mapping[str, Any]) -> dict[str, str]:
     """The feature network that a generator is trained against, by the generators of this study that are."""
-    seen = {name: METHODS[config["generators"][name]["method"]].feature_network for name in config["gans"]}
+    seen = {name: METHODS[config["generators"][name]["method"]].feature_network for name in trained(config)}
     return {name: network for name, network in seen.items() if network}
 
 
@@ -185,6 +197,16 @@ def _check_origin(name: str, settings: Mapping[str, Any]) -> None:
             writer_of(reader)
         except InputError as error:
             raise InputError(f"{where}.phantoms: {error}") from error
+
+
+def _check_modality(name: str, settings: Mapping[str, Any], modalities: Iterable[str]) -> None:
+    """Of which modality given images are is said, where a study has several."""
+    said = {key for key, value in settings.items() if "{modality}" in str(value)}
+    if len(of := list(modalities)) > 1 and "root" not in said and not {"benign", "malignant"} <= said:
+        raise InputError(
+            f"config: generators.{name}: of which modality its images are is not said, and this study has "
+            f"{' and '.join(of)}: write {{modality}} in root or in both patterns, or choose databases of one modality"
+        )
 
 
 def _check_phases(mix: Mix, classifier: str, settings: Mapping[str, Any]) -> None:

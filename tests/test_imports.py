@@ -13,7 +13,8 @@ from quality_for_tests import parameter_file
 
 ROOT = Path(__file__).parents[1]
 WITH_TORCH = {
-    "describe", "describe_real", "predict_external", "synthesise", "train_classifier", "train_gan", "write_scorecards",
+    "describe", "describe_real", "find_leaks", "predict_external", "synthesise", "train_classifier", "train_gan",
+    "write_scorecards",
 }  # fmt: skip
 SLOW = {"torch", "torchvision", "scipy.stats", "sklearn", "statsmodels", "sympy"}
 TRAINING = """

@@ -233,7 +233,7 @@ def test_what_must_be_made_is_exactly_what_the_largest_dose_draws():
     mixes = [parse_mix(name, GANS) for name in ("real", "sngan", "real+sngan@1.7", "sngan@1.2..real")]
     real = image_set(8, 5)
     n = per_class(largest_dose(mixes, "sngan"), len(real))
-    assert n == images_to_make(largest_dose(mixes, "sngan"), real)
+    assert n == images_to_make(largest_dose(mixes, "sngan"), real.labels)
     for mix in mixes:
         assemble(mix, real, {"sngan": image_set(n, n, "s")}, 0)
     assert largest_dose(mixes, "wgan_gp") == 1
@@ -245,7 +245,7 @@ def test_what_must_be_made_is_exactly_what_the_largest_dose_draws():
 @pytest.mark.parametrize(("benign", "malignant"), [(9, 4), (2, 30)])
 def test_enough_is_made_for_balance_and_for_what_a_filter_may_drop(benign, malignant, oversample):
     real, mix = image_set(benign, malignant), parse_mix("real+sngan@balance", GANS)
-    made = images_to_make(largest_dose([mix], "sngan"), real, oversample)
+    made = images_to_make(largest_dose([mix], "sngan"), real.labels, oversample)
     assert made >= oversample * abs(benign - malignant)
     assert made >= oversample * per_class(1, len(real))
     assert made >= oversample * max(benign, malignant)  # for the assessment

@@ -156,7 +156,7 @@ def test_order_does_not_matter():
 def test_batches_do_not_matter(monkeypatch):
     """Of images, and of the training ROIs that they are compared with; here those themselves, to leave out units."""
     whole = nearest_of(TRAIN, PATIENTS)
-    monkeypatch.setattr("mammosynth.quality.novelty.BATCH", 7)
+    monkeypatch.setattr("mammosynth.arrays.likeness.BATCH", 7)
     monkeypatch.setattr("mammosynth.arrays.distances.PAIRS", 100)
     for parts, at_once in zip(astuple(nearest_of(TRAIN, PATIENTS)), astuple(whole)):
         np.testing.assert_allclose(parts, at_once, atol=1e-5)

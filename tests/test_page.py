@@ -17,7 +17,7 @@ from mammosynth.findings import conclusions
 from mammosynth.findings.names import name_of
 from mammosynth.findings.ranks import rank_correlations, rank_generators
 from mammosynth.findings.tables import table_accuracy, table_decisions, table_quality
-from mammosynth.findings.verdicts import verdicts
+from mammosynth.findings.verdicts import Leaks, verdicts
 from mammosynth.partition import count_parts
 from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
 from mammosynth.report.page import Study, count_exclusions, count_filtered, render, rule_times
@@ -267,13 +267,26 @@ def test_a_generator_that_gives_back_its_training_rois_is_named(study):
     assert "SNGAN: memorising" not in render(clean)
 
 
+def test_leaks_among_given_images_are_said_beside_novelty_and_in_what_can_be_concluded(study):
+    config = CONFIG | {"gans": ["theirs"], "generators": {"theirs": {"method": "images"}}}
+    found = {"ultrasound": {"theirs": Leaks(True, "Test ROIs are <among> them.")}}
+    none = {"progress": {"ultrasound": {}}, "gan_training": {}}  # nothing was trained
+    changed = {"config": config, "leaks": found, "figures": study.figures | none}
+    page = render(Study(**{**vars(study), **changed}))
+    assert "Ultrasound, theirs, made elsewhere.</strong> Test ROIs are &lt;among&gt; them." in page
+    concluded = page[page.index('id="conclusions"') : page.index('id="data"')]
+    assert "The images of theirs were made elsewhere" in concluded
+    assert "In ultrasound, theirs: Test ROIs are &lt;among&gt; them." in concluded
+    assert "made elsewhere" not in render(study)
+
+
 def test_one_training_that_memorised_marks_its_gan():
     (hidden,) = verdicts(*novelty_tables(0, 0, 20, 0, 0, 0))["ultrasound"].values()
     assert hidden.memorising
     assert (hidden.share, hidden.n) == (20 / 1200, 1200)
     assert hidden.reason == (
-        "1.7 % of the 1200 synthetic images of 6 trainings and 0.0 % of the 240 held-out real ROIs are near copies of "
-        "training ROIs. Memorising, each training judged by itself: fold 2, seed 3 (10.0 % of 200)."
+        "1.7 % of the 1200 synthetic images of 6 runs and 0.0 % of the 240 held-out real ROIs are near copies of "
+        "training ROIs. Memorising, each run judged by itself: fold 2, seed 3 (10.0 % of 200)."
     )
     (even,) = verdicts(*novelty_tables(12, 12, 12, 12, 12, 12))["ultrasound"].values()
     assert even.memorising
@@ -286,7 +299,7 @@ def test_one_training_that_memorised_marks_its_gan():
     assert ninth.memorising
     (among,) = verdicts(*novelty_tables(9), trainings=6)["ultrasound"].values()
     assert not among.memorising, "one of six trainings of the study, though the others are not shown here"
-    assert "judged as one of 6 trainings" in among.reason
+    assert "judged as one of 6 runs" in among.reason
     (alone,) = verdicts(*novelty_tables(20))["ultrasound"].values()
     assert alone.memorising
     assert "by itself" not in alone.reason

@@ -15,7 +15,7 @@ from mammosynth.errors import InputError
 from mammosynth.gans.settings import Settings, presets
 from mammosynth.imageset import ImageSet
 from mammosynth.report import scorecard
-from mammosynth.report.scorecard import Facts, describe, describe_run, render, sample, write
+from mammosynth.report.scorecard import Facts, describe, describe_draw, describe_run, render, sample, write
 
 CONFIG = {
     "sources": {
@@ -120,7 +120,7 @@ def test_several_runs_are_means_with_their_spread_and_say_whose_images_are_shown
     measure = card["measures"][0]
     assert (measure["value"], measure["runs"], measure["low"]) == (11, 2, None)
     assert "11.0 ± 1.4" in render(card, samples)
-    assert "means over 2 trainings" in text_of(card)
+    assert "means over 2 runs" in text_of(card)
     assert "of fold 0, seed 3" in text_of(card)
     assert "trained once" not in text_of(card)
     assert "trained once" in text_of(describe(facts()))
@@ -166,6 +166,45 @@ def test_a_translation_and_failures_are_limits():
     assert "in mammography" not in text
     assert "MS-SSIM, within set on 7" in text
     assert "translation" not in text_of(describe(facts()))
+
+
+def given(**changes):
+    """The facts of images made elsewhere, drawn twice."""
+    images = ImageSet(np.zeros((9, 4, 4)), [0] * 5 + [1] * 4, np.arange(9))
+    runs = [describe_draw(0, seed, images[2:], images, f"theirs/seed{seed}.npz", "ef" * 32) for seed in (0, 1)]
+    config = CONFIG | {"generators": CONFIG["generators"] | {"theirs": {"method": "images"}}}
+    quality = quality_rows(("theirs", "real", "floor"), MEASURES)
+    known = Facts("theirs", "ultrasound", config, None, "squeezenet", {"method": "images"}, runs, quality)
+    return replace(known, verdict={"memorising": False, "sentence": "None."}, **changes)
+
+
+def test_of_images_made_elsewhere_it_says_what_is_drawn_and_what_is_not_known(samples):
+    card = describe(given(leaks={"found": False, "sentence": "No <sign>."}))
+    assert card["making"]["runs"][1] == {
+        "fold": 0,
+        "seed": 1,
+        "images": {"benign": 3, "malignant": 4},
+        "of": {"benign": 5, "malignant": 4},
+        "file": "theirs/seed1.npz",
+        "sha256": "ef" * 32,
+    }
+    assert card["making"].keys() == {"method", "pixels", "runs"}
+    said = text_of(card)
+    assert "it cannot be ruled out that what made them saw validation or test ROIs" in said
+    assert "means over 2 runs" in said
+    assert not any(words in said for words in ("It learned from", "trained once", "the last was kept", "very ROIs"))
+    page = render(card, samples)
+    assert "Elsewhere: what made its images" in page
+    assert "3 benign, 4 malignant</td><td>5 benign, 4 malignant" in page
+    assert '<div class="answer"><p>No &lt;sign&gt;.</p></div>' in page
+    assert describe(facts())["novelty"]["leaks"] is None
+
+
+def test_leaks_stand_at_the_top_of_a_scorecard(samples):
+    page = render(describe(given(leaks={"found": True, "sentence": "Test ROIs are among them."})), samples)
+    assert page.count("Test ROIs are among them.") == 2
+    assert page.index("Test ROIs are among them.") < page.index('id="samples"')
+    assert '<div class="answer flag"><p>Test ROIs are among them.</p></div>' in page
 
 
 @pytest.mark.parametrize(("memorising", "flag"), [(True, "Memorising."), (False, "No sign of memorising.")])

@@ -249,13 +249,15 @@ def gans_with_doses(mixes: Iterable[Mix]) -> list[str]:
     return [gan for gan in dict.fromkeys(gan for gan, _ in added) if sum(of == gan for of, _ in added) > 1]
 
 
-def images_to_make(dose: float, real: ImageSet, oversample: float = 1) -> int:
+def images_to_make(dose: float, labels: np.ndarray, oversample: float = 1) -> int:
     """Images of each class that a GAN makes whose largest dose this is; *oversample* times as many for a filter.
+
+    labels: of the real training images [N], 0 or 1.
 
     At least as many as the training part has of its larger class: fidelity halves them as it halves real ones, and no
     balance asks for more.
     """
-    return round(oversample * max(per_class(dose, len(real)), *np.bincount(real.labels)))
+    return round(oversample * max(per_class(dose, len(labels)), *np.bincount(labels)))
 
 
 def assemble(mix: Mix, real: ImageSet, synthetic: Mapping[str, ImageSet], seed: int) -> list[ImageSet]:

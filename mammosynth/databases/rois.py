@@ -1,8 +1,9 @@
 """Ready-made ROIs in folders, such as CBIS-DDSM masses already cut out.
 
-Layout: the config's *benign* and *malignant* are globs of folders below the root (``*/is_benign_true``); each image in
-them is one lesion. Its box is the whole image, so that it is neither given a context margin nor cut a second time.
-Label rule: the folder.
+Layout: the config's *benign* and *malignant* are globs below the root, of folders (``*/is_benign_true``), of which each
+image is one lesion, or of images (``b_*.png``). The box of a lesion is its whole image, so that it is neither given a
+context margin nor cut a second time.
+Label rule: the glob.
 Patients: *patient*, a regular expression, is searched in each file's name; its first group, or all that it matches, is
 the patient. Without it near-duplicate groups stand in.
 """
@@ -32,8 +33,10 @@ DATABASE = Database(
     # joined falsely, and an image that lies in a collection twice is found.
     near_duplicates=32,
     settings={
-        "benign": Setting("Folders of benign ROIs, as a glob below root.", {"type": "string"}, required=True),
-        "malignant": Setting("Folders of malignant ROIs, as a glob below root.", {"type": "string"}, required=True),
+        "benign": Setting("Benign ROIs, as a glob below root, of folders or files.", {"type": "string"}, required=True),
+        "malignant": Setting(
+            "Malignant ROIs, as a glob below root, of folders or files.", {"type": "string"}, required=True
+        ),
         "patient": Setting(
             "A regular expression whose first group is the patient in a file's name.",
             {"type": "string"},
@@ -92,14 +95,14 @@ def read(source: Source) -> Reading:
 def _find(source: Source, label: str) -> dict[Path, None]:
     """The images of a class in order; a dictionary, for it is asked for membership."""
     pattern = source.settings[label]
-    folders = [folder for folder in sorted(source.root.glob(pattern)) if folder.is_dir()]
-    folders = [folder for folder in folders if not any(map(is_leftover, _parts(folder, source.root)))]
-    paths = [path for folder in folders for path in list_files(folder)]
+    places = [p for p in sorted(source.root.glob(pattern)) if not any(map(is_leftover, _parts(p, source.root)))]
+    paths = [path for place in places for path in (list_files(place) if place.is_dir() else [place])]
     refuse_other_images(paths, SUFFIXES)
     found = {path: None for path in paths if path.suffix.lower() in SUFFIXES}
     if not found:
         raise InputError(
-            f'{source.root} holds no {label} image in a folder like "{pattern}": mend root or {label} of {source.name}'
+            f'{source.root} holds no {label} image in a folder like "{pattern}", nor one so named: mend root or '
+            f"{label} of {source.name}"
         )
     return found
 

@@ -11,6 +11,7 @@ from mammosynth.classifiers.mixes import parse_mix
 from mammosynth.classifiers.scores import pooled
 from mammosynth.findings.names import name_of, name_of_mix
 from mammosynth.findings.tables import decimals, number, p_value, quality_cell, summarise_quality
+from mammosynth.findings.verdicts import Leaks
 from mammosynth.gans import METHODS
 from mammosynth.networks import NETWORKS
 from mammosynth.partition import EXTERNAL
@@ -290,7 +291,7 @@ def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[st
     """How near the images of GANs that translate real ones are to their sources, a sentence a GAN."""
     rows = summarise_quality(quality[(quality["measure"] == OF_SOURCE) & (quality["pathology"] == "all")])
     sentences = []
-    for gan in config["gans"]:
+    for gan in study.trained(config):
         measured = rows[rows["generator"] == gan]
         if measured.empty and not METHODS[config["generators"][gan]["method"]].translates:
             continue
@@ -302,6 +303,27 @@ def on_translations(quality: pd.DataFrame, config: Mapping[str, Any]) -> list[st
             f"resembles it{f': SSIM of the two {values}' if values else ''}. It shows no new patient, and its "
             "nearness to real ROIs is partly that of its source."
         )
+    return sentences
+
+
+def on_elsewhere(config: Mapping[str, Any], leaks: Mapping[str, Mapping[str, Leaks]]) -> list[str]:
+    """What is not known of generators whose images were made elsewhere, and what was found of it, for each.
+
+    leaks: see `mammosynth.findings.verdicts.leaks`; none where it was not looked for.
+    """
+    sentences = []
+    for gan in study.made_elsewhere(config):
+        name = name_of(gan)
+        sentences.append(
+            f"The images of {name} were made elsewhere, and nothing is known of how: it cannot be ruled out that what "
+            "made them saw validation or test ROIs, which would flatter what classifiers reach with them. The same "
+            "images stand for all folds and seeds: the chance of the training that made them is in no interval."
+        )
+        sentences += [
+            f"In {modality}, {name}: {of_modality[name].sentence}"
+            for modality, of_modality in leaks.items()
+            if name in of_modality and of_modality[name].found
+        ]
     return sentences
 
 
@@ -334,17 +356,22 @@ def _on_narrow_networks(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def caveats(scores: pd.DataFrame, quality: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+def caveats(
+    scores: pd.DataFrame,
+    quality: pd.DataFrame,
+    config: Mapping[str, Any],
+    leaks: Mapping[str, Mapping[str, Leaks]] | None = None,
+) -> list[str]:
     """What the study cannot conclude, from how it was run and what came out.
 
-    scores, quality: the tidy tables; config: as resolved for the study.
+    scores, quality: the tidy tables; config: as resolved for the study; leaks: see `on_elsewhere`.
     """
     auroc = scores[(scores["part"] == "test") & (scores["measure"] == "AUROC") & (scores["database"] == "all")]
     several = auroc["classifier"].nunique() > 1
     keys = ["modality", "classifier"]
     once = auroc[auroc["runs"] == 1]  # of several runs, p is of no resamples
     compared = once.groupby(keys, sort=False)["p_holm"].count().groupby("modality", sort=False).max()
-    sentences = [*on_phantoms(config), *_on_narrow_networks(config)]
+    sentences = [*on_phantoms(config), *_on_narrow_networks(config), *on_elsewhere(config, leaks or {})]
     if len(compared):
         sentences += _on_resamples(compared, config["statistics"]["resamples"])
     if (auroc["runs"] == 1).all():

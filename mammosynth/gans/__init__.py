@@ -1,4 +1,4 @@
-"""GANs: one small file each, one training loop for all.
+"""GANs: one small file each, one training loop for all; and images that were made elsewhere, which need no training.
 
 Adding a GAN is its file with one class, and one entry of ``METHODS``.  Imports no torch.
 """
@@ -53,6 +53,32 @@ METHODS = {
     "fastgan": Method(
         "mammosynth.gans.fastgan:FastGan", "FastGAN", takes=("critic_steps", "lecam", "r1", "freeze_critic")
     ),
+}
+
+
+# What stands in the place of a GAN, and is none: nothing of it is trained.
+ELSEWHERE = {
+    "images": declared.Method(
+        "mammosynth.gans.elsewhere:collect",
+        "Images made elsewhere",
+        own={
+            "root": {
+                "description": "folder of the images; {modality} in it, or in both patterns, stands for the modality",
+                "type": "string",
+                "minLength": 1,
+            },
+            "benign": {
+                "description": "benign images, as a pattern (glob) below root, of folders or of files",
+                "type": "string",
+                "minLength": 1,
+            },
+            "malignant": {
+                "description": "malignant images, as a pattern (glob) below root, of folders or of files",
+                "type": "string",
+                "minLength": 1,
+            },
+        },
+    )
 }
 
 

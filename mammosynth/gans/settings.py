@@ -10,7 +10,7 @@ import yaml
 
 from mammosynth.declared import check_value, defaults, find, refuse_key
 from mammosynth.errors import InputError
-from mammosynth.gans import METHODS, Method
+from mammosynth.gans import ELSEWHERE, METHODS, Method
 
 PRESETS = Path(__file__).with_name("presets.yaml")
 
@@ -87,6 +87,8 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming the key if one is missing, not for this method, or at odds with another.
     """
     where, method = f"config: generators.{name}", given["method"]
+    if method in ELSEWHERE:
+        return _resolve_elsewhere(name, given)
     settings = defaults(find(where, method, METHODS).own)
     if preset := given.get("preset"):
         if method not in (known := presets().get(preset, {})):
@@ -102,6 +104,20 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _resolve_elsewhere(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """As `resolve`, of images that were made elsewhere: no default, no preset, and each setting is needed."""
+    check(name, given)
+    for key, said in ELSEWHERE[given["method"]].own.items():
+        if key not in given:
+            raise InputError(f"config: generators.{name} has no {key}, which it needs: {said['description']}")
+    return dict(given)
+
+
+def settings_at(settings: Mapping[str, str], modality: str) -> dict[str, str]:
+    """The settings of images made elsewhere, ``{modality}`` in them filled in."""
+    return {key: value.replace("{modality}", modality) for key, value in settings.items()}
+
+
 def check(name: str, given: Mapping[str, Any]) -> None:
     """Check that generator *name* is of a known method, and that its keys are that method's.
 
@@ -110,13 +126,15 @@ def check(name: str, given: Mapping[str, Any]) -> None:
     Raises InputError naming the key, and what may stand there.
     """
     where, method = f"config: generators.{name}", given["method"]
-    entry = find(where, method, METHODS)
+    methods = METHODS | ELSEWHERE
+    entry = find(where, method, methods)
+    taken = ["method"] if method in ELSEWHERE else [*_taken(METHODS[method]), "preset"]
     for key, value in given.items():
         off = key in OPTIONS and not value  # as it is
         if key in entry.own:
             check_value(f"{where}.{key}", value, entry.own[key])
-        elif key != "preset" and key not in _taken(entry) and not off:
-            refuse_key(where, key, method, [*_taken(entry), *entry.own], METHODS)
+        elif key not in taken and not off:
+            refuse_key(where, key, method, [*taken, *entry.own], methods)
 
 
 def _taken(method: Method) -> list[str]:

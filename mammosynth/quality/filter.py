@@ -23,7 +23,7 @@ def refuse_memorising(generator: str, judged: pd.DataFrame, real: pd.DataFrame, 
     verdict = judge(judged[NEAR_COPY].to_numpy() > 0, held_out.to_numpy() > 0, trainings)
     if verdict.memorising:
         raise InputError(
-            f"{generator} gives back ROIs that it was trained on, and quality.on_memorising is stop: {verdict.reason} "
+            f"{generator} gives back ROIs of the training part, and quality.on_memorising is stop: {verdict.reason} "
             "Train it for fewer steps or with diffaugment, leave it out, or set quality.on_memorising to report"
         )
 

@@ -27,8 +27,8 @@ CBIS-DDSM films' borders and plain bright masses.
 Nearest-neighbour distances fall as the training set grows, but not with the number of images that are compared with it:
 synthetic and held-out images of any number are measured against the same training ROIs, so their values compare.
 
-Every image is compared with every training ROI, as a copy may be of any: time grows with the product of their numbers.
-Memory does not, as they are compared ``BATCH`` by ``BATCH``.
+A copy may be of any training ROI: time grows with the product of their numbers, though few pairs are looked at closely,
+see `mammosynth.arrays.likeness`. Memory grows with their sum.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mammosynth.arrays.distances import blocks, distances_to_others, squared_radii
-from mammosynth.arrays.likeness import BATCH, correlate_structures, structure_of
+from mammosynth.arrays.likeness import most_alike
 from mammosynth.arrays.statistics import draw_patients, interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
@@ -128,26 +128,8 @@ def find_nearest(
     by_features, distance, relative = map(np.concatenate, zip(*((some.argmin(1), *_relative(some)) for some in away)))
     if np.isinf(distance).any():
         raise ValueError("an image has no training ROI of another unit to be compared with")
-    by_correlation, correlation = _by_correlation(images, units, train_images, train_units)
-    return Nearest(by_features, distance, relative, by_correlation, correlation)
-
-
-def _by_correlation(
-    images: np.ndarray, units: np.ndarray, train_images: np.ndarray, train_units: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The training ROI of another unit that correlates best with each image, and that correlation."""
-    nearest, correlation = np.zeros(len(images), int), np.full(len(images), -np.inf, np.float32)
-    for start in range(0, len(images), BATCH):
-        rows = slice(start, start + BATCH)
-        structure = structure_of(images[rows])
-        for first in range(0, len(train_images), BATCH):
-            known = slice(first, first + BATCH)
-            same = units[rows, None] == train_units[known]
-            alike = np.where(same, -np.inf, correlate_structures(structure, structure_of(train_images[known])))
-            better = alike.max(1) > correlation[rows]
-            nearest[rows][better] = first + alike.argmax(1)[better]
-            correlation[rows][better] = alike.max(1)[better]
-    return nearest, np.clip(correlation, -1, 1)
+    by_correlation, correlation = most_alike(images, units, train_images, train_units)
+    return Nearest(by_features, distance, relative, by_correlation, np.clip(correlation, -1, 1))
 
 
 def _relative(away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +245,7 @@ def _share(flags: np.ndarray) -> tuple[float, float, float]:
 
 
 def _among(trainings: int) -> str:
-    return f", judged as one of {trainings} trainings" if trainings > 1 else ""
+    return f", judged as one of {trainings} runs" if trainings > 1 else ""
 
 
 def _count(flags: np.ndarray) -> str:

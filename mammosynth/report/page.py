@@ -3,7 +3,7 @@
 import base64
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mammosynth.findings.names import NAMES_OF_PARTS, name_of
 from mammosynth.findings.ranks import agreement, disagreements, table_ranks
 from mammosynth.findings.screens import screens_of, shared_features
 from mammosynth.findings.tables import table_comparisons
+from mammosynth.findings.verdicts import Leaks
 from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
 
@@ -39,7 +40,8 @@ class Study:
     ``quality``, ``gan_training``, ``contact_sheet``, …) and modality, those that belong to a GAN (``progress``,
     ``closest``) or a classifier (``differences``, ``roc``, …; those that the study has something for) by its name
     within;
-    ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; filtered:
+    ranks, correlations: see `mammosynth.report.ranks`; verdicts: on each GAN's novelty by modality and name; leaks: on
+    images made elsewhere likewise, see `mammosynth.findings.verdicts.leaks`; filtered:
     what the filter did with each synthetic ROI, if the study has one; captions: what ``workflow/report`` says below
     figures, by kind, and above tables (``table_accuracy``, ``table_decisions``, ``comparisons``, ``table_quality``).
     """
@@ -62,6 +64,7 @@ class Study:
     figures: Mapping[str, Mapping[str, Any]]
     captions: Mapping[str, str]
     filtered: pd.DataFrame | None = None
+    leaks: Mapping[str, Mapping[str, Leaks]] = field(default_factory=dict)
 
 
 def data_uri(path: str | Path) -> str:
@@ -157,7 +160,7 @@ def render(study: Study) -> str:
             groups=[_group(study, names, modalities) for names in (trained, screens) if names],
             shared_features=shared_features(study.config),
             nearest={modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
-            caveats=conclusions.caveats(study.scores, study.quality, study.config),
+            caveats=conclusions.caveats(study.scores, study.quality, study.config, study.leaks),
             parts=study.parts.replace({"part": NAMES_OF_PARTS}),
             exclusions=count_exclusions(study.rois),
             filtered=None if study.filtered is None else count_filtered(study.filtered),

@@ -24,6 +24,7 @@ from mammosynth.errors import InputError
 from mammosynth.findings import conclusions
 from mammosynth.findings.names import name_of
 from mammosynth.findings.tables import number, quality_cell, summarise_quality
+from mammosynth.gans import ELSEWHERE
 from mammosynth.gans.settings import Settings, presets
 from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.networks import NETWORKS
@@ -58,7 +59,8 @@ class Facts:
     generator, modality: names in *config*, the study's resolved configuration; preset: that its settings began with, if
     any; judge: the feature network that steps were chosen by, a name of ``NETWORKS``; settings: as its files hold
     them; runs: what :func:`describe_run` returns, a training each; quality: tidy rows of the study; verdict: on
-    novelty, ``{"memorising": bool, "sentence": str}``, or None if it was not judged.
+    novelty, ``{"memorising": bool, "sentence": str}``, or None if it was not judged; leaks: likewise, ``{"found": bool,
+    "sentence": str}``, of images made elsewhere, whose runs are what :func:`describe_draw` returns.
     """
 
     generator: str
@@ -70,6 +72,12 @@ class Facts:
     runs: list[dict[str, Any]]
     quality: pd.DataFrame
     verdict: Mapping[str, Any] | None = None
+    leaks: Mapping[str, Any] | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its images were made elsewhere."""
+        return self.settings["method"] in ELSEWHERE
 
 
 def describe_run(
@@ -112,6 +120,12 @@ def describe_run(
     }
 
 
+def describe_draw(fold: int, seed: int, drawn: ImageSet, collected: ImageSet, file: str, sha256: str) -> dict[str, Any]:
+    """One draw of images made elsewhere: how many of how many; file, sha256: of the images drawn."""
+    counts = ({name: len(images.of_class(name)) for name in CLASSES} for images in (drawn, collected))
+    return {"fold": fold, "seed": seed, **dict(zip(("images", "of"), counts)), "file": file, "sha256": sha256}
+
+
 def _kd(history: pd.DataFrame, network: str, step: int) -> float | None:
     """KD of a network at a step; None if the validation part was not looked at then."""
     if "kd" not in history:
@@ -134,26 +148,34 @@ def describe(facts: Facts) -> dict[str, Any]:
         "intended_use": {"for": [text.format(modality=modality) for text in FOR], "not_for": [*NOT_FOR]},
         "making": {
             "method": facts.settings["method"],
-            "preset": facts.preset,
-            "changed": _changed(facts),
-            "settings": {key: list(v) if isinstance(v, tuple) else v for key, v in facts.settings.items()},
             "pixels": config["rois"]["size"],
-            "part": "training",
-            "databases": config["databases"],
-            "folds": config["partition"]["folds"],
-            "trained_against": NETWORKS[network].title if network else None,
-            "kept_by": f"KD ({NETWORKS[facts.judge].title}) from the validation part"
-            if facts.settings["evaluate_every"]
-            else None,
             "runs": facts.runs,
+            **({} if facts.elsewhere else _training(facts, config, network)),
         },
         "measures": measures,
-        "novelty": dict(facts.verdict) if facts.verdict else {"memorising": None, "sentence": "Not judged."},
+        "novelty": (dict(facts.verdict) if facts.verdict else {"memorising": None, "sentence": "Not judged."})
+        | {"leaks": dict(facts.leaks) if facts.leaks else None},
         "limits": _limits(facts, measures),
         "not_measured": _not_measured(facts, measures),
     }
     check(card)
     return card
+
+
+def _training(facts: Facts, config: Mapping[str, Any], network: str | None) -> dict[str, Any]:
+    """How it was trained, and what is the same for all of its trainings."""
+    return {
+        "preset": facts.preset,
+        "changed": _changed(facts),
+        "settings": {key: list(v) if isinstance(v, tuple) else v for key, v in facts.settings.items()},
+        "part": "training",
+        "databases": config["databases"],
+        "folds": config["partition"]["folds"],
+        "trained_against": NETWORKS[network].title if network else None,
+        "kept_by": f"KD ({NETWORKS[facts.judge].title}) from the validation part"
+        if facts.settings["evaluate_every"]
+        else None,
+    }
 
 
 def _narrowed(facts: Facts) -> dict[str, Any]:
@@ -211,21 +233,13 @@ def _limits(facts: Facts, measures: list[dict[str, Any]]) -> list[str]:
     """What the numbers and images cannot show, as far as it is known."""
     config, runs = _narrowed(facts), facts.runs
     sentences = conclusions.on_phantoms(config)
-    first = runs[0]
-    learned = f"It learned from {sum(first['rois'].values())} ROIs of {first['patients']['all']} patients"
-    learned += f" ({', '.join(f'{n} {name}' for name, n in first['rois'].items())})"
-    learned += f" in fold {first['fold']}" if len(runs) > 1 else ""
-    sentences.append(f"{learned}; of other patients it knows nothing.")
-    if first["other_rois"]:
-        sentences.append(f"It began at the networks of a training that saw {first['other_rois']} ROIs beside these.")
-    if len(runs) == 1:
-        sentences.append("It was trained once: the intervals do not cover the chance of training.")
-    else:
+    sentences += conclusions.on_elsewhere(config, {}) if facts.elsewhere else _limits_of_training(facts)
+    if len(runs) > 1:
         sentences.append(
-            f"Numbers are means over {len(runs)} trainings (± standard deviation); the images shown are of fold "
-            f"{first['fold']}, seed {first['seed']}."
+            f"Numbers are means over {len(runs)} runs (± standard deviation); the images shown are of fold "
+            f"{runs[0]['fold']}, seed {runs[0]['seed']}."
         )
-    if any(m["floor"] for m in measures):
+    if any(m["floor"] for m in measures) and not facts.elsewhere:
         sentences.append(
             "Its images are compared with the very ROIs that it was trained on, so that copying improves distances."
         )
@@ -239,13 +253,27 @@ def _limits(facts: Facts, measures: list[dict[str, Any]]) -> list[str]:
     return sentences
 
 
+def _limits_of_training(facts: Facts) -> list[str]:
+    """What a generator that learned from so little cannot know."""
+    runs, first = facts.runs, facts.runs[0]
+    learned = f"It learned from {sum(first['rois'].values())} ROIs of {first['patients']['all']} patients"
+    learned += f" ({', '.join(f'{n} {name}' for name, n in first['rois'].items())})"
+    learned += f" in fold {first['fold']}" if len(runs) > 1 else ""
+    sentences = [f"{learned}; of other patients it knows nothing."]
+    if first["other_rois"]:
+        sentences.append(f"It began at the networks of a training that saw {first['other_rois']} ROIs beside these.")
+    if len(runs) == 1:
+        sentences.append("It was trained once: the intervals do not cover the chance of training.")
+    return sentences
+
+
 def _not_measured(facts: Facts, measures: list[dict[str, Any]]) -> list[str]:
     missing = []
     if not facts.verdict:
         missing.append("Whether images are copies of training ROIs: novelty was not judged")
     if not any(m["aspect"] == "label fidelity" for m in measures):
         missing.append("Whether benign and malignant images look so")
-    if not facts.settings["evaluate_every"]:
+    if not facts.elsewhere and not facts.settings["evaluate_every"]:
         missing.append("Which step of the training is best: the last was kept")
     return [
         *missing,

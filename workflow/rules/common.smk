@@ -19,6 +19,7 @@ from mammosynth.databases.phantoms import writer_of
 from mammosynth.databases.readers import READERS, database_of, module_of
 from mammosynth.digests import sha256_of
 from mammosynth.gans import METHODS
+from mammosynth.gans.settings import settings_at
 from mammosynth.job import was_refused
 from mammosynth.networks import NETWORKS
 from mammosynth.paths import IMAGENET
@@ -39,12 +40,15 @@ except InputError as error:
 MODALITIES = study.modalities(config)
 TESTED_OUTSIDE = [modality for modality in MODALITIES if study.external_of(config, modality)]
 GANS, CLASSIFIERS, MIXES = config["gans"], config["classify_with"], config["mixes"]
+TRAINED, ELSEWHERE = study.trained(config), study.made_elsewhere(config)
 SPLITS, SEEDS = splits.splits_of(config), config["seeds"]
 # What pictures, pages and the paper's tables show: trainings on whole training parts. Those on a share of one are in
 # scores.csv and quality.csv beside them.
 WHOLE = splits.splits_of(config, splits.WHOLE)
 # Of GANs: as many verdicts on memorising.
 TRAININGS = len(MODALITIES) * len(GANS) * len(SPLITS) * len(SEEDS)
+# Of images made elsewhere: as many verdicts on leaks.
+DRAWS = len(MODALITIES) * len(ELSEWHERE) * len(WHOLE) * len(SEEDS)
 
 # `--resources gpu=0` holds for GPUs, too, that torch alone sees.
 if (allowed := workflow.global_resources.get("gpu")) is not None and allowed.value == 0:
@@ -65,6 +69,11 @@ PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
 DOWNLOADS = config["downloads"]
 # Where what takes long is kept by content; see mammosynth/kept.py.
 KEPT = "checkpoints/kept"
+
+
+def one_of(names):
+    """A wildcard's constraint to some names; to nothing if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def code_of(script):
@@ -229,10 +238,15 @@ QUALITY_PARAMETERS = sorted(
 STUDY_PARAMETERS = sorted(
     {
         *QUALITY_PARAMETERS,
-        *(network for gan in GANS for network in networks_of(gan)),
+        *(network for gan in TRAINED for network in networks_of(gan)),
         *(file for name in CLASSIFIERS for file in parameters_of_classifier(name)),
     }
 )
+
+
+def dose_of(gan):
+    """Images per real training image that a generator's largest dose asks for."""
+    return largest_dose(parse_mixes(MIXES), gan)
 
 
 def start_of(wildcards):
@@ -266,6 +280,20 @@ def training_inputs(wildcards):
             "partition": ancient("results/{modality}/{split}/partition.csv"),
         }
     return inputs | parameter_files(networks_of(wildcards.gan))
+
+
+def parts_to_leak(wildcards):
+    """The parts of a modality that images made elsewhere must not show."""
+    return ["val", "test", *(["external"] if wildcards.modality in TESTED_OUTSIDE else [])]
+
+
+def leak_inputs(wildcards):
+    """These parts, and the training part."""
+    inputs = image_sets("train", "val", "test")
+    if "external" in parts_to_leak(wildcards):
+        inputs["external"] = ancient("results/{modality}/external.npz")
+        inputs["digest_of_external"] = "results/{modality}/external.sha256"
+    return inputs
 
 
 FILTER = config["quality"]["filter"]

@@ -1,11 +1,12 @@
 """What synthetic ROIs are worth beside real ones.  The training part is looked at, and the validation part as real
-ROIs that no generator was trained on; never the test part.
+ROIs that no generator was trained on; never the test part, but to find it among images that were made elsewhere.
 
 In: results/{modality}/{split}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
     part; resources/parameters.yaml, mammosynth/networks/networks.yaml
 Out: results/parameters/{name}: parameter files, checked; below results/{modality}/{split}/: quality/{gan}/
      seed{seed}_images.csv and quality/real_images.csv: a line an image; seed{seed}_features.npz; quality/reference.npz:
      what all images of a split are described beside; quality/{gan}/seed{seed}.csv and quality/real.csv: tidy rows;
+     quality/{gan}/seed{seed}_leaks.csv: ROIs of the validation and test part nearest to images made elsewhere;
      filtered/{gan}/seed{seed}.npz: the synthetic ROIs that the study's filter lets through, and seed{seed}.csv: what
      became of each.
 
@@ -104,6 +105,40 @@ rule describe:
         kept=KEPT,
     script:
         "../scripts/describe.py"
+
+
+rule find_leaks:
+    input:
+        unpack(leak_inputs),
+        **parameter_files([EXTRACTORS[0]]),
+        sound=study_is_sound,
+        reference="results/{modality}/{split}/quality/reference.npz",
+        synthetic="results/{modality}/{split}/synthetic/{gan}/seed{seed}.npz",
+        features="results/{modality}/{split}/quality/{gan}/seed{seed}_features.npz",
+    output:
+        "results/{modality}/{split}/quality/{gan}/seed{seed}_leaks.csv",
+    log:
+        "logs/find_leaks/{modality}/{split}/{gan}/seed{seed}.log",
+    benchmark:
+        "benchmarks/find_leaks/{modality}/{split}/{gan}/seed{seed}.tsv"
+    wildcard_constraints:
+        gan=one_of(ELSEWHERE),
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("find_leaks"),
+        code_of_networks=code_of_networks([EXTRACTORS[0]]),
+        extractor=EXTRACTORS[0],
+        parameters=digests_of([EXTRACTORS[0]]),
+        parts=parts_to_leak,
+        kept=KEPT,
+    script:
+        "../scripts/find_leaks.py"
 
 
 rule assess:

@@ -138,7 +138,7 @@ rule plot_gan_training:
         expand(
             "results/{{modality}}/{split}/gans/{gan}/seed{seed}.csv",
             split=WHOLE,
-            gan=GANS,
+            gan=TRAINED,
             seed=SEEDS,
         ),
     output:
@@ -287,13 +287,26 @@ rule write_scorecards:
         splits=SPLIT_TABLE,
         generators=expand(
             "results/{{modality}}/{split}/gans/{gan}/seed{seed}.pt",
-            gan=GANS,
+            gan=TRAINED,
             split=WHOLE,
             seed=SEEDS,
         ),
         histories=expand(
             "results/{{modality}}/{split}/gans/{gan}/seed{seed}.csv",
-            gan=GANS,
+            gan=TRAINED,
+            split=WHOLE,
+            seed=SEEDS,
+        ),
+        collected=expand("results/{{modality}}/images/{gan}.npz", gan=ELSEWHERE),
+        drawn=expand(
+            "results/{{modality}}/{split}/synthetic/{gan}/seed{seed}.npz",
+            gan=ELSEWHERE,
+            split=WHOLE,
+            seed=SEEDS,
+        ),
+        leaks=expand(
+            "results/{{modality}}/{split}/quality/{gan}/seed{seed}_leaks.csv",
+            gan=ELSEWHERE,
             split=WHOLE,
             seed=SEEDS,
         ),
@@ -353,6 +366,7 @@ rule write_scorecards:
         extractor=EXTRACTORS[0],
         gans=GANS,
         trainings=TRAININGS,
+        draws=DRAWS,
     script:
         "../scripts/write_scorecards.py"
 
@@ -390,6 +404,13 @@ rule write_report:
             modality=MODALITIES,
             split=WHOLE,
         ),
+        leaks=expand(
+            "results/{modality}/{split}/quality/{gan}/seed{seed}_leaks.csv",
+            modality=MODALITIES,
+            gan=ELSEWHERE,
+            split=WHOLE,
+            seed=SEEDS,
+        ),
         rank_figures=expand("results/figures/ranks_{modality}.svg", modality=MODALITIES),
         closest=expand(
             "results/figures/closest_{modality}_{gan}.png", modality=MODALITIES, gan=GANS
@@ -400,12 +421,15 @@ rule write_report:
             "results/{modality}/{split}/gans/{gan}/{seed}.png",
             modality=MODALITIES,
             split=SHOWN[0],
-            gan=GANS,
+            gan=TRAINED,
             seed=SHOWN[1],
         ),
         samples=expand("results/figures/samples_{modality}.png", modality=MODALITIES),
         embedding=expand("results/figures/embedding_{modality}.png", modality=MODALITIES),
-        gan_training=expand("results/figures/gan_training_{modality}.svg", modality=MODALITIES),
+        gan_training=expand(
+            "results/figures/gan_training_{modality}.svg",
+            modality=MODALITIES if TRAINED else [],
+        ),
         quality_bars=expand("results/figures/quality_{modality}.svg", modality=MODALITIES),
         of_classifiers=expand(
             list(FILES_OF_CLASSIFIERS.values()),

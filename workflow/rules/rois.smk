@@ -137,7 +137,8 @@ checkpoint count_parts:
         digests=expand(
             "results/{modality}/{split}/parts.sha256", modality=MODALITIES, split=SPLITS
         )
-        + expand("results/{modality}/external.sha256", modality=TESTED_OUTSIDE),
+        + expand("results/{modality}/external.sha256", modality=TESTED_OUTSIDE)
+        + expand("results/{modality}/images/{gan}.sha256", modality=MODALITIES, gan=ELSEWHERE),
         images=expand(
             "results/{modality}/{split}/{part}.npz",
             modality=MODALITIES,
@@ -145,6 +146,7 @@ checkpoint count_parts:
             part=["train", "val", "test"],
         )
         + expand("results/{modality}/external.npz", modality=TESTED_OUTSIDE),
+        collected=expand("results/{modality}/images/{gan}.npz", modality=MODALITIES, gan=ELSEWHERE),
         parameters=[f"results/parameters/{name}" for name in STUDY_PARAMETERS],
     output:
         parts="results/tables/parts.csv",
@@ -163,6 +165,9 @@ checkpoint count_parts:
         code=code_of("count_parts"),
         splits=SPLITS,
         parameters=[PARAMETERS[name]["sha256"] for name in STUDY_PARAMETERS],
+        # of which as many are needed as mixes, the filter and quality ask for
+        collected=[(modality, gan, dose_of(gan)) for modality in MODALITIES for gan in ELSEWHERE],
+        oversample=config["quality"]["filter"]["oversample"],
         evaluates=any(config["generators"][gan].get("evaluate_every") for gan in GANS),
     script:
         "../scripts/count_parts.py"

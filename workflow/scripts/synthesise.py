@@ -9,6 +9,6 @@ if __name__ == "__main__":
         from mammosynth.imageset import ImageSet
 
         real = ImageSet.load(snakemake.input.train)
-        count = images_to_make(snakemake.params.dose, real, snakemake.params.oversample)
+        count = images_to_make(snakemake.params.dose, real.labels, snakemake.params.oversample)
         gan = load_generator(snakemake.input.generator)
         gan.synthesise(count, real, int(snakemake.wildcards.seed)).save(snakemake.output.images)

@@ -7,7 +7,7 @@ if __name__ == "__main__":
         import pandas as pd
 
         from mammosynth.findings.names import name_of
-        from mammosynth.findings.verdicts import verdicts
+        from mammosynth.findings.verdicts import leaks, verdicts
         from mammosynth.report import page
         from mammosynth.splits import WHOLE, place_of, read_rows
 
@@ -54,6 +54,7 @@ if __name__ == "__main__":
             times=page.rule_times(snakemake.params.benchmarks),
             figures=figures,
             captions=snakemake.params.captions,
+            leaks=leaks(read_rows(given.leaks, splits)) if given.leaks else {},
             filtered=pd.concat(map(pd.read_csv, given.filtered)) if given.filtered else None,
         )
         page.write(study, snakemake.output[0])

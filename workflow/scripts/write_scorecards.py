@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
         from mammosynth.digests import sha256_of
         from mammosynth.findings.names import name_of
-        from mammosynth.findings.verdicts import verdicts
+        from mammosynth.findings.verdicts import leaks, verdicts
         from mammosynth.gans.transfer import read_generator
         from mammosynth.imageset import ImageSet
         from mammosynth.quality.novelty import nearest_in
@@ -29,6 +29,7 @@ if __name__ == "__main__":
         limits = Reference.load(given.reference).limits
         shown = real_images[real_images["split"] == params.shown[0]]
         closest_held_out = held_out.images, nearest_in(shown, held_out, real)
+        found = leaks(read_rows(given.leaks, splits), params.draws)[modality] if given.leaks else {}
 
         for i, gan in enumerate(params.gans):
             of_images, histories = by_run(given.images, gan), by_run(given.histories, gan)
@@ -42,6 +43,12 @@ if __name__ == "__main__":
                 content, fold = read_generator(Path(file)), read_name(split).fold
                 history = pd.read_csv(histories[split, seed])
                 runs.append(scorecard.describe_run(fold, content, history, partitions[split], file, sha256_of(file)))
+                settings = content["settings"]
+            for (split, seed), file in by_run(given.drawn, gan).items():
+                (collected,) = (ImageSet.load(of) for of in given.collected if Path(of).stem == gan)
+                fold, drawn = read_name(split).fold, ImageSet.load(file)
+                runs.append(scorecard.describe_draw(fold, seed, drawn, collected, file, sha256_of(file)))
+                settings = params.config["generators"][gan]
             images = read_rows(list(of_images.values()), splits)
             verdict = verdicts(images, real_images, params.trainings)[modality][name_of(gan)]
             card = scorecard.describe(
@@ -51,10 +58,11 @@ if __name__ == "__main__":
                     config=params.config,
                     preset=params.presets[gan],
                     judge=params.extractor,
-                    settings=content["settings"],
+                    settings=settings,
                     runs=runs,
                     quality=quality,
                     verdict={"memorising": verdict.memorising, "sentence": verdict.reason},
+                    leaks=vars(found[name_of(gan)]) if name_of(gan) in found else None,
                 )
             )
             samples = scorecard.sample(real, synthetic)
