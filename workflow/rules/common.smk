@@ -3,9 +3,7 @@
 import functools
 from pathlib import Path
 
-import yaml
-
-from mammosynth import code, gpu, paths, splits, study
+from mammosynth import code, gpu, parameters, paths, splits, study
 from mammosynth.classifiers import METHODS as CLASSIFIER_METHODS
 from mammosynth.classifiers.mixes import (
     added_dose,
@@ -47,9 +45,7 @@ TRAININGS = len(MODALITIES) * len(GANS) * len(SPLITS) * len(SEEDS)
 # profile says gpu=1 for its nodes.
 GPU = 1 if gpu.visible() else 0
 
-with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
-    PARAMETERS = yaml.safe_load(file)
-PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
+PARAMETERS = parameters.declared() | {name: network.weights for name, network in NETWORKS.items()}
 
 DOWNLOADS = config["downloads"]
 # Where what takes long is kept by content; see mammosynth/kept.py.
