@@ -92,13 +92,13 @@ def findings(found: Assessment) -> list[str]:
 def _of_utility(scores: pd.DataFrame) -> str:
     """What probes gain, in a sentence."""
     auroc = scores[scores["measure"] == "AUROC"].set_index("mix")
-    real, made, both = (auroc.loc[mix] for mix in MIX_TITLES)
+    real, both = auroc.loc[REAL], auroc.loc[f"{REAL}+{SYNTHETIC}"]
     text = {mix: with_interval(*(number(row[key]) for key in ("value", "low", "high"))) for mix, row in auroc.iterrows()}
     difference = with_interval(*(number(both[f"difference{end}"], 2) for end in ("", "_low", "_high")))
     return (
         f"Probes tested on {real['n']} real images of {real['n_patients']} patients reach an AUROC of "
-        f"{text[SYNTHETIC]} when trained on synthetic images, {text[REAL]} on real ones, and {text[both.name]} on both; "
-        f"that is {difference} more than on real ones alone."
+        f"{text[SYNTHETIC]} when trained on synthetic images, {text[REAL]} on real ones and {text[both.name]} on both: "
+        f"a difference of {difference} from real ones alone."
     )
 
 
@@ -143,7 +143,8 @@ def plot_closest(found: Assessment) -> Figure:
     synthetic, other, limits = found.nearest
     beside = (found.held_out or found.real).images.images
     real = found.real.images.images
-    return plot_closest_pairs("", SYNTHETIC, (found.synthetic.images.images, synthetic), (beside, other), real, limits)
+    made, name = found.synthetic.images.images, titles(found).get(HELD_OUT, name_of(HELD_OUT))
+    return plot_closest_pairs("", SYNTHETIC, (made, synthetic), (beside, other), real, limits, beside=name)
 
 
 def render(found: Assessment, card: Mapping[str, Any], closest: str | Path) -> str:
