@@ -75,7 +75,7 @@ def read(
     where others are, or of no patient where *patient* finds one in others.
     """
     if isinstance(given, ImageSet):
-        found = Given(place or "the image set", given, len(given.classes) > 1)
+        found = Given(place or "the image set", given, True)
     elif isinstance(given, np.ndarray):
         place = place or "the array"
         found = Given(place, _image_set(_grey(given, place), None, place, names), False)

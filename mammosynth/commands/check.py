@@ -34,10 +34,10 @@ def check(study: Path) -> None:
         for reason, n in rois.loc[rois["excluded"] != "", "excluded"].value_counts().items():
             click.echo(f"  excluded {n}: {reason}")
         for file in sorted(folder.glob("fold*/partition.csv")):
-            parts = count_parts(pd.read_csv(file, dtype=str).assign(database="all"))
-            for row in parts.itertuples():
-                counts = f"{row.benign} benign, {row.malignant} malignant, {row.patients} patients"
-                click.echo(f"  {row.split}, {row.part}: {counts}")
+            for row in count_parts(pd.read_csv(file, dtype=str)).to_dict("records"):
+                of = f" of {row['database']}" if row.get("database", "all") != "all" else ""
+                counts = f"{row['benign']} benign, {row['malignant']} malignant, {row['patients']} patients"
+                click.echo(f"  {row['split']}, {row['part']}{of}: {counts}")
         click.echo(f"  look at {folder / files[0]}\n  and at  {folder / files[1]}")
     click.echo("\nNothing was trained.")
 

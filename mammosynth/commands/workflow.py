@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mammosynth.errors import InputError
 
+TOLD = ("Using ", "Config file ", "WorkflowError in file ", "  File ")  # where Snakemake is, and not what is wrong
 SHARED = "share/mammosynth/Snakefile"  # where pip puts it, below the environment's folder
 
 
@@ -54,5 +55,5 @@ def _fault(output: str, folder: Path) -> str:
         log = folder / name
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
         said += [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
-    lines = [line for line in output.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip() and not line.startswith(TOLD)]
     return "\n".join(dict.fromkeys(said)) or "\n".join(lines[-12:]) or "Snakemake failed and said nothing"

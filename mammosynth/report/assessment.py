@@ -21,7 +21,7 @@ from mammosynth.findings.tables import number, with_interval
 from mammosynth.quality.measures import HELD_OUT, OfFloor, find, measure_of, measures_of
 from mammosynth.report.figures_of_gans import plot_closest_pairs
 from mammosynth.report.page import explained, versions
-from mammosynth.report.scorecard import card_environment, list_measures, sample
+from mammosynth.report.scorecard import card_environment, check_measures, list_measures, sample
 
 FORMAT = 1  # of the JSON file
 SCORES = ("AUROC", "balanced accuracy")
@@ -31,7 +31,9 @@ COLUMNS = ("measure", "synthetic", "real images", "which real images", "n synthe
 
 
 def describe(found: Assessment) -> dict[str, Any]:
-    """The content of the JSON file."""
+    """The content of the JSON file; measures are as ``scorecard.schema.json`` says."""
+    measures = list_measures(found.measures.assign(modality=""), SYNTHETIC)
+    check_measures(measures)
     return {
         "format": FORMAT,
         "version": __version__,
@@ -42,7 +44,7 @@ def describe(found: Assessment) -> dict[str, Any]:
         "held_out": _counts(found.held_out, found.labelled) if found.held_out else None,
         "warnings": found.warnings,
         "findings": findings(found),
-        "measures": list_measures(found.measures.assign(modality=""), SYNTHETIC),
+        "measures": measures,
         "novelty": {"memorising": found.novelty.memorising, "sentence": found.novelty.reason},
         "utility": _utility(found.utility),
         "limits": found.limits,

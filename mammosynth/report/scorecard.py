@@ -275,6 +275,13 @@ def check(card: Mapping[str, Any]) -> None:
         )
 
 
+def check_measures(measures: list[dict[str, Any]]) -> None:
+    """Raise InputError if measures are not as the schema of a scorecard says."""
+    for error in _validator().iter_errors({"measures": measures}):
+        if error.absolute_path:
+            raise InputError(f"{error.json_path.removeprefix('$.')} is not as {SCHEMA.name} says: {error.message}")
+
+
 def sample(real: ImageSet, synthetic: ImageSet) -> dict[str, dict[str, np.ndarray]]:
     """By class, real and synthetic images side by side, uint8 [H, W]: evenly spaced ones, not chosen by eye."""
     return {
