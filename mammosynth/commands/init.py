@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from mammosynth.commands.workflow import command
-from mammosynth.databases.readers import READERS
 
 NAME = "study.yaml"
 # Without a GPU: one GAN, and classifiers of frozen features, in about an hour on two cores.
@@ -61,15 +60,24 @@ seeds: [0]
 {sizes}"""
 
 
+def _reader(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """One of the package's readers, whose list takes longer to import than help may."""
+    from mammosynth.databases.readers import READERS
+
+    if value not in READERS:
+        raise click.BadParameter(f"{value} is not one of {', '.join(READERS)}")
+    return value
+
+
 @click.command(short_help="Begin a study of your own: write its study file.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--root", prompt="Folder of your images", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--reader",
-    prompt="Reader: table for your own lesions.csv, rois for ready-made ROIs, or a public database",
-    type=click.Choice(READERS),
+    prompt="Reader: table for your own lesions.csv, rois for ready-made ROIs, or a public database's, such as busi",
     default="table",
-    help="How the images are listed.",
+    callback=_reader,
+    help="How the images are listed: table, rois, or a database's (docs/readers.md).",
 )
 @click.option("--modality", prompt=True, type=click.Choice(["ultrasound", "mammography"]))
 @click.option("--gpu/--no-gpu", prompt="Is there a GPU", default=False, help="Sizes of the trainings.")

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import click
 
-from mammosynth.imageset import CLASSES
-
 
 @click.command(short_help="Make images with a trained generator.")
 @click.argument("generator", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--class", "pathology", type=click.Choice([*CLASSES, "both"]), default="both", show_default=True)
+@click.option("--class", "pathology", type=click.Choice(["benign", "malignant", "both"]), default="both", show_default=True)
 @click.option("-n", "count", type=click.IntRange(1), default=100, show_default=True, help="Images of each class.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed makes other images.")
 @click.option(
