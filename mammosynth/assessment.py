@@ -99,7 +99,7 @@ def assess(
     """
     if unknown := sorted(set(networks) - set(NETWORKS)):
         raise InputError(f"there is no feature network {unknown[0]}: name {', '.join(NETWORKS)}")
-    of_folder = {"names": names, "size": size}
+    of_folder: dict[str, Any] = {"names": names, "size": size}
     if held_out is None and has_parts(real):
         held_out = real
     whole = held_out is not real
@@ -113,6 +113,8 @@ def assess(
 
 
 class _Assessing:
+    """An assessment under way: the sets, made alike, and what is to be said of them."""
+
     def __init__(
         self,
         real: Given,
@@ -175,8 +177,8 @@ class _Assessing:
                 least = LEAST if given is not self.synthetic else LEAST // 2
                 if n < least:
                     raise InputError(
-                        f"{given.place} has {n} {what}{kind} images, and {least} are needed to judge any: give more, and "
-                        "hundreds for intervals that say something"
+                        f"{given.place} has {n} {what}{kind} images, and {least} are needed to judge any: give more, "
+                        "and hundreds for intervals that say something"
                     )
 
     def _name_patients(self) -> None:
@@ -256,8 +258,8 @@ class _Assessing:
         rows, floor = assess_real(real, beside, **statistics, most=most)
         rows = pd.concat([assess_synthetic(SYNTHETIC, synthetic, real, beside, floor, **statistics), rows])
         held_out = "held-out real images" if self.held_out else "real images of other patients"
-        flags = (described.table[NEAR_COPY].to_numpy() > 0 for described in (synthetic, beside))
-        verdict = judge(*flags, held_out=held_out, known="real images")
+        copies, real_copies = (described.table[NEAR_COPY].to_numpy() > 0 for described in (synthetic, beside))
+        verdict = judge(copies, real_copies, held_out=held_out, known="real images")
         nearest = (nearest_in(of_made, made, train), nearest_in(tables[HELD_OUT], other, train), reference.limits)
         self._note_limits(utility is not None)
         return Assessment(
@@ -296,8 +298,8 @@ class _Assessing:
     def _probe(
         self, files: Mapping[str, Path], train: ImageSet, other: ImageSet, made: ImageSet
     ) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
-        """Predictions of probes of each mix and fold, as `mammosynth.classifiers.scores.score` takes them; and how often
-        probes of real images take each synthetic, and each held-out, image for its class.
+        """Predictions of probes of each mix and fold, as `mammosynth.classifiers.scores.score` takes them; and how
+        often probes of real images take each synthetic, and each held-out, image for its class.
         """
         from mammosynth.classifiers.prediction import predict
 

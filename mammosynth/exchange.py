@@ -66,8 +66,8 @@ def read(
 ) -> Given:
     """Images of a folder, a ``.npz``, an array uint8 [N, H, W] or an image set.
 
-    place: what sentences call them, the path if nothing is given. names: what each class is called there, as a folder or
-    as a label (by its number: 0 is benign and 1 malignant unless names say otherwise). patient: a regular expression of
+    place: what sentences call them, the path if nothing is given. names: what each class is called there, as a folder
+    or as a label (by its number: 0 is benign and 1 malignant unless names say otherwise). patient: a regular expression of
     which the first group, in an image's path, is the patient. size: the side that images are resized to, if they are.
     parts: which of a file of MedMNIST's form.
 
@@ -127,14 +127,16 @@ def _read_folder(folder: Path, place: str, names: Mapping[str, str], size: int |
                 f"{place} has {len(missing)} images outside its folders {' and '.join(names.values())} "
                 f"({missing[0]} is one): take them out, or name the folders of the classes"
             )
-        return Given(place, ImageSet(images, np.zeros(len(ids)), ids), False)
-    return Given(place, ImageSet(images, np.array(classes), ids), True)
+        return Given(place, ImageSet(images, np.zeros(len(ids)), np.array(ids)), False)
+    return Given(place, ImageSet(images, np.array(classes), np.array(ids)), True)
 
 
 def _table(path: Path, place: str) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if missing := [column for column in COLUMNS if column not in table]:
-        raise InputError(f"{path} has no column {missing[0]}: mend it, or remove it to have {place} read by its folders")
+        raise InputError(
+            f"{path} has no column {missing[0]}: mend it, or remove it to have {place} read by its folders"
+        )
     return table
 
 
@@ -163,13 +165,13 @@ def _read_files(paths: Sequence[Path], place: str, size: int | None) -> np.ndarr
     problems.refuse()
     if first["colour"]:
         raise InputError(
-            f"{place} has {len(first['colour'])} images in colour ({first['colour'][0]} is one): turn them grey, or take "
-            "them out, as only grey images are compared"
+            f"{place} has {len(first['colour'])} images in colour ({first['colour'][0]} is one): turn them grey, or "
+            "take them out, as only grey images are compared"
         )
     if first["depth"]:
         raise InputError(
-            f"{place} has {len(first['depth'])} images of more than 8 bits ({first['depth'][0]} is one): window them to "
-            "8 bits, all real and synthetic ones alike, as greys are compared"
+            f"{place} has {len(first['depth'])} images of more than 8 bits ({first['depth'][0]} is one): window them "
+            "to 8 bits, all real and synthetic ones alike, as greys are compared"
         )
     shapes = Counter(image.shape for image in images)
     if len(shapes) > 1:
@@ -186,7 +188,9 @@ def _resized(image: np.ndarray, size: int, place: str) -> np.ndarray:
         return image
     height, width = image.shape
     if height != width:
-        raise InputError(f"{place} has an image of {width}×{height} px, which --size would distort: crop it to a square")
+        raise InputError(
+            f"{place} has an image of {width}×{height} px, which --size would distort: crop it to a square"
+        )
     return np.clip(resize(image, size), 0, 255).round().astype(np.uint8)
 
 
@@ -200,7 +204,9 @@ def _read_arrays(path: Path, place: str, names: Mapping[str, str], parts: Sequen
         sets = []
         for part in parts:
             if f"{part}_images" in arrays and len(arrays[f"{part}_images"]):
-                own = {key.removeprefix(f"{part}_"): value for key, value in arrays.items() if key.startswith(f"{part}_")}
+                own = {
+                    key.removeprefix(f"{part}_"): value for key, value in arrays.items() if key.startswith(f"{part}_")
+                }
                 sets.append(_of_arrays(own, place, names, f"{part} "))
         if not sets:
             raise InputError(f"{place} holds no images of its part {' or '.join(parts)}")
@@ -209,8 +215,8 @@ def _read_arrays(path: Path, place: str, names: Mapping[str, str], parts: Sequen
         arrays = {"images": arrays["arr_0"]} | ({"labels": arrays["arr_1"]} if "arr_1" in arrays else {})
     if "images" not in arrays:
         raise InputError(
-            f"{place} has neither images, train_images nor arr_0 among its arrays ({', '.join(arrays) or 'none'}): save "
-            "the images under one of these names"
+            f"{place} has neither images, train_images nor arr_0 among its arrays ({', '.join(arrays) or 'none'}): "
+            "save the images under one of these names"
         )
     return _of_arrays(arrays, place, names)
 
@@ -239,7 +245,7 @@ def _grey(images: np.ndarray, place: str) -> np.ndarray:
 
 
 def _image_set(images: np.ndarray, labels: np.ndarray | None, place: str, names: Mapping[str, str]) -> ImageSet:
-    ids = [f"{i:05d}" for i in range(len(images))]
+    ids = np.array([f"{i:05d}" for i in range(len(images))])
     if labels is None:
         return ImageSet(images, np.zeros(len(images)), ids)
     flat = np.asarray(labels).reshape(-1)
@@ -248,8 +254,8 @@ def _image_set(images: np.ndarray, labels: np.ndarray | None, place: str, names:
     numbers = {names[name] if names[name] != name else str(label): label for label, name in enumerate(CLASSES)}
     if other := sorted({str(value) for value in flat.tolist()} - set(numbers)):
         raise InputError(
-            f"{place} has the label {other[0]}, and the classes are {' and '.join(numbers)}: say which label is which by "
-            "--benign and --malignant, and leave others out"
+            f"{place} has the label {other[0]}, and the classes are {' and '.join(numbers)}: say which label is which "
+            "by --benign and --malignant, and leave others out"
         )
     return ImageSet(images, np.array([numbers[str(value)] for value in flat.tolist()]), ids)
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mammosynth")
 
 
-def cached(name: str, declaration: dict[str, Any]) -> Path:
+def cached(name: str, declaration: Mapping[str, Any]) -> Path:
     """The parameter file *name* in `cache`, obtained if it is not there yet.
 
     Raises InputError as `obtain` does.
@@ -51,7 +52,7 @@ def cached(name: str, declaration: dict[str, Any]) -> Path:
     return path
 
 
-def obtain(name: str, declaration: dict[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
+def obtain(name: str, declaration: Mapping[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
     """Write parameter file *name* to *destination*; returns the source that gave it.
 
     name: what it is called; declaration: its entry in ``mammosynth/parameters.yaml``, or its network's ``weights``;

@@ -44,18 +44,21 @@ def predict(model: Path, image: Path, box: Box | None = None) -> Prediction:
     side = measured[0] * rois["size"]
     low, high = card["sides"] or (0.0, float("inf"))
     if not max(low, rois["min_side"]) <= side <= high:
+        what = "the ROI around the box" if box else "the whole image"
+        mend = "it is not for lesions of this size" if box else "give the lesion by --box"
         trained = f"{low:.0f} to {high:.0f} px" if card["sides"] else f"{rois['min_side']} px at least"
         raise InputError(
-            f"{image}: the ROI{' around the box' if box else ', the whole image,'} is {side:.0f} px wide, and {model.name} "
-            f"was trained on ROIs that make {trained} likely: {'it is not for lesions of this size' if box else 'give the lesion by --box'}"
+            f"{image}: {what} is {side:.0f} px wide, and {model.name} was trained on ROIs that make {trained} likely: "
+            + mend
         )
     network = card["limits"]["network"]
     found = features(roi[None], network, parameters.cached(network, NETWORKS[network].weights), device())
     distance = float(typicality.distance(found)[0])
     if not distance <= typicality.limit:
         raise InputError(
-            f"{image}: its ROI is unlike the {card['modality']} ROIs that {model.name} was trained on (distance of features "
-            f"{distance:.2f}, 99 % of other patients' ROIs are within {float(typicality.limit):.2f}): nothing is predicted for it"
+            f"{image}: its ROI is unlike the {card['modality']} ROIs that {model.name} was trained on (distance of "
+            f"features {distance:.2f}, 99 % of other patients' ROIs are within {typicality.limit:.2f}): nothing is "
+            "predicted for it"
         )
     files = {name: parameters.cached(name, entry.weights) for name, entry in NETWORKS.items() if name in _needed(card)}
     probability = float(read_classifier(model, device(), files).probabilities(roi[None])[0])
@@ -65,7 +68,7 @@ def predict(model: Path, image: Path, box: Box | None = None) -> Prediction:
         f"The probability is calibrated on {calibration['rois']} validation ROIs, {calibration['malignant']} of them "
         "malignant: it holds where as many are. Thresholds are those of the study, chosen there, too: the sum of "
         "sensitivity and specificity is largest (Youden), or 95 % of the malignant are found.",
-        f"Likeness to the training ROIs: distance of features {distance:.2f}, of {float(typicality.limit):.2f} allowed.",
+        f"Likeness to the training ROIs: distance of features {distance:.2f}, of {typicality.limit:.2f} allowed.",
         NOT_FOR_CLINICAL_USE,
     ]
     return Prediction(float(recalibrated(probability, calibration["intercept"], calibration["slope"])), calls, notes)

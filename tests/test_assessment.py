@@ -77,7 +77,10 @@ def of_study(train, synthetic, held_out, folder):
     describer = Describer(["toy"], files, lambda images: images.mean((1, 2)) / 255, folder / "kept")
     table, reference = describer.real(train, held_out)
     tables = {name: own.reset_index() for name, own in table.groupby("generator")}
-    real, other = quality.Described(train, tables[REAL], reference.features), quality.Described(held_out, tables[HELD_OUT])
+    real, other = (
+        quality.Described(train, tables[REAL], reference.features),
+        quality.Described(held_out, tables[HELD_OUT]),
+    )
     rows, floor = quality.assess_real(real, other, resamples=50)
     judged = quality.Described(synthetic, *describer.synthetic("synthetic", synthetic, train, reference))
     return pd.concat([quality.assess("synthetic", judged, real, other, floor, resamples=50), rows])
@@ -199,7 +202,7 @@ def test_images_of_other_sizes_are_refused(real, synthetic):
 
 
 def test_held_out_images_that_the_generator_was_trained_on_are_refused(real, synthetic):
-    with pytest.raises(InputError, match="54 held-out images .* are also in"):
+    with pytest.raises(InputError, match=r"54 held-out images .* are also in"):
         assess(real, synthetic, real, **FEW)
 
 

@@ -182,7 +182,9 @@ def test_the_installed_package_has_all_that_the_workflow_reads():
     import tomllib
 
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
-    taken = {path.relative_to(ROOT).as_posix() for globs in declared.values() for glob in globs for path in ROOT.glob(glob)}
+    taken = {
+        path.relative_to(ROOT).as_posix() for globs in declared.values() for glob in globs for path in ROOT.glob(glob)
+    }
     names = ("Snakefile", "config.yaml", "workflow", "resources", "profiles", "envs", "studies")
     files = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(files.split()) <= taken
@@ -212,7 +214,10 @@ def test_assess_says_what_the_page_and_the_file_hold(tmp_path, monkeypatch):
     assert all(sentence in said.output for sentence in card["findings"])
     assert "FD (toy) ↓" in said.stdout
     assert "Note: No held-out real images were given" in said.stderr
-    assert "there is no feature network nothing" in call("assess", *(tmp_path / n for n in sets), "--network", "nothing").stderr
+    assert (
+        "there is no feature network nothing"
+        in call("assess", *(tmp_path / n for n in sets), "--network", "nothing").stderr
+    )
 
 
 def test_images_of_an_npz_are_taken_as_they_are(tmp_path):

@@ -26,7 +26,9 @@ def fill(folder, names, image=None):
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64).astype(np.uint8) if image is None else image).save(path)
+        Image.fromarray(
+            np.arange(64 * 64, dtype=np.uint16).reshape(64, 64).astype(np.uint8) if image is None else image
+        ).save(path)
     return folder
 
 

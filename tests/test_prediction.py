@@ -58,7 +58,9 @@ def study(tmp_path_factory, toy):
     settings = resolve("tiny", {"method": "resnet18", "steps": 2, "batch": 8, "evaluate_every": 2})
     places = {name: folder / f"seed0.{suffix}" for name, suffix in (("model", "pt"), ("history", "csv"))}
     mix, device = parse_mix("real"), CPU
-    train(mix, [parts["train"]], parts["val"], settings, 0, device, **places, checkpoint=folder / "checkpoints" / "c.pt")
+    train(
+        mix, [parts["train"]], parts["val"], settings, 0, device, **places, checkpoint=folder / "checkpoints" / "c.pt"
+    )
     where = {"modality": "mammography", "split": "fold0", "classifier": "tiny", "mix": "real", "seed": 0}
     databases = {name: "mine" for part in small for name in part.ids.tolist()}
     tested = {name: parts[name] for name in ("val", "test")}
@@ -100,20 +102,26 @@ def test_a_box_is_cropped_as_the_study_crops(study, tmp_path):
 def test_dicom_of_its_modality_is_read_and_of_another_refused(study, tmp_path):
     model, test, _ = study
     same = write_dicom(tmp_path / "a.dcm", test.images[0], Modality="MG")
-    assert predict(model, same).probability == pytest.approx(predict(model, saved(tmp_path, test.images[0])).probability)
+    assert predict(model, same).probability == pytest.approx(
+        predict(model, saved(tmp_path, test.images[0])).probability
+    )
     for other in ("US", "CT"):
         file = write_dicom(tmp_path / "b.dcm", test.images[0], Modality=other)
-        with pytest.raises(InputError, match=rf"b\.dcm is of the DICOM modality {other}, and the classifier knows mammo"):
+        with pytest.raises(
+            InputError, match=rf"b\.dcm is of the DICOM modality {other}, and the classifier knows mammo"
+        ):
             predict(model, file)
 
 
 def test_what_is_unlike_the_training_rois_is_refused(study, tmp_path):
     model, test, _ = study
     unlike = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (64, 64))
-    with pytest.raises(InputError, match="its ROI is unlike the mammography ROIs .* nothing is predicted"):
+    with pytest.raises(InputError, match=r"its ROI is unlike the mammography ROIs .* nothing is predicted"):
         predict(model, saved(tmp_path, unlike))
     large = np.kron(test.images[0], np.ones((8, 8), np.uint8))
-    with pytest.raises(InputError, match="the whole image, is 512 px wide.* 16 to 256 px likely: give the lesion by --box"):
+    with pytest.raises(
+        InputError, match=r"the whole image is 512 px wide.* 16 to 256 px likely: give the lesion by --box"
+    ):
         predict(model, saved(tmp_path, large))
     with pytest.raises(InputError, match="around the box is 14 px wide"):
         predict(model, saved(tmp_path, large), (100, 100, 110, 110))

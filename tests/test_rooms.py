@@ -12,8 +12,9 @@ GROUND = {
     "gpu", "imageset", "job", "kept", "parameters", "paths", "progress", "splits", "studyfile", "vision", "weights",
 }  # fmt: skip
 ROOMS = [
-    GROUND, {"arrays"}, {"databases"}, {"nuisances"}, {"rois"}, {"curation"}, {"partition"}, {"exchange"}, {"networks"}, {"gans"},
-    {"quality"}, {"classifiers"}, {"prediction", "assessment"}, {"study"}, {"findings"}, {"report"}, {"commands"}, {"__main__"},
+    GROUND, {"arrays"}, {"databases"}, {"nuisances"}, {"rois"}, {"curation"}, {"partition"}, {"exchange"}, {"networks"},
+    {"gans"}, {"quality"}, {"classifiers"}, {"prediction", "assessment"}, {"study"}, {"findings"}, {"report"},
+    {"commands"}, {"__main__"},
 ]  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from mammosynth.arrays.typicality import WITHIN, fit
 def drawn(n, seed, scale=1.0):
     """Features [n, 60] of correlated directions, as a network's are."""
     rng = np.random.default_rng(seed)
-    return scale * rng.normal(size=(n, 6)) @ np.random.default_rng(0).normal(size=(6, 60)) + 0.1 * rng.normal(size=(n, 60))
+    return scale * rng.normal(size=(n, 6)) @ np.random.default_rng(0).normal(size=(6, 60)) + 0.1 * rng.normal(
+        size=(n, 60)
+    )
 
 
 def test_about_one_in_a_hundred_of_other_patients_is_beyond_the_limit_and_nothing_else_within():

@@ -1,4 +1,4 @@
-"""What goes with a classifier's file so that it can be used by itself: its model card, and what its training ROIs are like.
+"""What a classifier's file needs beside it to be used by itself: its card, and what its training ROIs are like.
 
 The **card** (``.md``) is a model card of the Hugging Face hub's form: YAML, then text. Under the key ``mammosynth`` it
 says what `mammosynth predict` needs: how ROIs are cropped, from which probability a call is malignant, and what
@@ -8,7 +8,7 @@ single ROI's features are in them.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from mammosynth.quality.reference import load_arrays
 
 FORMAT = 1
 NOT_FOR_CLINICAL_USE = (
-    "Not for clinical use: a research model, for no decision on a patient. Its probability holds for lesions like those "
-    "of its study alone."
+    "Not for clinical use: a research model, for no decision on a patient. Its probability holds for lesions like "
+    "those of its study alone."
 )
 # Scores of the test part, by their names in model-index, each with the threshold that it is taken at.
 TESTED = {
@@ -115,9 +115,7 @@ def _arrays(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return (rows["pathology"] == "malignant").to_numpy(int), rows["probability"].to_numpy(float)
 
 
-def _tested(
-    test: pd.DataFrame, thresholds: Mapping[str, float], resamples: int, seed: int
-) -> list[dict[str, Any]]:
+def _tested(test: pd.DataFrame, thresholds: Mapping[str, float], resamples: int, seed: int) -> list[dict[str, Any]]:
     """Scores of the test part with 95 % intervals over its patients."""
     labels, probability = _arrays(test)
     weights = draw_patients(test["patient_id"].to_numpy(str), resamples, np.random.default_rng(seed))
@@ -134,41 +132,32 @@ def _tested(
 
 def text_of(metadata: Mapping[str, Any]) -> str:
     """The card: the metadata as YAML, then what people read."""
-    own = metadata["mammosynth"]
-    metrics = "\n".join(f"- {m['name']}: {m['value']}" for m in metadata["model-index"][0]["results"][0]["metrics"])
-    sides = f", of {own['sides'][0]:.0f} to {own['sides'][1]:.0f} px before resizing" if own["sides"] else ""
-    calibration = own["calibration"]
-    return f"""---
-{yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=110)}---
-
-# {metadata["model-index"][0]["name"]}
-
-A classifier ({own["method"]}) of breast masses in {own["modality"]}: benign or malignant.
-
-**{NOT_FOR_CLINICAL_USE}**
-
-## Use
-
-    mammosynth predict {{this file's .pt}} image.png --box x0,y0,x1,y1
-
-The .pt, .md and .npz of one name belong together. An image is cropped to the box with a margin of {own["rois"]["margin"]:g}
-on each side and resized to {own["rois"]["size"]}×{own["rois"]["size"]} px. Refused are DICOM files of another modality, lesions of another
-size{sides}, and images whose features ({own["limits"]["network"]}) lie farther from the training ROIs than those of 99 %
-of other patients' ROIs do.
-
-## Training
-
-The training part has {own["trained_on"]["rois"]} ROIs of {own["trained_on"]["patients"]} patients of {", ".join(own["databases"])}; of these, and of
-images that GANs learned from them, it saw the mix {own["mix"]}. Probabilities were calibrated, and thresholds chosen, on
-{calibration["rois"]} validation ROIs, {calibration["malignant"]} of them malignant.
-
-## Test part
-
-{metrics or "Not tested."}
-
-Other patients, devices and countries may differ: test it on your own before you believe it. The terms of the databases
-that it was trained on hold for it, too.
-"""
+    own, name = metadata["mammosynth"], metadata["model-index"][0]["name"]
+    trained, calibration, rois = own["trained_on"], own["calibration"], own["rois"]
+    metrics = metadata["model-index"][0]["results"][0]["metrics"]
+    sides = " (their ROIs {:.0f} to {:.0f} px wide)".format(*own["sides"]) if own["sides"] else ""
+    paragraphs = [
+        f"# {name}",
+        f"A classifier ({own['method']}) of breast masses in {own['modality']}: benign or malignant.",
+        f"**{NOT_FOR_CLINICAL_USE}**",
+        "## Use",
+        "    mammosynth predict MODEL.pt image.png --box x0,y0,x1,y1",
+        "The .pt, .md and .npz of one name belong together. An image is cropped to the box with a margin of "
+        f"{rois['margin']:g} on each side and resized to {rois['size']}×{rois['size']} px. Refused are DICOM files of "
+        f"another modality, lesions of another size than those of its training{sides}, and images whose features "
+        f"({own['limits']['network']}) lie farther from the training ROIs than those of 99 % of other patients' ROIs.",
+        "## Training",
+        f"The training part has {trained['rois']} ROIs of {trained['patients']} patients of "
+        f"{', '.join(own['databases'])}; of these, and of images that GANs learned from them, it saw the mix "
+        f"{own['mix']}. Probabilities were calibrated, and thresholds chosen, on {calibration['rois']} validation "
+        f"ROIs, {calibration['malignant']} of them malignant.",
+        "## Test part",
+        "\n".join(f"- {metric['name']}: {metric['value']}" for metric in metrics) or "Not tested.",
+        "Other patients, devices and countries may differ: test it on your own before you believe it. The terms of the "
+        "databases that it was trained on hold for it, too.",
+    ]
+    head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=110)
+    return f"---\n{head}---\n\n" + "\n\n".join(paragraphs) + "\n"
 
 
 def write(metadata: Mapping[str, Any], typicality: Typicality, model: str | Path) -> None:
@@ -204,7 +193,8 @@ def read(model: str | Path) -> tuple[dict[str, Any], Typicality]:
     if own.get("format") != FORMAT or own["sha256"] != sha256_of(model):
         raise InputError(f"{card} is of another classifier than {model}: copy .pt, .md and .npz of one name together")
     arrays = load_arrays(limits)
-    return own, Typicality(*(arrays[field.name] for field in fields(Typicality)))
+    found = (arrays[name] for name in ("mean", "components", "variances"))
+    return own, Typicality(*found, noise=float(arrays["noise"]), limit=float(arrays["limit"]))
 
 
 __all__ = ["AT_SENSITIVITY", "NOT_FOR_CLINICAL_USE", "YOUDEN", "beside", "describe", "read", "text_of", "write"]

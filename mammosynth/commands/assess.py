@@ -11,7 +11,9 @@ PLACE = click.Path(exists=True, path_type=Path)
 @click.argument("real", type=PLACE)
 @click.argument("synthetic", type=PLACE)
 @click.option("--held-out", type=PLACE, help="Real images that the generator was not trained on.")
-@click.option("--out", type=click.Path(path_type=Path), default="assessment", show_default=True, help="Folder of the scorecard.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="assessment", show_default=True, help="Folder of the scorecard."
+)
 @click.option("--benign", default="benign", show_default=True, help="Folder, or label, of benign images.")
 @click.option("--malignant", default="malignant", show_default=True, help="Folder, or label, of malignant images.")
 @click.option("--patient", metavar="REGEX", help="Finds the patient in the path of a real image, such as '(P_[0-9]+)'.")
@@ -32,8 +34,8 @@ def assess(
 ) -> None:
     """Judge the images SYNTHETIC against the images REAL: how near, how various, how natural, whether copies.
 
-    REAL and SYNTHETIC are folders of grey PNG, TIFF, JPEG or PGM files of 8 bits and one size, or .npz files: image sets
-    of mammosynth, MedMNIST's form (train_images, train_labels), or arrays images or arr_0. REAL is what the generator
+    REAL and SYNTHETIC are folders of grey PNG, TIFF, JPEG or PGM files of 8 bits and one size, or .npz files: image
+    sets of mammosynth, MedMNIST's form (train_images, train_labels), or arrays images or arr_0. REAL is what the generator
     was trained on. Sub-folders benign/ and malignant/ (or labels 0 and 1) say the classes; with both, label accuracy is
     measured and probes are trained on synthetic images and tested on real ones.
 

@@ -10,7 +10,8 @@ import click
 def check(study: Path) -> None:
     """Read the data that the study file STUDY names: counts, what is excluded and why, and pictures of all ROIs.
 
-    What is broken is told with its file. Nothing is trained. The files lie beside STUDY, where the study will find them.
+    What is broken is told with its file. Nothing is trained. The files lie beside STUDY, where the study will find
+    them.
 
     \b
     Example:
@@ -30,7 +31,9 @@ def check(study: Path) -> None:
         rois = pd.read_csv(folder / "rois.csv", dtype=str, keep_default_na=False)
         used = rois[rois["excluded"] == ""]
         counts = ", ".join(f"{n} {name}" for name, n in used["pathology"].value_counts(sort=False).items())
-        click.echo(f"\n{modality}: {len(rois)} lesions, {len(used)} used ({counts}; {used['group'].nunique()} patients)")
+        click.echo(
+            f"\n{modality}: {len(rois)} lesions, {len(used)} used ({counts}; {used['group'].nunique()} patients)"
+        )
         for reason, n in rois.loc[rois["excluded"] != "", "excluded"].value_counts().items():
             click.echo(f"  excluded {n}: {reason}")
         for file in sorted(folder.glob("fold*/partition.csv")):

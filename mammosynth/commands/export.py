@@ -30,7 +30,9 @@ def export(images: Path, out: Path) -> None:
 
     files = {part: images / f"{part}.npz" for part in PARTS} if images.is_dir() else {"train": images}
     if missing := [file for file in files.values() if not file.is_file()]:
-        raise InputError(f"{missing[0]} does not exist: name an image set (.npz), or the folder of a split with all three")
+        raise InputError(
+            f"{missing[0]} does not exist: name an image set (.npz), or the folder of a split with all three"
+        )
     sets = {part: ImageSet.load(file) for part, file in files.items()}
     if out.suffix == ".npz":
         exchange.write_medmnist(sets, out)

@@ -21,7 +21,9 @@ class Box(click.ParamType):
 @click.command(short_help="Classify a lesion in an image with a classifier of a study.")
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--box", type=Box(), help="The lesion's box in px, x1 and y1 the first beyond it; without it IMAGE is an ROI.")
+@click.option(
+    "--box", type=Box(), help="The lesion's box in px, x1 and y1 the first beyond it; without it IMAGE is an ROI."
+)
 def predict(model: Path, image: Path, box: tuple[int, int, int, int] | None) -> None:
     """Say how likely the lesion in IMAGE (PNG, TIFF, JPEG, PGM or DICOM) is malignant, by the classifier MODEL (.pt).
 

@@ -54,8 +54,8 @@ class Describer:
         device: torch.device | str = "cpu",
     ) -> None:
         """networks: names of ``NETWORKS``, the first of which says which images are nearest; parameters: files of these
-        and of the measures, by name; classify: a classifier of the training ROIs, or None: labels are then not judged; folder: see
-        `mammosynth.kept`.
+        and of the measures, by name; classify: a classifier of the training ROIs, or None: labels are then not judged;
+        folder: see `mammosynth.kept`.
         """
         self.networks, self.classify, self.folder, self.device = networks, classify, Path(folder), device
         self.parameters = {name: Path(file) for name, file in parameters.items()}

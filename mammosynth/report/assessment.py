@@ -64,9 +64,7 @@ def _utility(scores: pd.DataFrame | None) -> list[dict[str, Any]]:
         return []
     columns = ["mix", "measure", "value", "low", "high", "difference", "difference_low", "difference_high", "p"]
     chosen = scores[_looked_at(scores)][[*columns, "n", "n_patients", "runs"]]
-    return [
-        {key: None if pd.isna(value) else value for key, value in row.items()} for row in chosen.to_dict("records")
-    ]
+    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in chosen.to_dict("records")]
 
 
 def _looked_at(scores: pd.DataFrame) -> pd.Series:
@@ -77,7 +75,9 @@ def findings(found: Assessment) -> list[str]:
     """The assessment in sentences: nearness, copies, what a probe gains."""
     ratio = next(measures_of(OfFloor)).name
     sentences = []
-    for row in found.measures[(found.measures["generator"] == SYNTHETIC) & (found.measures["pathology"] == "all")].itertuples():
+    for row in found.measures[
+        (found.measures["generator"] == SYNTHETIC) & (found.measures["pathology"] == "all")
+    ].itertuples():
         measure, network = find(row.measure)
         if measure.name == ratio and network is not None and not pd.isna(row.value):
             far = with_interval(*(number(1 / value) for value in (row.value, row.high, row.low)))
@@ -95,7 +95,9 @@ def _of_utility(scores: pd.DataFrame) -> str:
     """What probes gain, in a sentence."""
     auroc = scores[scores["measure"] == "AUROC"].set_index("mix")
     real, both = auroc.loc[REAL], auroc.loc[f"{REAL}+{SYNTHETIC}"]
-    text = {mix: with_interval(*(number(row[key]) for key in ("value", "low", "high"))) for mix, row in auroc.iterrows()}
+    text = {
+        mix: with_interval(*(number(row[key]) for key in ("value", "low", "high"))) for mix, row in auroc.iterrows()
+    }
     difference = with_interval(*(number(both[f"difference{end}"], 2) for end in ("", "_low", "_high")))
     return (
         f"Probes tested on {real['n']} real images of {real['n_patients']} patients reach an AUROC of "

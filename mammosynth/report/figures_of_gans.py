@@ -65,8 +65,8 @@ def plot_closest_pairs(
 
     synthetic, held_out: images [N, H, W] with their nearest training ROIs, positions in train_images [M, H, W]; limits:
     those of near copies, which are framed. Left the *columns* pairs of the highest correlation, right those of the
-    least relative distance of features. Held-out ROIs show how close another patient comes by chance; beside: what these
-    are called.
+    least relative distance of features. Held-out ROIs show how close another patient comes by chance; beside: what
+    these are called.
     """
     sets = {name_of(generator): synthetic, beside: held_out}
     height, width = train_images.shape[1:]

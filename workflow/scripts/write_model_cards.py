@@ -19,7 +19,5 @@ if __name__ == "__main__":
         for model, file in zip(given.models, given.predictions):
             predictions = pd.read_csv(file, dtype={"lesion_id": str, "patient_id": str})
             method = params.methods[predictions["classifier"].iloc[0]]
-            card = describe(
-                predictions, training, model, params.rois, method, params.network, **params.statistics
-            )
+            card = describe(predictions, training, model, params.rois, method, params.network, **params.statistics)
             write(card, typicality, model)
