@@ -67,9 +67,9 @@ def read(
     """Images of a folder, a ``.npz``, an array uint8 [N, H, W] or an image set.
 
     place: what sentences call them, the path if nothing is given. names: what each class is called there, as a folder
-    or as a label (by its number: 0 is benign and 1 malignant unless names say otherwise). patient: a regular expression of
-    which the first group, in an image's path, is the patient. size: the side that images are resized to, if they are.
-    parts: which of a file of MedMNIST's form.
+    or as a label (by its number: 0 is benign and 1 malignant unless names say otherwise). patient: a regular expression
+    of which the first group, in an image's path, is the patient. size: the side that images are resized to, if they
+    are. parts: which of a file of MedMNIST's form.
 
     Raises InputError if there is no image, or if images are of several sizes, in colour, not of 8 bits, in no class
     where others are, or of no patient where *patient* finds one in others.

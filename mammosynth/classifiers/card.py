@@ -193,8 +193,8 @@ def read(model: str | Path) -> tuple[dict[str, Any], Typicality]:
     if own.get("format") != FORMAT or own["sha256"] != sha256_of(model):
         raise InputError(f"{card} is of another classifier than {model}: copy .pt, .md and .npz of one name together")
     arrays = load_arrays(limits)
-    found = (arrays[name] for name in ("mean", "components", "variances"))
-    return own, Typicality(*found, noise=float(arrays["noise"]), limit=float(arrays["limit"]))
+    mean, components, variances = (arrays[name] for name in ("mean", "components", "variances"))
+    return own, Typicality(mean, components, variances, float(arrays["noise"]), float(arrays["limit"]))
 
 
 __all__ = ["AT_SENSITIVITY", "NOT_FOR_CLINICAL_USE", "YOUDEN", "beside", "describe", "read", "text_of", "write"]

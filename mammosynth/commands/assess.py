@@ -35,9 +35,9 @@ def assess(
     """Judge the images SYNTHETIC against the images REAL: how near, how various, how natural, whether copies.
 
     REAL and SYNTHETIC are folders of grey PNG, TIFF, JPEG or PGM files of 8 bits and one size, or .npz files: image
-    sets of mammosynth, MedMNIST's form (train_images, train_labels), or arrays images or arr_0. REAL is what the generator
-    was trained on. Sub-folders benign/ and malignant/ (or labels 0 and 1) say the classes; with both, label accuracy is
-    measured and probes are trained on synthetic images and tested on real ones.
+    sets of mammosynth, MedMNIST's form (train_images, train_labels), or arrays images or arr_0. REAL is what the
+    generator was trained on. Sub-folders benign/ and malignant/ (or labels 0 and 1) say the classes; with both, label
+    accuracy is measured, and probes are trained on synthetic images and tested on real ones.
 
     Every number stands beside what real images of other patients reach, with a 95 % interval and n. The folder OUT gets
     scorecard.html and scorecard.json.

@@ -255,7 +255,7 @@ def judge(
         if not memorising:
             reason += f" A share of less than {_percent(unseen)} might go unseen among {n} images."
         if real_share > TOLERANCE:
-            reason += f" Look at those {held_out}: their lesions may be among the {known} more than once."
+            reason += f" Look at those {held_out}: their lesions may be among the {known}, too."
     return Verdict(memorising, share, low, high, n, real_share, n_real, unseen, reason)
 
 
