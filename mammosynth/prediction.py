@@ -34,7 +34,7 @@ def predict(model: Path, image: Path, box: Box | None = None) -> Prediction:
     from mammosynth.networks.features import features
 
     card, typicality = read(model)
-    _refuse_other_modality(image, card["modality"])
+    told = _refuse_other_modality(image, card["modality"])
     width, height = read_size(image)
     x0, y0, x1, y1 = place = box or (0, 0, width, height)
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
@@ -69,6 +69,7 @@ def predict(model: Path, image: Path, box: Box | None = None) -> Prediction:
         "malignant: it holds where as many are. Thresholds are those of the study, chosen there, too: the sum of "
         "sensitivity and specificity is largest (Youden), or 95 % of the malignant are found.",
         f"Likeness to the training ROIs: distance of features {distance:.2f}, of {typicality.limit:.2f} allowed.",
+        *([] if told else [f"The file does not say its modality: it was taken for {card['modality']}."]),
         NOT_FOR_CLINICAL_USE,
     ]
     return Prediction(float(recalibrated(probability, calibration["intercept"], calibration["slope"])), calls, notes)
@@ -81,8 +82,11 @@ def _needed(card: dict) -> set[str]:
     return {method.starts_from for method in METHODS.values() if method.title == card["method"]} - {None}  # type: ignore[return-value]
 
 
-def _refuse_other_modality(image: Path, modality: str) -> None:
+def _refuse_other_modality(image: Path, modality: str) -> bool:
+    """Whether a file says that it is of a modality.  Raises InputError if it says another."""
+    told = ""
     if image.suffix.lower() in DICOM_SUFFIXES:
         (told,) = read_header(image, ["Modality"])
         if MODALITIES.get(told, modality) != modality or told not in ("", *MODALITIES):
             raise InputError(f"{image} is of the DICOM modality {told}, and the classifier knows {modality} alone")
+    return told != ""
