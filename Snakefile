@@ -78,6 +78,14 @@ rule all:
         expand("results/{modality}/curation/data_card.html", modality=MODALITIES),
         expand("results/{modality}/scorecards/{gan}.html", modality=MODALITIES, gan=GANS),
         expand("results/figures/ranks_{modality}.svg", modality=MODALITIES),
+        expand(
+            "results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.md",
+            modality=MODALITIES,
+            split=SPLITS,
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
 
 
 onsuccess:

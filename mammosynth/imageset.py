@@ -52,6 +52,11 @@ class ImageSet:
             self.images[index], self.labels[index], self.ids[index], self.patients[index], self.sources[index]
         )
 
+    @property
+    def classes(self) -> list[str]:
+        """The classes that it has images of."""
+        return [name for label, name in enumerate(CLASSES) if (self.labels == label).any()]
+
     def of_class(self, pathology: str) -> "ImageSet":
         """The images of one class, by its name."""
         return self[self.labels == CLASSES.index(pathology)]

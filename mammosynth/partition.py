@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -237,22 +238,25 @@ def count_parts(partitions: pd.DataFrame) -> pd.DataFrame:
     return counts if (pooled | external).any() else counts.drop(columns="database")
 
 
-def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) -> dict[str, np.ndarray]:
+def halves(
+    train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS, most: Mapping[str, int] | None = None
+) -> dict[str, np.ndarray]:
     """By class, positions [halvings, 2, m] of ROIs: two halves that share no patient, all of one size m.
 
     Patients go in random order to the half that keeps the classes more even; what a half has over m is left out. So is
-    what halves have over ``LARGEST`` images of both classes together, in proportion: each halving leaves out others.
-    Of a few patients with many images some halvings leave a half with fewer than two images of a class: these are
-    drawn again.
+    what halves have over ``LARGEST`` images of both classes together, in proportion, and over *most* of a class: each
+    halving leaves out others. Of a few patients with many images some halvings leave a half with fewer than two images
+    of a class: these are drawn again. A class without any ROI has no halves.
 
     Raises InputError if a class has too few patients for halves of two images.
     """
     names, patient = np.unique(train.patients, return_inverse=True)
-    counts = np.stack([np.bincount(patient[train.labels == c], minlength=len(names)) for c in range(len(CLASSES))], 1)
+    labels = [CLASSES.index(pathology) for pathology in train.classes]
+    counts = np.stack([np.bincount(patient[train.labels == label], minlength=len(names)) for label in labels], 1)
     split: list[np.ndarray] = []
     failures = 0
     while len(split) < halvings and failures < ATTEMPTS:
-        side, excess = np.zeros(len(names), int), np.zeros(len(CLASSES), int)
+        side, excess = np.zeros(len(names), int), np.zeros(len(labels), int)
         for p in rng.permutation(len(names)):
             uneven = [np.abs(excess + counts[p]).sum(), np.abs(excess - counts[p]).sum()]
             side[p] = rng.integers(2) if uneven[0] == uneven[1] else np.argmin(uneven)
@@ -262,17 +266,19 @@ def halves(train: ImageSet, rng: np.random.Generator, halvings: int = HALVINGS) 
             split.append(side[patient])
         failures = 0 if of_sides.min() >= 2 else failures + 1
     if len(split) < halvings:
-        label = of_sides.min(0).argmin()
+        fewest = of_sides.min(0).argmin()
         raise InputError(
-            f"the training part's {CLASSES[label]} ROIs ({counts[:, label].sum()} of {np.sum(counts[:, label] > 0)} "
-            "patients) are too few to halve by patients, with two in each half: add more to the study"
+            f"the training part's {train.classes[fewest]} ROIs ({counts[:, fewest].sum()} of "
+            f"{np.sum(counts[:, fewest] > 0)} patients) are too few to halve by patients, with two in each half: add "
+            "more to the study"
         )
     parts, sizes = {}, {}
-    for label, pathology in enumerate(CLASSES):
+    for label, pathology in zip(labels, train.classes):
         parts[pathology] = [
             [rng.permutation(np.flatnonzero((train.labels == label) & (s == k))) for k in (0, 1)] for s in split
         ]
         sizes[pathology] = min(len(part) for pair in parts[pathology] for part in pair)
+        sizes[pathology] = min(sizes[pathology], (most or {}).get(pathology, sizes[pathology]))
     share = min(1, LARGEST / sum(sizes.values()))
     taken = {pathology: max(2, int(share * size)) for pathology, size in sizes.items()}
     return {name: np.array([[part[: taken[name]] for part in pair] for pair in parts[name]]) for name in parts}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from databases_for_tests import real
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -17,10 +16,9 @@ from scipy.ndimage import gaussian_filter
 from mammosynth.errors import InputError
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS
-from mammosynth.parameters import obtain
+from mammosynth.parameters import declared, obtain
 
-DECLARATIONS = yaml.safe_load((Path(__file__).parents[1] / "resources/parameters.yaml").read_text())
-DECLARATIONS |= {name: network.weights for name, network in NETWORKS.items()}
+DECLARATIONS = declared() | {name: network.weights for name, network in NETWORKS.items()}
 FOLDER = tempfile.TemporaryDirectory(prefix="mammosynth-parameters-")
 
 

@@ -15,6 +15,7 @@ from snakemake.utils import update_config
 
 from mammosynth import study
 from mammosynth.classifiers.mixes import parse_mix
+from mammosynth.commands import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md")]
@@ -42,7 +43,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> list[list[str]]:
     """The words of each command on a page, in blocks and within sentences."""
     lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
-    lines += re.findall(r"`((?:snakemake|pip|pytest|python|pre-commit) [^`]+)`", prose(page))
+    lines += re.findall(r"`((?:mammosynth|snakemake|pip|pytest|python|pre-commit) [^`]+)`", prose(page))
     return [shlex.split(one, comments=True) for line in lines for one in line.split("&&")]
 
 
@@ -85,8 +86,13 @@ def test_commands_name_what_exists(page):
         elif program == "pip":
             files = [file for option, file in pairwise(given) if option == "-r"]
         elif program == "python" and given[0] == "-m":
-            ours = given[1].startswith(("benchmarks", "mammosynth"))
+            ours = given[1].startswith(("benchmarks", "mammosynth."))
             files = [given[1].replace(".", "/") + ".py"] if ours else []
+        elif program == "mammosynth":
+            command = main.commands.get(given[0])
+            known = {option for one in (command or main).params for option in one.opts} | {"--help"}
+            assert command or given == ["--help"], words
+            assert {word for word in given if re.match("--?[a-z]", word)} <= known, words
         elif program in ("python", "pytest"):
             files = [word for word in given if word.endswith(".py")]
         missing = [file for file in map(str, files) if not YOURS.match(file) and not (ROOT / file).exists()]

@@ -10,12 +10,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mammosynth import partition
 from mammosynth.arrays.distances import frechet_distance, kernel_distance, prdc
 from mammosynth.imageset import ImageSet
 from mammosynth.networks import NETWORKS, Network
-from mammosynth.quality import fidelity, measures
-from mammosynth.quality.fidelity import draw_sides, estimate, measure_floor
+from mammosynth.quality import measures
+from mammosynth.quality.fidelity import ALL, draw_sides, estimate, measure_floor
 from mammosynth.quality.novelty import units_of
 
 DIMENSIONS, HALF = 12, 60  # features; ROIs of half of the training part
@@ -59,7 +58,7 @@ def study(seed, dose, generator):
     synthetic = image_set(len(made))
     _, floor = measure_floor(train, {"toy": real}, rng, HALVINGS)
     sides = draw_sides("gan", synthetic, units_of("gan", synthetic, train), train, floor, rng)
-    return estimate("toy", "benign", made, floor, sides)
+    return estimate("toy", ALL, made, floor, sides)
 
 
 def image_set(count, of=None):
@@ -69,12 +68,10 @@ def image_set(count, of=None):
 
 @pytest.fixture(autouse=True, scope="module")
 def one_class():
-    """Benign ROIs alone, and no FD∞: its five distances a halving would take most of the time."""
+    """No FD∞: its five distances a halving would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "toy", Network("toy", DIMENSIONS, {}, ""))
         patch.setattr(measures, "MEASURES", [m for m in measures.MEASURES if m.name != "FD∞"])
-        for module in (fidelity, partition):
-            patch.setattr(module, "CLASSES", ("benign",))
         yield
 
 

@@ -292,7 +292,7 @@ def test_held_out_copies_raise_the_bar_only_if_they_are_certain():
     assert judge(copies, np.arange(32) < 1).memorising
     many = judge(copies, np.arange(200) < 40)
     assert not many.memorising
-    assert "lesions may be in the training part" in many.reason
+    assert "lesions may be among the training ROIs" in many.reason
     assert judge(np.ones(300, bool), np.arange(200) < 40).memorising
 
 

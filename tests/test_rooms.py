@@ -13,8 +13,9 @@ GROUND = {
     "weights",
 }  # fmt: skip
 ROOMS = [
-    GROUND, {"arrays"}, {"databases"}, {"nuisances"}, {"rois"}, {"curation"}, {"partition"}, {"networks"}, {"gans"},
-    {"quality"}, {"classifiers"}, {"study"}, {"findings"}, {"report"},
+    GROUND, {"arrays"}, {"databases"}, {"nuisances"}, {"rois"}, {"curation"}, {"partition"}, {"exchange"}, {"networks"},
+    {"gans"}, {"quality"}, {"classifiers"}, {"prediction", "assessment"}, {"study"}, {"findings"}, {"report"},
+    {"commands"}, {"__main__"},
 ]  # fmt: skip
 
 

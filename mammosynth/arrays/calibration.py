@@ -122,6 +122,6 @@ def recalibration(labels: Array, probability: Array) -> tuple[float, float]:
     return float(intercept), float(slope)
 
 
-def recalibrated(probability: Array, intercept: Array | float, slope: Array | float) -> Array:
+def recalibrated(probability: Array | float, intercept: Array | float, slope: Array | float) -> Array:
     """The probabilities that have the log-odds intercept + slope · logit(probability)."""
     return logistic(intercept + slope * logit(probability))

@@ -15,7 +15,7 @@ The source may have been mirrored before, hence the larger of two: with it, and 
 Only the training part is looked at, and the validation part as real ROIs that no generator was trained on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from mammosynth.arrays.distances import blocks, distances_to_others
 from mammosynth.arrays.statistics import interval
 from mammosynth.errors import InputError
 from mammosynth.imageset import CLASSES, ImageSet
-from mammosynth.quality.fidelity import ALL, Floor, classes_in, measure_fidelity, measure_floor
+from mammosynth.quality.fidelity import Floor, classes_in, measure_fidelity, measure_floor, pathologies
 from mammosynth.quality.measures import HELD_OUT, REAL, OfImages, OfPairs, OverHeldOut, measures_of
 from mammosynth.quality.novelty import distance_ratio, units_of
 from mammosynth.quality.rows import COLUMNS
@@ -68,21 +68,26 @@ def read(
 
 
 def assess_real(
-    train: Described, held_out: Described, resamples: int = 1000, seed: int = 0
+    train: Described,
+    held_out: Described,
+    resamples: int = 1000,
+    seed: int = 0,
+    most: Mapping[str, int] | None = None,
 ) -> tuple[pd.DataFrame, Floor]:
     """Rows ``real`` (the training ROIs' own values), ``floor`` (real against real) and ``held_out`` (real ROIs that no
     generator was trained on), and the floor.
 
-    train, held_out: the training and the validation part; resamples: of the bootstrap.
+    train, held_out: the training and the validation part; resamples: of the bootstrap; most: images of a half of the
+    floor, by class, if not all.
 
     Raises InputError if a class has too few patients for halves.
     """
     rng, patients = np.random.default_rng(seed), train.images.patients
-    rows, floor = measure_floor(train.images, train.features, rng)
+    rows, floor = measure_floor(train.images, train.features, rng, most=most)
     samples = _of_pairs(train, patients, train, rng)
-    samples |= _of_images(train, patients, (m for m in measures_of(OfImages) if m.reference == REAL))
+    samples |= _of_images(train, patients, (m for m in taken_of(train) if m.reference == REAL))
     rows += _mean_rows(REAL, samples, train.images, resamples, rng)
-    samples = _of_images(held_out, held_out.images.patients, measures_of(OfImages))
+    samples = _of_images(held_out, held_out.images.patients, taken_of(held_out))
     rows += _mean_rows(HELD_OUT, samples, train.images, resamples, rng)
     return pd.DataFrame(rows, columns=COLUMNS), floor
 
@@ -110,7 +115,7 @@ def assess(
     features = {name: found[taken] for name, found in synthetic.features.items()}
     some, units = Described(synthetic.images[taken], synthetic.table.iloc[taken], features), units[taken]
     rows += _distance_rows(generator, some, units, held_out, resamples, rng)
-    samples = _of_pairs(some, units, train, rng) | _of_images(some, units, measures_of(OfImages))
+    samples = _of_pairs(some, units, train, rng) | _of_images(some, units, taken_of(some))
     rows += _mean_rows(generator, samples, train.images, resamples, rng)
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -120,7 +125,8 @@ def _as_many(
 ) -> np.ndarray:
     """Positions of as many images of each class as the training part has, or all if there are fewer; at random."""
     chosen = []
-    for label, pathology in enumerate(CLASSES):
+    for pathology in floor.halves:
+        label = CLASSES.index(pathology)
         positions = np.flatnonzero(synthetic.labels == label)
         needed = floor.halves[pathology].shape[2]
         if len(positions) < needed:
@@ -178,7 +184,8 @@ class _Pairs:
 def _of_pairs(given: Described, units: np.ndarray, train: Described, rng: np.random.Generator) -> Samples:
     """Similarity of pairs; units: what each image belongs to."""
     samples: Samples = {measure.name: {} for measure in measures_of(OfPairs)}
-    for label, pathology in enumerate(CLASSES):
+    for pathology in given.images.classes:
+        label = CLASSES.index(pathology)
         shared: dict[tuple[str, str], np.ndarray] = {}
         pairs = dict(_pairs(given, units, train, label, rng))
         for measure in measures_of(OfPairs):
@@ -226,9 +233,14 @@ def _similarity(function: Callable[..., np.ndarray], images: np.ndarray, pairs: 
     return np.maximum.reduce(found)
 
 
+def taken_of(given: Described) -> list[OfImages]:
+    """The measures of single images that the first step has taken."""
+    return [measure for measure in measures_of(OfImages) if measure.name in given.table]
+
+
 def _of_images(given: Described, units: np.ndarray, measures: Iterable[OfImages]) -> Samples:
     """Measures that have one value an image."""
-    own = {pathology: np.flatnonzero(given.images.labels == label) for label, pathology in enumerate(CLASSES)}
+    own = {name: np.flatnonzero(given.images.labels == CLASSES.index(name)) for name in given.images.classes}
     return {
         measure.name: {
             pathology: _Sample(given.table[measure.name].to_numpy()[i], units[i][:, None], len(i), 0)
@@ -244,8 +256,8 @@ def _distance_rows(
     """Rows of the distance to the nearest training ROI over that of held-out real ROIs."""
     rows, real = [], held_out.images
     distance, real_distance = (described.table["distance"].to_numpy() for described in (given, held_out))
-    for pathology in (*CLASSES, ALL):
-        labels = [CLASSES.index(name) for name in classes_in(pathology)]
+    for pathology in pathologies(given.images.classes):
+        labels = [CLASSES.index(name) for name in classes_in(pathology, given.images.classes)]
         own, other = np.isin(given.images.labels, labels), np.isin(real.labels, labels)
         for measure in measures_of(OverHeldOut):
             sides = (distance[own], real_distance[other], units[own], real.patients[other])
@@ -260,8 +272,8 @@ def _mean_rows(generator: str, samples: Samples, train: ImageSet, resamples: int
     rows = []
     for measure, of_class in samples.items():
         replicates = {name: sample.replicates(resamples, rng) for name, sample in of_class.items()}
-        for pathology in (*CLASSES, ALL):
-            names = classes_in(pathology)
+        for pathology in pathologies(of_class):
+            names = classes_in(pathology, of_class)
             weight = {name: shares[name] / sum(shares[k] for k in names) for name in names}
             rows.append(
                 (

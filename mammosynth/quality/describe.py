@@ -49,12 +49,13 @@ class Describer:
         self,
         networks: list[str],
         parameters: Mapping[str, str | Path],
-        classify: Classify,
+        classify: Classify | None,
         folder: str | Path,
         device: torch.device | str = "cpu",
     ) -> None:
         """networks: names of ``NETWORKS``, the first of which says which images are nearest; parameters: files of these
-        and of the measures, by name; classify: a classifier of the training ROIs; folder: see `mammosynth.kept`.
+        and of the measures, by name; classify: a classifier of the training ROIs, or None: labels are then not judged;
+        folder: see `mammosynth.kept`.
         """
         self.networks, self.classify, self.folder, self.device = networks, classify, Path(folder), device
         self.parameters = {name: Path(file) for name, file in parameters.items()}
@@ -69,8 +70,7 @@ class Describer:
         features, near = self.features(train), self.networks[0]
         among = self._nearest(train, features[near], train.patients, train, features[near])
         model = kept(self.folder, NIQE_MODEL, (train.images,), lambda: fit_niqe(train.images)._asdict())
-        probability = self.classify(held_out.images)
-        threshold = youden_threshold(held_out.labels, probability)
+        threshold = youden_threshold(held_out.labels, self.classify(held_out.images)) if self.classify else np.nan
         reference = Reference(features, model, limits(among), threshold)
         measures = [measure for measure in measures_of(OfImages) if measure.reference == REAL]
         tables = [
@@ -112,12 +112,14 @@ class Describer:
         real: Reference,
     ) -> pd.DataFrame:
         """A line for each of images that stand beside the training ROIs."""
-        known, probability = real.features[self.networks[0]], self.classify(images.images)
+        known, judged = real.features[self.networks[0]], {}
         nearest = self._nearest(images, features, units, train, known)
-        beside = {"nearest": nearest, "limits": real.limits, "known": known}
-        beside |= {"probability": probability, "threshold": real.threshold}
-        values = self._values(measures_of(OfImages), images, real, **beside)
-        return _table(generator, images, {"probability": probability, **nearest_columns(nearest, train), **values})
+        if self.classify:
+            judged = {"probability": self.classify(images.images)}
+        beside = {"nearest": nearest, "limits": real.limits, "known": known, "threshold": real.threshold, **judged}
+        measures = [m for m in measures_of(OfImages) if self.classify or "probability" not in m.reads]
+        values = self._values(measures, images, real, **beside)
+        return _table(generator, images, {**judged, **nearest_columns(nearest, train), **values})
 
     def _values(
         self, measures: Iterable[OfImages], images: ImageSet, real: Reference, **beside: Any

@@ -43,7 +43,7 @@ The generators were trained on these very images, reference halves included, and
 whom its reference does not hold. So these distances reward copying: floor/FD above 1 can be memorising.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,12 @@ class Floor:
     @property
     def halvings(self) -> int:
         """How often the training part was halved."""
-        return len(self.halves[CLASSES[0]])
+        return len(next(iter(self.halves.values())))
+
+    @property
+    def pathologies(self) -> list[str]:
+        """What values are of: each class of the training part, and all of it."""
+        return pathologies(self.halves)
 
 
 @dataclass(frozen=True)
@@ -99,18 +104,23 @@ class Sides:
 
 
 def measure_floor(
-    train: ImageSet, features: Mapping[str, np.ndarray], rng: np.random.Generator, halvings: int = HALVINGS
+    train: ImageSet,
+    features: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    halvings: int = HALVINGS,
+    most: Mapping[str, int] | None = None,
 ) -> tuple[list[tuple[Any, ...]], Floor]:
-    """Rows of the floor, and the `Floor`.  features: by network, [N, d] of the training ROIs *train*.
+    """Rows of the floor, and the `Floor`.  features: by network, [N, d] of the training ROIs *train*; most: images of
+    a half, by class, if not all.
 
     Raises InputError if a class has too few patients for halves.
     """
-    floor = Floor(features, halves(train, rng, halvings), {}, {})
+    floor = Floor(features, halves(train, rng, halvings, most), {}, {})
     one, other = _half(floor, 0), _half(floor, 1)
     quarters = _quarters(train, floor, rng)
     rows = []
     for network, real in features.items():
-        for pathology in (*CLASSES, ALL):
+        for pathology in floor.pathologies:
             size = _size(pathology, other)
             for name, values in _fidelity(pathology, (real, one), (real, other), 2).items():
                 floor.values[network, pathology, name] = values
@@ -134,7 +144,7 @@ def _quarters(train: ImageSet, floor: Floor, rng: np.random.Generator) -> list[l
     try:
         found = [
             [
-                _halved(bare, {name: floor.halves[name][halving, side] for name in CLASSES}, rng)
+                _halved(bare, {name: half[halving, side] for name, half in floor.halves.items()}, rng)
                 for halving in range(floor.halvings)
             ]
             for side in (0, 1)
@@ -142,14 +152,14 @@ def _quarters(train: ImageSet, floor: Floor, rng: np.random.Generator) -> list[l
     except InputError:
         return None
     return [
-        [{name: [quarters[name][quarter] for quarters in side] for name in CLASSES} for quarter in (0, 1)]
+        [{name: [quarters[name][quarter] for quarters in side] for name in floor.halves} for quarter in (0, 1)]
         for side in found
     ]
 
 
 def _halved(train: ImageSet, half: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """By class, positions [2, m] of two quarters in the training part."""
-    positions = np.concatenate([half[name] for name in CLASSES])
+    positions = np.concatenate(list(half.values()))
     return {name: positions[found[0]] for name, found in halves(train[positions], rng, halvings=1).items()}
 
 
@@ -180,7 +190,7 @@ def measure_fidelity(
     sides = draw_sides(generator, synthetic, units_of(generator, synthetic, train), train, floor, rng)
     rows = []
     for network, found in features.items():
-        for pathology in (*CLASSES, ALL):
+        for pathology in floor.pathologies:
             estimates = estimate(network, pathology, found, floor, sides)
             size = min(_size(pathology, draws) for draws in (sides.first, sides.second))
             n_reference = _size(pathology, _half(floor, 0))
@@ -205,10 +215,11 @@ def draw_sides(
 
     Raises InputError if fewer than two are of other patients than a half's.
     """
-    first, second, less, other = (dict[str, list[np.ndarray]]((name, []) for name in CLASSES) for _ in range(4))
+    first, second, less, other = (dict[str, list[np.ndarray]]((name, []) for name in floor.halves) for _ in range(4))
     factor = 0.0
-    for label, pathology in enumerate(CLASSES):
-        own, size = np.flatnonzero(synthetic.labels == label), floor.halves[pathology].shape[2]
+    for pathology in floor.halves:
+        own = np.flatnonzero(synthetic.labels == CLASSES.index(pathology))
+        size = floor.halves[pathology].shape[2]
         translated = (synthetic.sources[own] != "").any()
         scarce = len(own) < 2 * size and not translated
         pool = own if translated else rng.permutation(own)[: size if scarce else 2 * size]
@@ -237,9 +248,14 @@ def draw_sides(
     return Sides(first, second, (less, other, factor) if factor else None)
 
 
-def classes_in(pathology: str) -> tuple[str, ...]:
-    """The classes that a pathology is made of: both, if it is "all"."""
-    return CLASSES if pathology == ALL else (pathology,)
+def pathologies(classes: Iterable[str]) -> list[str]:
+    """What values are of: each of *classes*, and all of them; of one class all is that class."""
+    return [*classes, ALL] if len(list(classes)) > 1 else [ALL]
+
+
+def classes_in(pathology: str, classes: Iterable[str]) -> list[str]:
+    """Those of *classes* that a pathology is made of: all, if it is "all"."""
+    return [name for name in classes if pathology in (ALL, name)]
 
 
 def _half(floor: Floor, side: int) -> Draws:
@@ -248,7 +264,7 @@ def _half(floor: Floor, side: int) -> Draws:
 
 def _size(pathology: str, draws: Draws) -> int:
     """How many images are drawn: the fewest of any halving."""
-    return min(sum(map(len, of_classes)) for of_classes in zip(*(draws[name] for name in classes_in(pathology))))
+    return min(sum(map(len, of_classes)) for of_classes in zip(*(draws[name] for name in classes_in(pathology, draws))))
 
 
 def _fidelity(
@@ -280,9 +296,9 @@ def _pairs(
     pathology: str, real: tuple[np.ndarray, Draws], other: tuple[np.ndarray, Draws]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The features that are compared in each halving."""
-    for halving in range(len(real[1][CLASSES[0]])):
+    for halving in range(len(next(iter(real[1].values())))):
         yield tuple(
-            found[np.concatenate([draws[name][halving] for name in classes_in(pathology)])]
+            found[np.concatenate([draws[name][halving] for name in classes_in(pathology, draws)])]
             for found, draws in (real, other)
         )
 

@@ -197,10 +197,17 @@ def near_copies(nearest: Nearest, limit: Limits) -> np.ndarray:
     return (nearest.correlation > limit.correlation) | (agreed & (nearest.relative_distance < limit.relative_distance))
 
 
-def judge(copies: np.ndarray, real_copies: np.ndarray, trainings: int = 1) -> Verdict:
+def judge(
+    copies: np.ndarray,
+    real_copies: np.ndarray,
+    trainings: int = 1,
+    held_out: str = "held-out real ROIs",
+    known: str = "training ROIs",
+) -> Verdict:
     """The verdict on one training by which of its images [N], and of held-out reals [M], are near copies.
 
-    trainings: how many GAN trainings the study has, each of which is judged so.
+    trainings: how many GAN trainings the study has, each of which is judged so. held_out, known: what its sentence
+    calls the held-out reals, and those that the near copies are of.
 
     It is memorising if it has more near copies than chance gives, by a one-sided exact test, to a generator whose share
     is 2 %, more than images of other patients reach; or the least share that held-out reals have by their own interval,
@@ -224,13 +231,13 @@ def judge(copies: np.ndarray, real_copies: np.ndarray, trainings: int = 1) -> Ve
     else:
         reason = (
             f"{_count(copies)} synthetic images (95 % CI {_percent(low)} to {_percent(high)}) and "
-            f"{_count(real_copies)} held-out real ROIs are near copies of training ROIs: "
+            f"{_count(real_copies)} {held_out} are near copies of {known}: "
             f"{'' if memorising else 'not '}certainly more than {_percent(bar)}{_among(trainings)}."
         )
         if not memorising:
             reason += f" A share of less than {_percent(unseen)} might go unseen among {n} images."
         if real_share > TOLERANCE:
-            reason += " Look at those held-out ROIs: their lesions may be in the training part, too."
+            reason += f" Look at those {held_out}: their lesions may be among the {known}, too."
     return Verdict(memorising, share, low, high, n, real_share, n_real, unseen, reason)
 
 

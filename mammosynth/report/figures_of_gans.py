@@ -59,14 +59,16 @@ def plot_closest_pairs(
     train_images: np.ndarray,
     limits: Limits,
     columns: int = 4,
+    beside: str = "held-out real",
 ) -> Figure:
     """The images that are closest to a training ROI, each above that ROI: of a generator, and of the validation part.
 
     synthetic, held_out: images [N, H, W] with their nearest training ROIs, positions in train_images [M, H, W]; limits:
     those of near copies, which are framed. Left the *columns* pairs of the highest correlation, right those of the
-    least relative distance of features. Held-out ROIs show how close another patient comes by chance.
+    least relative distance of features. Held-out ROIs show how close another patient comes by chance; beside: what
+    these are called.
     """
-    sets = {name_of(generator): synthetic, "held-out real": held_out}
+    sets = {name_of(generator): synthetic, beside: held_out}
     height, width = train_images.shape[1:]
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, WIDTH * 4 / (2 * columns) + 0.75))
     figure.set_layout_engine("constrained", wspace=0.05, hspace=0.02, w_pad=0.02, h_pad=0.02)
@@ -87,7 +89,7 @@ def plot_closest_pairs(
                     axis.add_patch(Rectangle((left, -0.5), width, 2 * height + GAP, **FRAME))
         row[0].set_yticks([height / 2, 1.5 * height + GAP], [name, "training ROI"], rotation=90, va="center")
     figure.suptitle(
-        f"Closest to a training ROI: {modality}, {name_of(generator)}\n"
+        f"Closest to a training ROI: {f'{modality}, ' if modality else ''}{name_of(generator)}\n"
         f"left: correlation r (near copy: above {limits.correlation:.2f}); right: distance of features d, relative to\n"
         f"the next ROIs' (near copy: below {limits.relative_distance:.2f} and nearest by r, too); near copies framed",
         fontsize=9,

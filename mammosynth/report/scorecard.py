@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import jsonschema
 import numpy as np
 import pandas as pd
@@ -137,7 +138,8 @@ def describe(facts: Facts) -> dict[str, Any]:
     """The scorecard: the content of its JSON file, checked against the schema."""
     config, modality = _narrowed(facts), facts.modality
     network = study.trained_against(config).get(facts.generator)
-    measures = _measures(facts, network)
+    of_modality = facts.quality[facts.quality["modality"] == facts.modality]
+    measures = list_measures(of_modality, facts.generator, network)
     card = {
         "format": FORMAT,
         "version": __version__,
@@ -205,12 +207,15 @@ def _numbers(row: pd.Series) -> dict[str, Any]:
     return found | {key: int(row[key]) for key in ("runs", "n", "n_reference", "failures")}
 
 
-def _measures(facts: Facts, seen: str | None) -> list[dict[str, Any]]:
-    """Every measure of the generator with what real images reach; seen: the network that it was trained against."""
-    summary = summarise_quality(facts.quality[facts.quality["modality"] == facts.modality])
+def list_measures(quality: pd.DataFrame, generator: str, seen: str | None = None) -> list[dict[str, Any]]:
+    """Every measure of a generator with what real images reach, as the schema says.
+
+    quality: tidy rows of one modality; seen: the network that it was trained against.
+    """
+    summary = summarise_quality(quality)
     beside = {name: summary[summary["generator"] == name].set_index(["pathology", "measure"]) for name in BASELINES}
     measures = []
-    for _, row in summary[summary["generator"] == facts.generator].iterrows():
+    for _, row in summary[summary["generator"] == generator].iterrows():
         name = row["measure"]
         known, network = find(name)
         key = (row["pathology"], name)
@@ -298,6 +303,13 @@ def check(card: Mapping[str, Any]) -> None:
         )
 
 
+def check_measures(measures: list[dict[str, Any]]) -> None:
+    """Raise InputError if measures are not as the schema of a scorecard says."""
+    for error in _validator().iter_errors({"measures": measures}):
+        if error.absolute_path:
+            raise InputError(f"{error.json_path.removeprefix('$.')} is not as {SCHEMA.name} says: {error.message}")
+
+
 def sample(real: ImageSet, synthetic: ImageSet) -> dict[str, dict[str, np.ndarray]]:
     """By class, real and synthetic images side by side, uint8 [H, W]: evenly spaced ones, not chosen by eye."""
     return {
@@ -305,7 +317,7 @@ def sample(real: ImageSet, synthetic: ImageSet) -> dict[str, dict[str, np.ndarra
             kind: tile(of_class.images[evenly_spaced(len(of_class), COLUMNS * ROWS)], COLUMNS)
             for kind, of_class in (("real", real.of_class(pathology)), ("synthetic", synthetic.of_class(pathology)))
         }
-        for pathology in CLASSES
+        for pathology in real.classes
     }
 
 
@@ -324,9 +336,8 @@ def render(
 ) -> str:
     """The page as HTML; samples: what :func:`sample` returns; neighbours, caption: a figure of the nearest training
     ROIs, and what it shows."""
-    jinja = environment()
-    jinja.filters |= {"cell": _cell, "number": number, "name_of": name_of, "arrow": lambda name: measure_of(name).arrow}
-    jinja.filters |= {"baselines": _baselines, "setting": _setting, "duration": _duration, "png_uri": png_uri}
+    jinja = card_environment()
+    jinja.filters |= {"setting": _setting, "duration": _duration}
     return jinja.get_template("scorecard.html.jinja").render(
         card=card,
         phantoms=card["phantoms"],
@@ -335,6 +346,14 @@ def render(
         caption=caption,
         measures=explained(dict.fromkeys(m["measure"] for m in card["measures"])),
     )
+
+
+def card_environment() -> jinja2.Environment:
+    """What templates with the tables of a scorecard are rendered with."""
+    jinja = environment()
+    jinja.filters |= {"cell": _cell, "number": number, "name_of": name_of, "arrow": lambda name: measure_of(name).arrow}
+    jinja.filters |= {"baselines": _baselines, "png_uri": png_uri}
+    return jinja
 
 
 def _cell(numbers: Mapping[str, Any] | None) -> str:

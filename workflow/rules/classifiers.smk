@@ -4,7 +4,8 @@ In: results/{modality}/{split}/train.npz, val.npz, test.npz, partition.csv, synt
 Out: results/{modality}/{split}/classifiers/{classifier}/{mix}/seed{seed}.pt and .csv,
      results/{modality}/{split}/predictions/{classifier}/{mix}/seed{seed}.csv, results/tables/scores.csv and
      comparisons.csv; where a modality has external test databases,
-     predictions_external/{classifier}/{mix}/seed{seed}.csv
+     predictions_external/{classifier}/{mix}/seed{seed}.csv; beside each classifier its model card, .md, and what its
+     training ROIs are like, .npz, without which `mammosynth predict` does not use it
 The job that trains a classifier predicts with it, too, when its file is written: only then is the test part read.
 Thresholds and calibration come from the predictions of the validation part.
 """
@@ -73,6 +74,53 @@ rule predict_external:
         kept=KEPT,
     script:
         "../scripts/predict_external.py"
+
+
+# What is needed to use a classifier by itself, beside its file: its card, and what its training ROIs are like.
+rule write_model_cards:
+    input:
+        **image_sets("train"),
+        sound=study_is_sound,
+        table="results/{modality}/rois.csv",
+        reference="results/{modality}/{split}/quality/reference.npz",
+        models=expand(
+            "results/{{modality}}/{{split}}/classifiers/{classifier}/{mix}/seed{seed}.pt",
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+        predictions=expand(
+            "results/{{modality}}/{{split}}/predictions/{classifier}/{mix}/seed{seed}.csv",
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
+        ),
+    output:
+        cards=expand(
+            "results/{{modality}}/{{split}}/classifiers/{classifier}/{mix}/seed{seed}.{suffix}",
+            classifier=CLASSIFIERS,
+            mix=MIXES,
+            seed=SEEDS,
+            suffix=["md", "npz"],
+        ),
+    log:
+        "logs/write_model_cards/{modality}/{split}.log",
+    benchmark:
+        "benchmarks/write_model_cards/{modality}/{split}.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_of("write_model_cards"),
+        rois=config["rois"],
+        methods={name: config["classifiers"][name]["method"] for name in CLASSIFIERS},
+        network=EXTRACTORS[0],
+        statistics={name: config["statistics"][name] for name in ("resamples", "seed")},
+    script:
+        "../scripts/write_model_cards.py"
 
 
 rule score_classifiers:

@@ -3,10 +3,9 @@
 import functools
 from pathlib import Path
 
-import yaml
 from snakemake.jobs import Job
 
-from mammosynth import code, gpu, paths, splits, study
+from mammosynth import code, gpu, parameters, paths, splits, study
 from mammosynth.classifiers import METHODS as CLASSIFIER_METHODS
 from mammosynth.classifiers.mixes import (
     added_dose,
@@ -62,9 +61,7 @@ Job.restart_times = property(
     lambda job: 0 if any(map(was_refused, job.log)) else job.rule.restart_times
 )
 
-with open(f"{workflow.basedir}/resources/parameters.yaml", encoding="utf-8") as file:
-    PARAMETERS = yaml.safe_load(file)
-PARAMETERS |= {name: network.weights for name, network in NETWORKS.items()}
+PARAMETERS = parameters.declared() | {name: network.weights for name, network in NETWORKS.items()}
 
 DOWNLOADS = config["downloads"]
 # Where what takes long is kept by content; see mammosynth/kept.py.

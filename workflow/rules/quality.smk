@@ -2,7 +2,7 @@
 ROIs that no generator was trained on; never the test part, but to find it among images that were made elsewhere.
 
 In: results/{modality}/{split}/train.npz, val.npz, synthetic/{gan}/seed{seed}.npz, a classifier of the real training
-    part; resources/parameters.yaml, mammosynth/networks/networks.yaml
+    part; mammosynth/parameters.yaml, mammosynth/networks/networks.yaml
 Out: results/parameters/{name}: parameter files, checked; below results/{modality}/{split}/: quality/{gan}/
      seed{seed}_images.csv and quality/real_images.csv: a line an image; seed{seed}_features.npz; quality/reference.npz:
      what all images of a split are described beside; quality/{gan}/seed{seed}.csv and quality/real.csv: tidy rows;
