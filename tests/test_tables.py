@@ -1,5 +1,7 @@
 """The tables that a paper would print."""
 
+import shutil
+import subprocess
 from itertools import product
 
 import numpy as np
@@ -14,6 +16,7 @@ from mammosynth.findings.tables import (
     NONE,
     REPORTED,
     SIZES,
+    TYPESET,
     number,
     paper_accuracy,
     paper_quality,
@@ -206,6 +209,28 @@ def test_latex_names_each_modality_once_with_a_rule_between():
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("mammography"))
     assert lines[start - 1] == r"\midrule"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on the PATH (texlive-latex-recommended)")
+def test_latex_compiles(scores, tmp_path):
+    """The paper's tables, and names with each character that is written in a way of its own."""
+    odd = pd.DataFrame({"modality": ["ultrasound"], "mix": [f"a_b & 50 % #1 ~ ^ {{}} \\ {''.join(TYPESET)} é µ"]})
+    tables = {
+        "quality": paper_quality(quality_rows(measures=OF_THE_PAPER, seeds=(0, 2)), PAPER, {"sngan": "inception"}),
+        "accuracy": paper_accuracy(scores, PAPER),
+        "odd": odd,
+    }
+    parts = [to_latex(table, f"Caption of {name}: ≥ 95 %", f"tab:{name}") for name, table in tables.items()]
+    start = "\\documentclass{article}\n\\usepackage{booktabs}\n\\usepackage[landscape,margin=1cm]{geometry}\n"
+    text = start + "\\begin{document}\n" + "\n".join(parts) + "\\end{document}\n"
+    (tmp_path / "tables.tex").write_text(text, encoding="utf-8")
+    run = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "tables.tex"], cwd=tmp_path, capture_output=True
+    )
+    log = run.stdout.decode(errors="replace")
+    assert run.returncode == 0, log[-2000:]
+    assert "Missing character" not in log
+    assert "Overfull" not in log, "wider than a landscape page"
 
 
 def test_numbers_keep_their_significant_digits():

@@ -3,7 +3,6 @@
 The tidy files beside them, ``quality.csv`` and ``scores.csv``, hold every number for machines.
 """
 
-import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -34,6 +33,10 @@ PAPER_ACCURACIES = {"% B": "benign accuracy", "% M": "malignant accuracy"}
 SIZES = "n synthetic / n real"
 NONE = "–"
 TYPESET = {
+    **{character: f"\\{character}" for character in "%&#_${}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
     "Δ": r"$\Delta$",
@@ -45,6 +48,10 @@ TYPESET = {
     "†": r"$\dagger$",
     "∞": r"$\infty$",
     "<": "$<$",
+    ">": "$>$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "ρ": r"$\rho$",
 }
 
 
@@ -308,7 +315,4 @@ def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
 
 def _typeset(text: str) -> str:
     """Text for LaTeX: its special characters escaped, ours as commands."""
-    text = re.sub(r"([%&#_$])", r"\\\1", text)
-    for character, command in TYPESET.items():
-        text = text.replace(character, command)
-    return text
+    return "".join(TYPESET.get(character, character) for character in text)

@@ -24,6 +24,7 @@ from mammosynth.report import claim
 from mammosynth.report.embedded import data_uri
 from mammosynth.report.tables import grouped, value_and_interval
 
+TITLE = "Does GAN-made data help a breast-mass classifier?"
 PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
     "scikit-image", "statsmodels", "matplotlib", "pillow", "ImageHash",
@@ -265,7 +266,11 @@ def context(study: Study) -> dict[str, Any]:
     modalities = list(dict.fromkeys(study.scores["modality"]))
     screens = screens_of(study.config)
     trained = [name for name in study.config["classify_with"] if name not in screens]
+    once = bool((study.scores["runs"] == 1).all())
     return {
+        "title": TITLE,
+        "subtitle": _extent(study.config, modalities),
+        "reading": _reading(study.config, once),
         "study": study,
         "config": study.config,
         "captions": study.captions,
@@ -277,7 +282,7 @@ def context(study: Study) -> dict[str, Any]:
         "groups": [_group(study, names, modalities) for names in (trained, screens) if names],
         "shared_features": shared_features(study.config),
         "nearest": {modality: conclusions.nearest(modality, study.quality, study.config) for modality in modalities},
-        "caveats": conclusions.caveats(study.scores, study.quality, study.config),
+        "caveats": [*conclusions.caveats(study.scores, study.quality, study.config), _on_verdicts(study.config)],
         "parts": study.parts.replace({"part": NAMES_OF_PARTS}),
         "characteristics": _characteristics(study.characteristics),
         "exclusions": count_exclusions(study.rois),
@@ -287,13 +292,50 @@ def context(study: Study) -> dict[str, Any]:
         "ranks": table_ranks(study.ranks),
         "agreements": {modality: _agreement(study.correlations, modality) for modality in modalities},
         "measures": explained(study.quality["measure"].unique()),
-        "once": bool((study.scores["runs"] == 1).all()),
+        "once": once,
         "sources": sources_of(study.paper),
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "cost": cost(study.times),
         "yaml": yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110),
     }
+
+
+def _extent(config: Mapping[str, Any], modalities: list[str]) -> str:
+    """How large the study is."""
+    counts = {"GAN": config["gans"], "mix": config["mixes"], "classifier": config["classify_with"]}
+    sizes = [_counted(len(of), name) for name, of in counts.items()]
+    folds = f"{len(config['folds'])} of {config['partition']['folds']} folds"
+    return " · ".join([" and ".join(modalities).capitalize(), *sizes, folds, _counted(len(config["seeds"]), "seed")])
+
+
+def _counted(n: int, name: str) -> str:
+    return f"{n} {name}" + ("" if n == 1 else "es" if name.endswith("x") else "s")
+
+
+def _reading(config: Mapping[str, Any], once: bool) -> str:
+    """How the numbers of the answer are to be read."""
+    resamples, over = config["statistics"]["resamples"], "seeds" if len(config["seeds"]) > 1 else "folds"
+    chances = (
+        f"from resampled patients ({resamples} resamples)"
+        if once
+        else f"of which patients are tested ({resamples} resamples) and of how trainings went (from their spread over "
+        f"{over})"
+    )
+    return (
+        "AUROC: the chance that the classifier ranks a malignant ROI above a benign one; 0.5 is guessing, 1 is "
+        f"perfect. Brackets are 95 % intervals: {chances}; p values are of paired differences against real ROIs alone, "
+        "adjusted (Holm) for the number of mixes that a classifier was trained on in a modality."
+    )
+
+
+def _on_verdicts(config: Mapping[str, Any]) -> str:
+    return (
+        "A mix is called better or worse than real ROIs only if its interval leaves out 0 and its adjusted p is below "
+        "0.05; what that is of is said above: the networks of one run, or the mean of several. “Cannot be told” does "
+        "not mean “no effect”: that is shown only where a mix is said to change the AUROC by less than "
+        f"{config['statistics']['equivalence_margin']}, the margin of this study."
+    )
 
 
 def _characteristics(of_modalities: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -553,7 +553,8 @@ rule write_report:
             else []
         ),
     output:
-        "results/report/report.html",
+        page="results/report/report.html",
+        pdf="results/report/report.pdf",
     log:
         "logs/write_report.log",
     conda:

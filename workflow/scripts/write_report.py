@@ -8,7 +8,7 @@ if __name__ == "__main__":
 
         from mammosynth.findings.names import name_of
         from mammosynth.findings.verdicts import verdicts
-        from mammosynth.report import page
+        from mammosynth.report import page, printed
         from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
@@ -63,4 +63,5 @@ if __name__ == "__main__":
             captions=snakemake.params.captions,
             filtered=pd.concat(map(pd.read_csv, given.filtered)) if given.filtered else None,
         )
-        page.write(study, snakemake.output[0])
+        page.write(study, snakemake.output.page)
+        printed.write(study, snakemake.output.pdf)
