@@ -437,7 +437,7 @@ def test_the_report_and_the_data_card_say_so(studies):
     assert "On outside (" in page
     assert "outside (ultrasound, external)" in page
     assert SHARED in page
-    assert "<td>external</td>" in page
+    assert '<th scope="row">external</th>' in page
     card, alone = ((folder / "ultrasound/curation/data_card.html").read_text() for folder in studies)
     assert "outside (external)" in card
     nuisances = card.partition('<section id="nuisances">')[2].partition("</section>")[0]

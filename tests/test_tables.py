@@ -1,5 +1,6 @@
 """The tables that a paper would print."""
 
+import re
 import shutil
 import subprocess
 from itertools import product
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_scores import predictions, row
+from workflow_for_tests import snakemake
 
 from mammosynth.classifiers.paired import compare
 from mammosynth.classifiers.scores import score
@@ -231,6 +233,13 @@ def test_latex_compiles(scores, tmp_path):
     assert run.returncode == 0, log[-2000:]
     assert "Missing character" not in log
     assert "Overfull" not in log, "wider than a landscape page"
+
+
+def test_the_papers_tables_need_neither_figures_nor_pages(tmp_path):
+    plan = snakemake(tmp_path, "--dry-run", "paper_tables").stdout
+    jobs = set(re.findall(r"^(?:rule|localrule|checkpoint) (\w+):", plan, re.MULTILINE))
+    assert {"train_gan", "train_classifier", "assess", "tabulate", "paper_tables"} <= jobs
+    assert not [job for job in jobs if job.startswith(("plot_", "write_", "rank_", "summarise_"))]
 
 
 def test_numbers_keep_their_significant_digits():
