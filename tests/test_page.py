@@ -22,6 +22,7 @@ from mammosynth.findings.tables import paper_accuracy, paper_quality, table_accu
 from mammosynth.findings.verdicts import verdicts
 from mammosynth.partition import count_parts
 from mammosynth.quality.measures import HELD_OUT, NEAR_COPY
+from mammosynth.report import printed
 from mammosynth.report.claim import ITEMS
 from mammosynth.report.page import SECTIONS, Study, cost, count_exclusions, count_filtered, render, rule_times
 from mammosynth.report.tables import grouped
@@ -214,6 +215,29 @@ def test_the_second_screen_is_the_papers_tables_and_nothing_else(study):
     assert second.index(study.captions["paper_quality"]) < second.index(study.captions["paper_accuracy"])
 
 
+def test_the_pdf_says_what_the_page_says(study, tmp_path):
+    told = printed.content(study)
+    [answer] = told["answers"][0]["answers"]
+    assert answer["in_short"] == conclusions.in_short("ultrasound", study.scores)
+    page = unescape(render(study))
+    pictures = [*told["summary"], *told["pictures"]]
+    said = [
+        told["title"],
+        told["subtitle"].rpartition(" · ")[0],
+        told["reading"],
+        *told["caveats"],
+        *answer["sentences"],
+    ]
+    said += [text for picture in pictures for text in (picture["alt"], picture["caption"])]
+    assert [text for text in said if text not in page] == []
+    assert [len(table["groups"][0]["rows"]) for table in told["tables"]] == [7, 4]
+    assert told["phantoms"] in page
+    for path in (tmp_path / "a.pdf", tmp_path / "b.pdf"):
+        printed.write(study, path)
+        assert path.read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
 def test_a_tables_rows_stand_under_what_they_are_of_with_a_header_each():
     table = pd.DataFrame([("a", "x", "1 [0, 2]"), ("b", "x", "–"), ("a", "y", "3")], columns=["of", "mix", "AUROC"])
     assert list(grouped(table, "mix")) == [("A", [["x", "1 [0, 2]"], ["y", "3"]]), ("B", [["x", "–"]])]
@@ -342,8 +366,8 @@ def test_cost_is_summed_by_stage():
         columns=["stage", "rule", "jobs", "total", "longest", "memory"],
     )
     table = cost(times).set_index(["stage", "stage or rule"])
-    assert table.loc[("all stages", "rois")].tolist() == [3, "4.0", "2.0", "30"]
-    assert table.loc[("gans", "train")].tolist() == [1, "9.0", "9.0", "–"]
+    assert table.loc[("all stages", "ROIs")].tolist() == [3, "4.0", "2.0", "30"]
+    assert table.loc[("GANs", "train")].tolist() == [1, "9.0", "9.0", "–"]
     assert len(table) == 5
 
 

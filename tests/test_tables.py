@@ -28,6 +28,7 @@ from mammosynth.findings.tables import (
     table_decisions,
     table_quality,
     to_latex,
+    with_interval,
 )
 
 PAPER = pd.DataFrame(
@@ -246,6 +247,12 @@ def test_numbers_keep_their_significant_digits():
     assert [number(v) for v in (116.03, 52.891, 0.012345, -1.5, 0, 1234.6, np.nan)] == [
         "116", "52.9", "0.0123", "−1.50", "0", "1235", NONE,
     ]  # fmt: skip
+
+
+def test_what_has_no_value_has_no_interval():
+    assert with_interval("1", "0", "2") == "1 [0, 2]"
+    assert with_interval("1", NONE, NONE) == "1"
+    assert with_interval(NONE, "0", "2") == NONE
 
 
 def test_names():

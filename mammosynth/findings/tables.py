@@ -88,8 +88,8 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def with_interval(value: str, low: str, high: str) -> str:
-    """``value [low, high]`` of texts; the value alone where it has no interval."""
-    return value if NONE in (low, high) else f"{value} [{low}, {high}]"
+    """``value [low, high]`` of texts; the value alone where it has no interval, or is none itself."""
+    return value if NONE in (value, low, high) else f"{value} [{low}, {high}]"
 
 
 def quality_cell(row: pd.Series) -> str:

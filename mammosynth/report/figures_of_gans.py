@@ -59,16 +59,15 @@ def plot_summary_samples(
     sets: by modality, ``real`` and the GAN; phantoms: modalities whose ROIs are, all or some, no clinical data.
     """
     rows = [(modality, name, images) for modality, own in sets.items() for name, images in own.items()]
-    side = 4.4 / (2 * columns)
-    figure, axes = plt.subplots(len(rows), 2, figsize=(4.6, 1.08 * side * len(rows) + 0.7), squeeze=False)
-    figure.set_layout_engine("constrained", wspace=0.04, hspace=0.02, w_pad=0.02, h_pad=0.02)
+    figure, axes = plt.subplots(len(rows), 2, figsize=(4.6, (2.25 / columns + 0.2) * len(rows) + 0.3), squeeze=False)
+    figure.set_layout_engine("constrained", wspace=0.03, hspace=0.02, w_pad=0.02, h_pad=0.02)
     for row, (modality, name, images) in zip(axes, rows):
         for axis, pathology in zip(row, CLASSES):
             members = images.of_class(pathology).images
             show_images(axis, tile(members[evenly_spaced(len(members), columns)], columns))
-        row[0].set_ylabel(f"{modality}\n{textwrap.fill(name_of(name), 14)}", fontsize=8)
-    for axis, pathology in zip(axes[0], CLASSES):
-        axis.set_title(pathology)
+            if name == "real":  # the GAN's beneath are in the same order, and its name may be long
+                axis.set_title(pathology, loc="right", fontsize=7.5, fontweight="normal")
+        row[0].set_title(f"{modality.capitalize()}, {name_of(name) if name != 'real' else name}", fontsize=8)
     drawn = list(phantoms)
     figure.suptitle(f"{' and '.join(drawn).capitalize()}: phantoms, not clinical data" if drawn else "", fontsize=9)
     return figure

@@ -107,34 +107,33 @@ def plot_summary_forest(classifier: str, scores: pd.DataFrame) -> Figure:
     scores: of one classifier, of all modalities.  All mixes where none has synthetic ROIs beside real ones.  Without
     numbers, so that it can be read on a phone.
     """
-    found = {}
-    for modality, own in scores.groupby("modality", sort=False):
-        rows = compared(own)
-        beside = [mix for mix in rows.index if added(mix)]
-        found[str(modality)] = rows, _grouped(beside or list(rows.index))
-    counts = [sum(map(len, groups.values())) + GAP * len(groups) for _, groups in found.values()]
+    found = {str(modality): compared(own) for modality, own in scores.groupby("modality", sort=False)}
+    mixes = list(dict.fromkeys(mix for rows in found.values() for mix in rows.index))
+    groups = _grouped([mix for mix in mixes if added(mix)] or mixes)
+    colours = colours_of(list(groups)) | {"controls": CONTROL_COLOUR}
+    places = [(group, mix, GAP * k) for k, (group, own) in enumerate(groups.items()) for mix in own]
+    heights = [number + gap for number, (_, _, gap) in enumerate(places)]
+    bottom = max(heights, default=0)
     figure, axes = plt.subplots(
-        len(found), 1, figsize=(4.6, 0.2 * sum(counts) + 0.55 * len(found) + 1.5), sharex=True, squeeze=False,
-        height_ratios=[count + 1 for count in counts],
+        1, len(found), figsize=(4.6, 0.17 * bottom + 1.7), sharey=True, sharex=True, squeeze=False
     )  # fmt: skip
-    for axis, (modality, (rows, groups)) in zip(axes.flat, found.items()):
-        colours = colours_of(list(groups)) | {"controls": CONTROL_COLOUR}
-        places = [(group, mix, GAP * k) for k, (group, mixes) in enumerate(groups.items()) for mix in mixes]
-        heights = [number + gap for number, (_, _, gap) in enumerate(places)]
+    for axis, (modality, rows) in zip(axes.flat, found.items()):
         _mark_margin(axis.axvspan, rows)
         axis.axvline(0, color=REAL_COLOUR, linewidth=1)
         if YARDSTICK in rows.index:
             axis.axvline(rows.loc[YARDSTICK, "difference"], color=CONTROL_COLOUR, linewidth=1, linestyle=":")
         for (group, mix, _), y in zip(places, heights):
-            _draw_difference(axis, y, rows.loc[mix], colours[group])
-        axis.set_yticks(heights, [name_of_mix(mix) for _, mix, _ in places])
-        axis.set_ylim(max(heights, default=0) + 0.6, -0.7)
+            if mix in rows.index:
+                _draw_difference(axis, y, rows.loc[mix], colours[group])
         axis.grid(axis="y", visible=False)
         axis.margins(x=0.06)
-        axis.set_title(f"{modality.capitalize()}, {rows['n_patients'].max()} test patients")
-    axes[-1, 0].set_xlabel("AUROC minus AUROC of real ROIs alone\n← synthetic ROIs harm      they help →")
-    figure.legend(handles=_legend(pd.concat(rows for rows, _ in found.values())), loc="outside lower center", ncols=2)
-    figure.suptitle(f"{name_of(classifier)}, {_runs(scores)}", fontsize=9)
+        axis.locator_params(axis="x", nbins=4)
+        axis.set_title(f"{modality.capitalize()}\n{rows['n_patients'].max()} test patients")
+        axis.set_xlabel("← harm     help →")
+    axes[0, 0].set_yticks(heights, [name_of_mix(mix) for _, mix, _ in places])
+    axes[0, 0].set_ylim(bottom + 0.6, -0.7)
+    figure.legend(handles=_legend(pd.concat(found.values())), loc="outside lower center", ncols=2)
+    figure.suptitle(f"AUROC minus that of real ROIs alone\n{name_of(classifier)}, {_runs(scores)}", fontsize=9)
     return figure
 
 

@@ -29,6 +29,7 @@ PACKAGES = (
     "snakemake", "torch", "torchvision", "torch-fidelity", "pyiqa", "numpy", "scipy", "pandas", "scikit-learn",
     "scikit-image", "statsmodels", "matplotlib", "pillow", "ImageHash",
 )  # fmt: skip
+STAGES = {"rois": "ROIs", "gans": "GANs"}  # of whose files of rules the names are not as people write them
 # What a picture shows, for those who cannot see it; its caption is one of workflow/report.
 SHOWN = {
     "summary_samples": "Real ROIs beside those of the GAN nearest to them",
@@ -198,8 +199,8 @@ def cost(times: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([stages.rename_axis("rule").reset_index().assign(stage="all stages"), times])
     return pd.DataFrame(
         {
-            "stage": rows["stage"],
-            "stage or rule": rows["rule"],
+            "stage": rows["stage"].replace(STAGES),
+            "stage or rule": rows["rule"].replace(STAGES),
             "jobs": rows["jobs"],
             "wall time of all jobs (s)": rows["total"].map("{:.1f}".format),
             "longest job (s)": rows["longest"].map("{:.1f}".format),
@@ -249,8 +250,8 @@ def write_paper_tables(
 
 
 def sources_of(paper: pd.DataFrame) -> list[str]:
-    """Where reported values were read."""
-    return list(dict.fromkeys(source.rpartition(", ")[0] for source in paper["source"]))
+    """Where reported values were read, up to the DOI."""
+    return list(dict.fromkeys(paper["source"].str.replace(r"(doi:[^,]+).*", r"\1", regex=True)))
 
 
 def render(study: Study) -> str:
@@ -347,7 +348,8 @@ def _characteristics(of_modalities: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         frames.append(table.drop(columns=["characteristic", "level"]).assign(modality=modality, of=heads))
     joined = pd.concat(frames).fillna(NONE)
     first = ["modality", "of"]
-    return joined[first + [column for column in joined if column not in first]].rename(columns={"of": "characteristic"})
+    ordered = joined[first + [column for column in joined if column not in first]]
+    return ordered.rename(columns={"of": "characteristic", **NAMES_OF_PARTS})
 
 
 def _group(study: Study, names: list[str], modalities: list[str]) -> dict[str, Any]:
