@@ -187,6 +187,25 @@ def test_a_screen_reader_finds_its_way(study):
     assert all(below - above <= 1 for above, below in pairwise([0, *parser.headings]))
 
 
+def test_text_stands_out_from_its_ground():
+    """By 4.5 to 1 at least (WCAG 2.1, 1.4.3), in each pair of colours that pages have."""
+    style = (ROOT / "mammosynth/report/style.css.jinja").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--(\w+): (#\w+);", style)) | {"white": "#ffffff"}
+
+    def luminance(name):
+        channels = np.array([int(colours[name][k : k + 2], 16) for k in (1, 3, 5)]) / 255
+        return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ (
+            0.2126,
+            0.7152,
+            0.0722,
+        )
+
+    pairs = [(text, ground) for text in ("ink", "soft", "accent") for ground in ("white", "wash", "reported")]
+    for text, ground in (*pairs, ("warn", "warnwash"), ("white", "accent")):
+        dark, light = sorted((luminance(text), luminance(ground)))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+
+
 def test_sections_are_in_the_navigation_and_those_for_reviewers_are_folded(study):
     page = render(study)
     for section in SECTIONS:
