@@ -78,7 +78,10 @@ def test_the_papers_tables_are_there_in_each_form_and_their_reported_values_in_n
 
 
 def test_drawings_lie_beside_the_page_as_svg_and_pdf(finished):
-    figures = finished / "results/figures"
+    report, figures = finished / "results/report", finished / "results/figures"
+    links = re.findall(r'href="(\.\./[^"]+)"', (report / "report.html").read_text())
+    assert len(links) > 40
+    assert [link for link in links if not (report / link).exists()] == []
     drawn = {file.stem for file in figures.glob("*.svg")}
     assert len(drawn) > 15
     assert {file.stem for file in figures.glob("*.pdf")} == drawn
