@@ -133,7 +133,9 @@ def plot_summary_forest(classifier: str, scores: pd.DataFrame) -> Figure:
         axis.set_xlabel("← harm     help →")
     axes[0, 0].set_yticks(heights, [name_of_mix(mix) for _, mix, _ in places])
     axes[0, 0].set_ylim(bottom + 0.6, -0.7)
-    figure.legend(handles=_legend(pd.concat(found.values())), loc="outside lower center", ncols=2)
+    drawn = pd.concat(found.values())
+    drawn["verdict"] = drawn["verdict"].where(drawn.index.isin([mix for _, mix, _ in places]))
+    figure.legend(handles=_legend(drawn), loc="outside lower center", ncols=2)
     figure.suptitle(f"AUROC minus that of real ROIs alone\n{name_of(classifier)}, {_runs(scores)}", fontsize=9)
     return figure
 
