@@ -34,6 +34,12 @@ const first = (table, at) => [...table.tBodies[0].rows].filter((row) => row.cell
 async function look() {
   for (const [width, view] of await Promise.all(frames)) {
     const pageOf = view.document;
+    const links = [...pageOf.querySelectorAll("nav a")];
+    for (const link of links) {
+      link.click();
+      await new Promise((done) => setTimeout(done));
+    }
+    const folded = [...pageOf.querySelectorAll("section > details:not([open])")].length;
     const asked = view.performance.getEntriesByType("resource").map((entry) => entry.name);
     for (const folded of pageOf.querySelectorAll("details")) folded.open = true;
     const images = [...pageOf.images];
@@ -42,6 +48,8 @@ async function look() {
       images: images.length,
       undecoded: images.filter((image) => !image.naturalWidth).map((image) => image.alt),
       asked,
+      links: links.length,
+      folded,
       sorted: [...pageOf.querySelectorAll("table.sorts")].map((table) => {
         const head = table.tHead.rows[0].cells, last = head.length - 1, found = [first(table, last)];
         for (const _ of "12") {
@@ -133,6 +141,11 @@ def test_the_reports_tables_sort_both_ways(report):
             assert [value(cell) for cell in down[: len(known)]] == sorted(map(value, known), reverse=True)
             numeric += len(set(known)) > 1
     assert numeric >= 3
+
+
+def test_the_reports_navigation_opens_what_is_folded(report):
+    assert report["390"]["links"] == len(page.SECTIONS)
+    assert report["390"]["folded"] == 0
 
 
 def test_a_picture_of_the_report_is_enlarged(report):
