@@ -84,7 +84,7 @@ def opened(path):
             "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=30000",
             f"--user-data-dir={path.parent / 'profile'}", "--dump-dom", probe.as_uri(),
         ],
-        capture_output=True, text=True, timeout=240, check=True,
+        capture_output=True, text=True, timeout=900, check=True,
     )  # fmt: skip
     said = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
     assert "<title>looked</title>" in run.stdout, f"the probe did not end: {run.stdout[-500:]} {said}"
