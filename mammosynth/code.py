@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-TEMPLATES = {".jinja", ".json"}
+TEMPLATES = {".jinja", ".json", ".typ"}
 # What carries a job and not what it computes: how it is started, shown, locked, written and resumed.
 HOUSEKEEPING = {
     "__init__.py", "checkpoint.py", "code.py", "digests.py", "errors.py", "files.py", "fingerprint.py",

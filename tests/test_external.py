@@ -11,7 +11,7 @@ import pytest
 import yaml
 from databases_for_tests import picture, save, save_csv, settings
 from test_curation import rois_of, textures
-from test_page import CONFIG, PAPER
+from test_page import CONFIG
 from test_partition import lesions as lesions_of
 from test_partition import partition_of
 from test_scores import predictions, row
@@ -238,7 +238,7 @@ def test_the_table_and_a_sentence_say_what_holds_outside():
         return score(pd.concat([inside, *rows]), 500, 0)
 
     scores = scores_of(6.0)
-    accuracy = table_accuracy(scores, PAPER)
+    accuracy = table_accuracy(scores)
     assert accuracy["part"].tolist() == ["test"] * 3 + ["external"] * 3
     assert accuracy["database"].tolist() == ["all"] * 3 + ["a"] * 3
     told = conclusions.outside("ultrasound", scores)
@@ -256,7 +256,7 @@ def test_the_table_and_a_sentence_say_what_holds_outside():
         "synthetic ROIs it cannot be told."
     )
     assert conclusions.outside("ultrasound", score(inside, 500, 0)) == ""
-    assert conclusions.headline("ultrasound", scores) == conclusions.headline("ultrasound", score(inside, 500, 0))
+    assert conclusions.in_short("ultrasound", scores) == conclusions.in_short("ultrasound", score(inside, 500, 0))
     assert conclusions.phantoms_of(config, "ultrasound") == ["phantom_ultrasound"]
     assert "none of the clinic" in " ".join(conclusions.on_phantoms(config))
 
@@ -437,7 +437,7 @@ def test_the_report_and_the_data_card_say_so(studies):
     assert "On outside (" in page
     assert "outside (ultrasound, external)" in page
     assert SHARED in page
-    assert "<td>external</td>" in page
+    assert '<th scope="row">external</th>' in page
     card, alone = ((folder / "ultrasound/curation/data_card.html").read_text() for folder in studies)
     assert "outside (external)" in card
     nuisances = card.partition('<section id="nuisances">')[2].partition("</section>")[0]

@@ -9,7 +9,7 @@ from test_tables import quality_rows
 
 from mammosynth.arrays.grid import tile
 from mammosynth.classifiers.scores import score
-from mammosynth.imageset import ImageSet
+from mammosynth.imageset import CLASSES, ImageSet
 from mammosynth.quality.novelty import Limits, Nearest
 from mammosynth.report import figures
 from mammosynth.report.figures_of_gans import (
@@ -19,6 +19,7 @@ from mammosynth.report.figures_of_gans import (
     plot_embedding,
     plot_quality,
     plot_samples,
+    plot_summary_samples,
 )
 from mammosynth.report.figures_of_predictions import plot_roc
 from mammosynth.report.figures_of_scores import plot_differences
@@ -57,6 +58,19 @@ def test_samples_show_each_class_of_each_set_as_it_is():
         np.testing.assert_array_equal(grid, tile(members.images[[0, 4, 9]], 3))
     for grid, members in zip(shown[2:], [synthetic.of_class("benign"), synthetic.of_class("malignant")]):
         np.testing.assert_array_equal(grid, tile(members.images, 3))
+
+
+def test_the_first_screen_shows_real_rois_above_the_gans_of_each_modality():
+    sets = {of: {"real": image_set(20, k), "sngan": image_set(8, k + 2)} for k, of in enumerate(("a", "b"))}
+    figure = plot_summary_samples(sets, ["b"], columns=3)
+    shown = [axis.images[0].get_array() for axis in figure.axes]
+    halves = [(images, pathology) for own in sets.values() for images in own.values() for pathology in CLASSES]
+    for grid, (images, pathology) in zip(shown, halves, strict=True):
+        members = images.of_class(pathology).images
+        np.testing.assert_array_equal(grid, tile(members[[0, len(members) // 2 - (len(members) > 9), -1]], 3))
+    assert [axis.get_title(loc="left") for axis in figure.axes[::2]] == ["A, real", "A, SNGAN", "B, real", "B, SNGAN"]
+    assert figure.get_suptitle() == "B: phantoms, not clinical data"
+    assert plot_summary_samples(sets, []).get_suptitle() == ""
 
 
 def test_samples_of_phantoms_say_so_and_others_do_not():
@@ -252,7 +266,7 @@ def test_a_grey_picture_is_written_in_grey_and_another_in_colour(tmp_path):
 
 
 def test_the_same_figure_gives_the_same_file(study, tmp_path):
-    for name in ("a.svg", "b.svg", "a.png", "b.png"):
-        figures.save(plot_differences("ultrasound", "resnet18", study[1]), tmp_path / name)
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    first, second = ([tmp_path / f"{name}.{suffix}" for suffix in ("svg", "png", "pdf")] for name in "ab")
+    for files in (first, second):
+        figures.save(plot_differences("ultrasound", "resnet18", study[1]), *files)
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]

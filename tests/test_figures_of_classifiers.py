@@ -25,7 +25,15 @@ from mammosynth.report.figures_of_predictions import (
     plot_reliability,
     worst_misses,
 )
-from mammosynth.report.figures_of_scores import compared, plot_differences, plot_doses, plot_gains, plot_shares
+from mammosynth.report.figures_of_scores import (
+    MARKS,
+    compared,
+    plot_differences,
+    plot_doses,
+    plot_gains,
+    plot_shares,
+    plot_summary_forest,
+)
 
 OF = "ultrasound", "resnet18"
 MIXES = ["real", "sngan", "real+sngan", "real+sngan@2", "real+sngan@balance", "real+cgan", "real+classic", "real@2"]
@@ -90,6 +98,31 @@ def test_the_forest_draws_both_intervals_in_a_panel_a_part(study):
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[:2] == ["real ×2", "real + classic"]
     assert names[2:-1] == ["SNGAN", "real + SNGAN", "real + SNGAN ×2", "real + SNGAN to balance"]
+
+
+def test_the_first_screens_forest_is_of_synthetic_rois_beside_real_ones_in_a_panel_a_modality(study):
+    scores = study[1].copy()
+    alone = (scores["mix"] == "sngan") & (scores["measure"] == "AUROC")  # which is not shown, and worse
+    scores.loc[alone, ["difference", "difference_low", "difference_high", "p_holm"]] = -0.2, -0.3, -0.1, 0.01
+    both = pd.concat([scores, scores.assign(modality="mammography", difference=-scores["difference"])])
+    figure = plot_summary_forest("resnet18", both)
+    assert [axis.get_title(loc="left").partition("\n")[0] for axis in figure.axes] == ["Ultrasound", "Mammography"]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["real + SNGAN", "real + SNGAN ×2", "real + SNGAN to balance", "real + CGAN"]
+    for axis, sign in zip(figure.axes, (1, -1)):
+        drawn = {tuple(np.atleast_1d(line.get_xdata())) for line in axis.lines}
+        rows = compared(scores).loc[["real+sngan", "real+sngan@2", "real+sngan@balance", "real+cgan"]]
+        assert {(sign * value,) for value in rows["difference"]} <= drawn
+        assert {*zip(rows["difference_low"], rows["difference_high"])} <= drawn
+    marks = {text.get_text() for text in figure.legends[0].get_texts()} & set(MARKS)
+    assert marks == set(rows["verdict"]) < set(compared(scores)["verdict"]), "of what is drawn alone"
+    without = scores[~scores["mix"].str.startswith("real+")]
+    [axis] = plot_summary_forest("resnet18", without).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["real ×2", "SNGAN"], (
+        "else there is nothing to see"
+    )
+    [axis] = plot_summary_forest("resnet18", score(predictions(1.0), 50, 0)).axes
+    assert axis.get_yticklabels() == []
 
 
 def test_marks_of_the_forest_say_the_verdict(study):

@@ -88,6 +88,6 @@ def test_a_memoriser_is_marked_and_not_called_a_gain(place, scores):
 
 
 def test_the_answer_names_the_gain_and_the_harm(scores):
-    headline = conclusions.headline("ultrasound", scores)
+    headline, _ = conclusions.in_short("ultrasound", scores)
     assert "helped in 1 of 3 (most with real + turning ×2, +0." in headline
     assert "harmed in 1 of 3 (most with real + turning ×5, −0." in headline

@@ -59,9 +59,32 @@ def test_the_report_is_whole_and_says_that_phantoms_are_not_clinical(finished):
     page = (finished / "results/report/report.html").read_text()
     assert "not clinical" in page
     accuracy = page[page.index("Scores of the classifiers on the test part") :]
-    assert all(f"<td>{name_of_mix(mix)}</td>" in " ".join(accuracy.split()) for mix in TOY["mixes"])
+    assert all(f'<th scope="row">{name_of_mix(mix)}</th>' in " ".join(accuracy.split()) for mix in TOY["mixes"])
     assert 'src="http' not in page
     assert page.count("data:image/") >= 6
+    assert len(page) < 3_000_000, "a phone on a train opens it"
+
+
+def test_the_papers_tables_are_there_in_each_form_and_their_reported_values_in_no_other(finished):
+    tables = finished / "results/tables"
+    for name, rows_of_modality in (("quality", 7), ("accuracy", len(TOY["mixes"]))):
+        assert len(rows(tables / f"paper_{name}.csv")) == 2 * rows_of_modality
+        assert "\\toprule" in (tables / f"paper_{name}.tex").read_text()
+        assert not [column for column in rows(tables / f"table_{name}.csv")[0] if "reported" in column]
+    page = (tables / "paper_tables.html").read_text()
+    assert page.count("<table") == 2
+    assert "116.03" in page
+    assert (finished / "results/report/report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_drawings_lie_beside_the_page_as_svg_and_pdf(finished):
+    report, figures = finished / "results/report", finished / "results/figures"
+    links = re.findall(r'href="(\.\./[^"]+)"', (report / "report.html").read_text())
+    assert len(links) > 40
+    assert [link for link in links if not (report / link).exists()] == []
+    drawn = {file.stem for file in figures.glob("*.svg")}
+    assert len(drawn) > 15
+    assert {file.stem for file in figures.glob("*.pdf")} == drawn
 
 
 def test_a_second_run_does_nothing(finished):

@@ -1,6 +1,7 @@
 """Sentences that a study's numbers support, and no others."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,11 @@ def verdict(row: pd.Series) -> str:
     return "no different" if row["equivalence_p"] < SIGNIFICANCE else "cannot tell"
 
 
+def added(mix: str) -> bool:
+    """Whether a mix has synthetic ROIs beside the real ones, or in phases with them: what the answer is about."""
+    return _use_of_synthetic(mix) in (ADDED, IN_PHASES)
+
+
 def _use_of_synthetic(mix: str) -> str:
     """How a mix uses synthetic ROIs, or "" if it does not."""
     read = parse_mix(mix)
@@ -64,53 +70,89 @@ def _use_of_synthetic(mix: str) -> str:
     return ALONE if not read.holds_real else IN_PHASES if len(read.phases) > 1 else ADDED
 
 
-def answers(modality: str, scores: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """`headline` and `answer` for one modality and each classifier, which they name if the study has several.
+@dataclass(frozen=True)
+class Answer:
+    """What the study says of one modality and classifier: in two sentences, and at length.
 
-    What holds on external test databases stands last.
+    classifier: its name if the study has several, else "".
     """
+
+    classifier: str
+    in_short: tuple[str, str]
+    sentences: list[str]
+
+
+def answers(modality: str, scores: pd.DataFrame) -> list[Answer]:
+    """The answers for one modality, one a classifier; what holds on external test databases stands last."""
     own, several = scores[scores["modality"] == modality], scores["classifier"].nunique() > 1
     found = []
     for classifier, of_classifier in own.groupby("classifier", sort=False):
-        name, line = name_of(str(classifier)), headline(modality, of_classifier)
-        sentences = answer(modality, of_classifier, *([name] if several else []))
+        name = [name_of(str(classifier))] if several else []
+        sentences = answer(modality, of_classifier, *name)
         if elsewhere := outside(modality, of_classifier):
             sentences.append(elsewhere)
-        found.append((f"{name}: {line}" if several else line, sentences))
+        found.append(Answer("".join(name), in_short(modality, of_classifier), sentences))
     return found
 
 
-def headline(modality: str, scores: pd.DataFrame) -> str:
-    """The answer for one modality in one line: do synthetic ROIs beside the real ones help?
+def in_short(modality: str, scores: pd.DataFrame) -> tuple[str, str]:
+    """The answer for one modality in two sentences: do synthetic ROIs beside the real ones help, and how sure is that?
 
     scores: of one classifier.
     """
     auroc = _of(scores, modality)
     uses = auroc.index.map(_use_of_synthetic)
-    hybrid = auroc[uses.isin([ADDED, IN_PHASES])]
+    hybrid, real = auroc[auroc.index.map(added)], auroc.loc["real"]
+    reached = (
+        f"Real ROIs alone reach an AUROC of {_auroc(real)} on {real['n']} ROIs of {real['n_patients']} patients"
+        + (f", the mean of {real['runs']} runs" if real["runs"] > 1 else "")
+    )
     if hybrid.empty:
-        return "No mix of real and synthetic ROIs was tried."
+        return "No mix of real and synthetic ROIs was tried.", f"{reached}."
+    beside = "beside the real ones" + (" or in phases with them" if IN_PHASES in uses else "")
+    return _finding(hybrid, beside, int(real["n_patients"])), f"{reached}; {_certainty(hybrid)}."
+
+
+def _finding(hybrid: pd.DataFrame, beside: str, patients: int) -> str:
+    """What came of mixes of real and synthetic ROIs, in one sentence."""
     verdicts = hybrid.apply(verdict, axis=1)
     better, worse, alike = (hybrid[verdicts == kind] for kind in ("better", "worse", "no different"))
-    n, real = len(hybrid), auroc.loc["real"]
-    beside = "beside the real ones" + (" or in phases with them" if IN_PHASES in uses else "")
+    n = len(hybrid)
     if better.empty and worse.empty and alike.empty:
-        return f"It cannot be told whether synthetic ROIs {beside} help or harm.{_could_have_shown(hybrid)}"
-    if not _once(hybrid):
-        parts = [f"helped in {_share_of(better, n)}"] if len(better) else []
-        parts += [f"harmed in {_share_of(worse, n, least=True)}"] if len(worse) else []
-        if len(alike):
-            margin = decimals(alike["margin"].iloc[0])
-            parts.append(f"changed the AUROC by less than {margin}, as is shown, in {len(alike)} of {n}")
-        unsaid = "" if len(better) or len(alike) == n else "; for none is it shown that they help"
-        return f"Synthetic ROIs {beside} {_joined(parts)}{unsaid}."
-    parts = [f"{_share_of(better, n)} were better"] if len(better) else []
-    parts += [f"{_share_of(worse, n, least=True)} were worse"] if len(worse) else []
-    return (
-        f"Of this one run's networks that saw synthetic ROIs {beside}, {' and '.join(parts)} on these "
-        f"{real['n_patients']} patients than the one of real ROIs alone. Whether a GAN helps or harms, one training of "
-        "each cannot tell."
-    )
+        best = hybrid["difference"].idxmax()
+        most = f"the most favourable of {n} mixes, {name_of_mix(best)}," if n > 1 else name_of_mix(best)
+        return (
+            f"It cannot be told whether synthetic ROIs {beside} help or harm: {most} changes the AUROC by "
+            f"{_difference(hybrid.loc[best])}."
+        )
+    if _once(hybrid):
+        parts = [f"{_share_of(better, n)} were better"] if len(better) else []
+        parts += [f"{_share_of(worse, n, least=True)} were worse"] if len(worse) else []
+        return (
+            f"Of this one run's networks that saw synthetic ROIs {beside}, {' and '.join(parts)} on these {patients} "
+            "patients than the one of real ROIs alone."
+        )
+    parts = [f"helped in {_share_of(better, n)}"] if len(better) else []
+    parts += [f"harmed in {_share_of(worse, n, least=True)}"] if len(worse) else []
+    if len(alike):
+        margin = decimals(alike["margin"].iloc[0])
+        parts.append(f"changed the AUROC by less than {margin}, as is shown, in {len(alike)} of {n}")
+    unsaid = "" if len(better) or len(alike) == n else "; for none is it shown that they help"
+    return f"Synthetic ROIs {beside} {_joined(parts)}{unsaid}."
+
+
+def _certainty(hybrid: pd.DataFrame) -> str:
+    """How far what is found of these mixes goes, as the end of a sentence."""
+    if _once(hybrid):
+        return "one training of each mix cannot tell whether a GAN helps or harms"
+    unsure = hybrid[hybrid.apply(verdict, axis=1) == "cannot tell"]
+    n, all_of_them = len(unsure), len(unsure) == len(hybrid)
+    if not n:
+        return "intervals and p cover which patients are tested and how trainings went"
+    smallest = _could_have_shown(unsure)
+    if all_of_them:
+        return smallest or "for none of its mixes can this study tell"
+    return f"for {n} of {len(hybrid)} mixes it cannot be told" + (f", as {smallest}" if smallest else "")
 
 
 def _could_have_shown(mixes: pd.DataFrame) -> str:
@@ -119,7 +161,7 @@ def _could_have_shown(mixes: pd.DataFrame) -> str:
         return ""
     smallest = decimals(mixes["smallest_difference"].median())
     return (
-        f" A study like this one shows a difference in AUROC of {smallest} four times of five, and smaller ones seldom."
+        f"a study like this one shows a difference of {smallest} in AUROC four times of five, and smaller ones seldom"
     )
 
 
@@ -209,7 +251,8 @@ def _compare(mixes: pd.DataFrame, how: str, subject: str) -> str:
     text += f"that of {shown[row.name]}"
     if not pd.isna(row["difference_low"]):
         text += _reach(row["difference_low"], row["difference_high"])
-    return f"{text}.{_could_have_shown(mixes[verdicts == 'cannot tell'])}"
+    could = _could_have_shown(mixes[verdicts == "cannot tell"])
+    return f"{text}. {could[:1].upper()}{could[1:]}." if could else f"{text}."
 
 
 def _reach(low: float, high: float) -> str:
@@ -227,21 +270,30 @@ def _reach(low: float, high: float) -> str:
     return f", which fits a {kind} of {decimals(near)} to {decimals(far)}, but {reason}"
 
 
-def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> str:
-    """Which GAN's ROIs are nearest to the real ones by floor/FD, the one distance that no unequal n tilts.
+def by_nearness(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> pd.Series:
+    """floor/FD of a modality's GANs, from near to far; its name is that of the measure. Empty where there is none.
 
-    The features are the first that no GAN of the study was trained against.
+    It is the one distance that no unequal n tilts.  The features are the first that no GAN of the study was trained
+    against.
     """
     seen = set(study.trained_against(config).values())
     rows = summarise_quality(quality[(quality["modality"] == modality) & (quality["pathology"] == "all")])
     measures = {name: find(name) for name in rows["measure"].unique()}
     ratios = [name for name, (of, network) in measures.items() if isinstance(of, OfFloor) and network not in seen]
     if not ratios:
+        return pd.Series(dtype=float)
+    values = rows[rows["measure"] == ratios[0]].set_index("generator")["value"]
+    return values.sort_values(ascending=False).rename(ratios[0])
+
+
+def nearest(modality: str, quality: pd.DataFrame, config: Mapping[str, Any]) -> str:
+    """Which GAN's ROIs are nearest to the real ones, in words; see `by_nearness`."""
+    values = by_nearness(modality, quality, config)
+    if values.empty:
         return ""
-    gans = rows[rows["measure"] == ratios[0]].set_index("generator").sort_values("value", ascending=False)
-    listed = ", ".join(f"{name_of(gan)} {number(row['value'])}" for gan, row in gans.iterrows())
+    listed = ", ".join(f"{name_of(str(gan))} {number(value)}" for gan, value in values.items())
     return (
-        f"In order of {ratios[0]}, from near to far: {listed}. 1 is as near as real ROIs of other patients. "
+        f"In order of {values.name}, from near to far: {listed}. 1 is as near as real ROIs of other patients. "
         "It says nothing of use for a classifier."
     )
 

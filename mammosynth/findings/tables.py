@@ -1,10 +1,8 @@
-"""The paper-shaped tables: quality of the synthetic images, accuracy of the classifiers and what it means in use.
+"""Tables to read: the paper's two, and all measures of the synthetic images and all scores of the classifiers.
 
-Our values and those that the paper reports stand in columns of their own.  The tidy files beside them, ``quality.csv``
-and ``scores.csv``, hold every number for machines.
+The tidy files beside them, ``quality.csv`` and ``scores.csv``, hold every number for machines.
 """
 
-import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,9 +18,25 @@ from mammosynth.quality.measures import BASELINES, find
 # What a clinician calls the scores of calls.
 CLINICAL = {"sensitivity": "malignant accuracy", "specificity": "benign accuracy", "PPV": "PPV", "NPV": "NPV"}
 REPORTED = "reported by the paper"
+# The paper's seven measures, and ours of the same kind where it has another name. Of which pairs it takes SSIM and
+# MS-SSIM is our choice: of random pairs of a class, and within a set, as it reads a low MS-SSIM as diversity.
+PAPER_MEASURES = {
+    "FID": "FD",
+    "KID": "KD",
+    "SSIM": "SSIM, random real",
+    "MS-SSIM": "MS-SSIM, within set",
+    "BRISQUE": "BRISQUE",
+    "NIQE": "NIQE",
+    "PIQE": "PIQE",
+}
+PAPER_ACCURACIES = {"% B": "benign accuracy", "% M": "malignant accuracy"}
 SIZES = "n synthetic / n real"
 NONE = "–"
 TYPESET = {
+    **{character: f"\\{character}" for character in "%&#_${}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
     "Δ": r"$\Delta$",
@@ -34,6 +48,10 @@ TYPESET = {
     "†": r"$\dagger$",
     "∞": r"$\infty$",
     "<": "$<$",
+    ">": "$>$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "ρ": r"$\rho$",
 }
 
 
@@ -70,8 +88,8 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def with_interval(value: str, low: str, high: str) -> str:
-    """``value [low, high]`` of texts; the value alone where it has no interval."""
-    return value if NONE in (low, high) else f"{value} [{low}, {high}]"
+    """``value [low, high]`` of texts; the value alone where it has no interval, or is none itself."""
+    return value if NONE in (value, low, high) else f"{value} [{low}, {high}]"
 
 
 def quality_cell(row: pd.Series) -> str:
@@ -99,43 +117,67 @@ def _range(counts: Sequence[int]) -> str:
     return "–".join(str(int(n)) for n in sorted({min(counts), max(counts)})) if len(counts) else NONE
 
 
-def table_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Modality, class, measure and n by generator, with what the paper reports in the last column.
+def table_quality(quality: pd.DataFrame, seen: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Modality, class, measure and n by generator.
 
-    quality: tidy rows of all folds and seeds; paper: rows of ``resources/paper.csv``; seen: the feature network that a
-    generator was trained against, whose values on those features carry a † as they say little of its images.  n is of
-    one run, the smallest where they differ; the images on which a measure failed stand beside it.  The generators
-    ``real``, ``held_out`` (real ROIs that no GAN was trained on) and ``floor`` (two halves of the real set against each
-    other) come first: what synthetic images would have to reach.
+    quality: tidy rows of all folds and seeds; seen: the feature network that a generator was trained against, whose
+    values on those features carry a † as they say little of its images.  n is of one run, the smallest where they
+    differ; the images on which a measure failed stand beside it.  The generators ``real``, ``held_out`` (real ROIs that
+    no GAN was trained on) and ``floor`` (two halves of the real set against each other) come first: what synthetic
+    images would have to reach.
     """
     summary = summarise_quality(quality)
     generators = [g for g in BASELINES if g in set(summary["generator"])]
     generators += [g for g in summary["generator"].unique() if g not in BASELINES]
-    reported = paper[paper["table"] == "quality"]
     rows = []
     for modality, of_modality in summary.groupby("modality", sort=False):
         for pathology in ("all", "benign", "malignant"):
             of_class = of_modality[of_modality["pathology"] == pathology]
-            ours = list(of_class["measure"].unique())
-            theirs = reported[(reported["modality"] == modality) & (pathology == "all")]
-            for measure in ours + [m for m in theirs["measure"].unique() if m not in ours]:
-                cells = of_class[of_class["measure"] == measure].set_index("generator")
-                known, network = find(measure)
-                row = {
-                    "modality": modality,
-                    "class": pathology,
-                    "measure": f"{measure} {known.arrow}".strip(),
-                    SIZES: _sizes(cells),
-                }
-                for generator in generators:
-                    cell = quality_cell(cells.loc[generator]) if generator in cells.index else NONE
-                    taught = seen is not None and network is not None and seen.get(generator) == network
-                    row[name_of(generator)] = f"{cell} †" if taught and cell != NONE else cell
-                values = theirs[theirs["measure"] == measure]
-                row[REPORTED] = (
-                    "; ".join(f"{name_of(i)} {v:g}" for i, v in zip(values["item"], values["value"])) or NONE
-                )
-                rows.append(row)
+            for measure, cells in of_class.groupby("measure", sort=False):
+                cells = cells.set_index("generator")
+                row = {"modality": modality, "class": pathology} | _measured(measure, cells)
+                rows.append(row | {name_of(g): _quality_of(g, measure, cells, seen or {}) for g in generators})
+    return pd.DataFrame(rows)
+
+
+def _measured(measure: str, cells: pd.DataFrame) -> dict[str, str]:
+    """The columns of a row of quality that say of what its values are."""
+    return {"measure": f"{measure} {find(measure)[0].arrow}".strip(), SIZES: _sizes(cells)}
+
+
+def _quality_of(generator: str, measure: str, cells: pd.DataFrame, seen: Mapping[str, str]) -> str:
+    """The value of a generator, with a † where it was trained against these features; a dash for none."""
+    if generator not in cells.index:
+        return NONE
+    network = find(measure)[1]
+    return quality_cell(cells.loc[generator]) + (" †" if network and seen.get(generator) == network else "")
+
+
+def paper_quality(quality: pd.DataFrame, paper: pd.DataFrame, seen: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The paper's table of quality: modality and each of its seven measures by GAN, and what it reports.
+
+    quality, seen: as of :func:`table_quality`; paper: rows of ``resources/paper.csv``.  Both classes pooled.  FID and
+    KID are of Inception's features; where a study has none, the same distances of the first network that no GAN was
+    trained against (else of the first) stand in their place, under their own names, and what the paper reports says
+    what it is of.
+    """
+    summary = summarise_quality(quality[quality["pathology"] == "all"])
+    summary = summary[~summary["generator"].isin(BASELINES)]
+    gans, taught = summary["generator"].unique(), set((seen or {}).values())
+    names = dict.fromkeys(summary["measure"])
+    known = sorted(names, key=lambda name: (name not in PAPER_MEASURES, find(name)[1] in taught))  # stable
+    reported = paper[paper["table"] == "quality"]
+    rows = []
+    for modality, of_modality in summary.groupby("modality", sort=False):
+        for theirs, kind in PAPER_MEASURES.items():
+            ours = next((name for name in known if theirs == name or find(name)[0].name == kind), theirs)
+            cells = of_modality[of_modality["measure"] == ours].set_index("generator")
+            row = {"modality": modality} | _measured(ours, cells)
+            row |= {name_of(gan): _quality_of(gan, ours, cells, seen or {}) for gan in gans}
+            values = reported[(reported["modality"] == modality) & (reported["measure"] == theirs)]
+            of = "" if ours == theirs else f"{theirs} "
+            shown = [f"{name_of(item)} {of}{value:g}" for item, value in zip(values["item"], values["value"])]
+            rows.append(row | {REPORTED: "; ".join(shown) or NONE})
     return pd.DataFrame(rows)
 
 
@@ -154,13 +196,12 @@ def p_value(value: float) -> str:
     return NONE if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Modality, part, classifier, database and mix by score, with what the paper reports in the last columns.
+def table_accuracy(scores: pd.DataFrame) -> pd.DataFrame:
+    """Modality, part, classifier, database and mix by score.
 
     scores: what :func:`mammosynth.classifiers.scores.score` returns.  Accuracies in %, at Youden's threshold; brackets
     are 95 % intervals; a classifier or a database that is the only one has no column.
     """
-    reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
     rows = []
     for key, of in _by_mix(scores, YOUDEN):
         auroc, row = of.loc["AUROC"], _where(key)
@@ -170,9 +211,25 @@ def table_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         row["AUROC"] = _cell(auroc, decimals)
         row["ΔAUROC to real"] = _cell(auroc, partial(decimals, plus=True), "difference")
         row["p (Holm)"] = p_value(auroc["p_holm"])
-        for measure in ("benign accuracy", "malignant accuracy"):
-            value = reported.get((key["modality"], key["mix"], measure)) if _is_test(key) else None
-            row[f"{measure} % {REPORTED}"] = NONE if value is None else f"{value:.1f}"
+        rows.append(row)
+    return _without_constant(pd.DataFrame(rows))
+
+
+def paper_accuracy(scores: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """The paper's table of classifiers: modality and mix by accuracy of each class, and what it reports.
+
+    scores: as of :func:`table_accuracy`, of which those of the test part are taken; paper: rows of
+    ``resources/paper.csv``.  B: benign, M: malignant; n is of one test part, or of all folds'.
+    """
+    reported = paper[paper["table"] == "accuracy"].set_index(["modality", "item", "measure"])["value"]
+    rows = []
+    for key, of in _by_mix(scores[(scores["part"] == "test") & (scores["database"] == "all")], YOUDEN):
+        of_classes = [of.loc[measure] for measure in PAPER_ACCURACIES.values()]
+        row = _where(key) | {"n B / M": " / ".join(str(accuracy["n"]) for accuracy in of_classes)}
+        row |= {name: _cell(accuracy, percent) for name, accuracy in zip(PAPER_ACCURACIES, of_classes)}
+        for name, measure in PAPER_ACCURACIES.items():
+            value = reported.get((key["modality"], key["mix"], measure))
+            row[f"{name} {REPORTED}"] = NONE if value is None else f"{value:.1f}"
         rows.append(row)
     return _without_constant(pd.DataFrame(rows))
 
@@ -223,10 +280,6 @@ def _where(key: Mapping[str, str]) -> dict[str, str]:
     return row | {"database": key["database"], "mix": name_of_mix(key["mix"])}
 
 
-def _is_test(key: Mapping[str, str]) -> bool:
-    return (key["part"], key["database"]) == ("test", "all")
-
-
 def _cell(row: pd.Series, show: Callable[[float], str], column: str = "") -> str:
     """A value of a row, or what stands in another *column* of it, with its interval."""
     columns = (column or "value", f"{column}_low".strip("_"), f"{column}_high".strip("_"))
@@ -262,7 +315,4 @@ def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
 
 def _typeset(text: str) -> str:
     """Text for LaTeX: its special characters escaped, ours as commands."""
-    text = re.sub(r"([%&#_$])", r"\\\1", text)
-    for character, command in TYPESET.items():
-        text = text.replace(character, command)
-    return text
+    return "".join(TYPESET.get(character, character) for character in text)

@@ -26,6 +26,7 @@ from mammosynth.rois import apply_window, find_window
 
 LINE, PADDING, GAP = 0.155, 0.09, 0.32  # of a flow diagram's text, boxes, and the way between boxes; inches
 MAIN, SIDE = 3.3, 3.8  # widths of its boxes
+TITLE = 68  # characters in a line of its title
 COLOURS = {"benign": "#0072B2", "malignant": "#D55E00", "normal": "#777777"}  # Okabe and Ito's
 COLUMNS = 6, 14  # thumbnails in a row, of few images and of many
 CELL = 1.42  # height of a row, in widths of a thumbnail
@@ -74,7 +75,7 @@ def plot_flow(flow: pd.DataFrame, title: str, fold: int) -> Figure:
     axis.set_position((0, 0, 1, 1))
     axis.set(xlim=(0, figures.WIDTH), ylim=(height + 0.2, -0.55))
     axis.set_axis_off()
-    axis.text(0.1, -0.3, title, fontsize=10.5, fontweight="bold", va="center")
+    axis.text(0.1, -0.3, textwrap.fill(title, TITLE), fontsize=10.5, fontweight="bold", va="center")
     top, middle = 0.0, 0.1 + MAIN / 2
     for main, side in rows:
         tall = max(_height(main), _height(side or []))

@@ -48,18 +48,27 @@ MIX_DASHES = {
 }  # by whether a mix holds real images
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the same figure gives the same bytes, and a grey PNG has no more than grey values."""
-    if str(path).endswith(".svg"):
-        figure.savefig(path, metadata={"Date": None}, facecolor="white")
-    else:
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", facecolor="white")
-        image = Image.open(drawn).convert("RGB")
-        grey = image.convert("L")
-        coloured = ImageChops.difference(grey.convert("RGB"), image).getbbox()
-        (image if coloured else grey).save(path, optimize=True)
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write a figure as SVG, PDF or PNG, by the names of *paths*.
+
+    The same figure gives the same bytes, and a grey PNG has no more than grey values.
+    """
+    for path in map(Path, paths):
+        if path.suffix == ".png":
+            _save_pixels(figure, path)
+        else:
+            dated = {".svg": "Date", ".pdf": "CreationDate"}[path.suffix]
+            figure.savefig(path, metadata={dated: None}, facecolor="white")
     plt.close(figure)
+
+
+def _save_pixels(figure: Figure, path: Path) -> None:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", facecolor="white")
+    image = Image.open(drawn).convert("RGB")
+    grey = image.convert("L")
+    coloured = ImageChops.difference(grey.convert("RGB"), image).getbbox()
+    (image if coloured else grey).save(path, optimize=True)
 
 
 def show_images(axis: Axes, sheet: np.ndarray) -> None:

@@ -51,6 +51,28 @@ def plot_samples(
     return figure
 
 
+def plot_summary_samples(
+    sets: Mapping[str, Mapping[str, ImageSet]], phantoms: Iterable[str], columns: int = 3
+) -> Figure:
+    """The picture of the first screen: real ROIs above those of one GAN, *columns* of each class.
+
+    sets: by modality, ``real`` and the GAN; phantoms: modalities whose ROIs are, all or some, no clinical data.
+    """
+    rows = [(modality, name, images) for modality, own in sets.items() for name, images in own.items()]
+    figure, axes = plt.subplots(len(rows), 2, figsize=(4.6, (2.25 / columns + 0.2) * len(rows) + 0.3), squeeze=False)
+    figure.set_layout_engine("constrained", wspace=0.03, hspace=0.02, w_pad=0.02, h_pad=0.02)
+    for row, (modality, name, images) in zip(axes, rows):
+        for axis, pathology in zip(row, CLASSES):
+            members = images.of_class(pathology).images
+            show_images(axis, tile(members[evenly_spaced(len(members), columns)], columns))
+            if name == "real":  # the GAN's beneath are in the same order, and its name may be long
+                axis.set_title(pathology, loc="right", fontsize=7.5, fontweight="normal")
+        row[0].set_title(f"{modality.capitalize()}, {name_of(name) if name != 'real' else name}", fontsize=8)
+    drawn = list(phantoms)
+    figure.suptitle(f"{' and '.join(drawn).capitalize()}: phantoms, not clinical data" if drawn else "", fontsize=9)
+    return figure
+
+
 def plot_closest_pairs(
     modality: str,
     generator: str,

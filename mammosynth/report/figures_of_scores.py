@@ -8,7 +8,7 @@ from matplotlib.ticker import NullLocator
 
 from mammosynth.classifiers.mixes import added_dose, gans_with_doses, parse_mix
 from mammosynth.classifiers.scores import pooled
-from mammosynth.findings.conclusions import verdict
+from mammosynth.findings.conclusions import added, verdict
 from mammosynth.findings.names import REAL_COLOUR, colours_of, name_of, name_of_mix
 from mammosynth.findings.tables import decimals, p_value
 from mammosynth.findings.utility import FEWEST_POINTS, gains, rank_correlation
@@ -101,8 +101,58 @@ def plot_differences(modality: str, classifier: str, scores: pd.DataFrame) -> Fi
     return figure
 
 
+def plot_summary_forest(classifier: str, scores: pd.DataFrame) -> Figure:
+    """Forest plot of the first screen: mixes with synthetic ROIs beside the real ones, a panel a modality.
+
+    scores: of one classifier, of all modalities.  All mixes where none has synthetic ROIs beside real ones.  Without
+    numbers, so that it can be read on a phone.
+    """
+    found = {str(modality): compared(own) for modality, own in scores.groupby("modality", sort=False)}
+    mixes = list(dict.fromkeys(mix for rows in found.values() for mix in rows.index))
+    groups = _grouped([mix for mix in mixes if added(mix)] or mixes)
+    colours = colours_of(list(groups)) | {"controls": CONTROL_COLOUR}
+    places = [(group, mix, GAP * k) for k, (group, own) in enumerate(groups.items()) for mix in own]
+    heights = [number + gap for number, (_, _, gap) in enumerate(places)]
+    bottom = max(heights, default=0)
+    figure, axes = plt.subplots(
+        1, len(found), figsize=(4.6, 0.17 * bottom + 1.7), sharey=True, sharex=True, squeeze=False
+    )  # fmt: skip
+    for axis, (modality, rows) in zip(axes.flat, found.items()):
+        _mark_margin(axis.axvspan, rows)
+        axis.axvline(0, color=REAL_COLOUR, linewidth=1)
+        if YARDSTICK in rows.index:
+            axis.axvline(rows.loc[YARDSTICK, "difference"], color=CONTROL_COLOUR, linewidth=1, linestyle=":")
+        for (group, mix, _), y in zip(places, heights):
+            if mix in rows.index:
+                _draw_difference(axis, y, rows.loc[mix], colours[group])
+        axis.grid(axis="y", visible=False)
+        axis.margins(x=0.06)
+        axis.locator_params(axis="x", nbins=4)
+        patients = scores.loc[(scores["modality"] == modality) & (scores["part"] == "test"), "n_patients"].max()
+        axis.set_title(f"{modality.capitalize()}\n{patients} test patients")
+        axis.set_xlabel("← harm     help →")
+    axes[0, 0].set_yticks(heights, [name_of_mix(mix) for _, mix, _ in places])
+    axes[0, 0].set_ylim(bottom + 0.6, -0.7)
+    drawn = pd.concat(found.values())
+    drawn["verdict"] = drawn["verdict"].where(drawn.index.isin([mix for _, mix, _ in places]))
+    figure.legend(handles=_legend(drawn), loc="outside lower center", ncols=2)
+    figure.suptitle(f"AUROC minus that of real ROIs alone\n{name_of(classifier)}, {_runs(scores)}", fontsize=9)
+    return figure
+
+
 def _draw_row(axis: Axes, y: float, row: pd.Series, colour: str) -> None:
-    """The interval of a difference, its part by patients, the mark of its verdict, and its numbers beside it."""
+    """A difference, and its numbers beside it."""
+    _draw_difference(axis, y, row, colour)
+    shown = [decimals(row[column], plus=True) for column in ("difference", "difference_low", "difference_high")]
+    interval = f"[{shown[1]}, {shown[2]}]" if shown[1] != "–" else "(no interval)"
+    axis.text(
+        1.02, y, f"{shown[0]} {interval:<16} {p_value(row['p_holm'])}", transform=axis.get_yaxis_transform(),
+        va="center", fontsize=6.5, family="DejaVu Sans Mono",
+    )  # fmt: skip
+
+
+def _draw_difference(axis: Axes, y: float, row: pd.Series, colour: str) -> None:
+    """The interval of a difference, its part by patients, and the mark of its verdict."""
     axis.plot([row["difference_low"], row["difference_high"]], [y, y], color=colour, linewidth=1)
     axis.plot(
         [row["patients_low"], row["patients_high"]], [y, y], color=colour, linewidth=4, alpha=0.45,
@@ -111,12 +161,6 @@ def _draw_row(axis: Axes, y: float, row: pd.Series, colour: str) -> None:
     axis.plot(
         row["difference"], y, MARKS[row["verdict"]], color=colour, markersize=5.5, markeredgecolor="white", mew=0.5
     )
-    shown = [decimals(row[column], plus=True) for column in ("difference", "difference_low", "difference_high")]
-    interval = f"[{shown[1]}, {shown[2]}]" if shown[1] != "–" else "(no interval)"
-    axis.text(
-        1.02, y, f"{shown[0]} {interval:<16} {p_value(row['p_holm'])}", transform=axis.get_yaxis_transform(),
-        va="center", fontsize=6.5, family="DejaVu Sans Mono",
-    )  # fmt: skip
 
 
 def _part_of(part: str, rows: pd.DataFrame) -> str:

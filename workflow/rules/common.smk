@@ -87,6 +87,11 @@ def captions_of(*names):
     return {name: (folder / f"{name}.rst").read_text(encoding="utf-8").strip() for name in names}
 
 
+def pdf_of(figure):
+    """The PDF beside a figure that is a drawing, and nothing beside one that is a picture."""
+    return [f"{figure.removesuffix('.svg')}.pdf"] if figure.endswith(".svg") else []
+
+
 def code_of_networks(names):
     """Digests of the code of feature networks, which no script names."""
     return {name: code.digest(code.module(NETWORKS[name].module)) for name in names}

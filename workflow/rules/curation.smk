@@ -20,6 +20,7 @@ rule summarise_curation:
             category="Data",
             labels={"modality": "{modality}", "figure": "from images to ROIs"},
         ),
+        pdf="results/{modality}/curation/flow.pdf",
         characteristics=report(
             "results/{modality}/curation/characteristics.csv",
             caption="../report/characteristics.rst",

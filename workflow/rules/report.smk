@@ -42,7 +42,6 @@ rule tabulate:
         ),
         scores="results/tables/scores.csv",
         splits=SPLIT_TABLE,
-        paper=f"{workflow.basedir}/resources/paper.csv",
     output:
         quality="results/tables/quality.csv",
         table_quality=report(
@@ -83,6 +82,56 @@ rule tabulate:
         "../scripts/tabulate.py"
 
 
+rule paper_tables:
+    input:
+        quality="results/tables/quality.csv",
+        scores="results/tables/scores.csv",
+        paper=f"{workflow.basedir}/resources/paper.csv",
+    output:
+        quality=report(
+            "results/tables/paper_quality.csv",
+            caption="../report/paper_quality.rst",
+            category="Tables",
+            labels={"table": "the paper's measures of synthetic ROIs"},
+        ),
+        accuracy=report(
+            "results/tables/paper_accuracy.csv",
+            caption="../report/paper_accuracy.rst",
+            category="Tables",
+            labels={"table": "the paper's accuracies"},
+        ),
+        latex_quality="results/tables/paper_quality.tex",
+        latex_accuracy="results/tables/paper_accuracy.tex",
+        page="results/tables/paper_tables.html",
+    log:
+        "logs/paper_tables.log",
+    benchmark:
+        "benchmarks/paper_tables.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("paper_tables"),
+        captions=captions_of("paper_quality", "paper_accuracy"),
+        config={
+            key: config[key]
+            for key in (
+                "sources",
+                "databases",
+                "external",
+                "gans",
+                "generators",
+                "classify_with",
+                "classifiers",
+            )
+        },
+    script:
+        "../scripts/paper_tables.py"
+
+
 rule plot_samples:
     input:
         **image_sets("train", split=WHOLE[0]),
@@ -102,13 +151,16 @@ rule plot_samples:
             subcategory="{modality}",
             labels={"figure": "real and synthetic ROIs"},
         ),
-        embedding=report(
-            "results/figures/embedding_{modality}.png",
-            caption="../report/embedding.rst",
-            category="Figures",
-            subcategory="{modality}",
-            labels={"figure": "real and synthetic ROIs, embedded"},
-        ),
+        embedding=[
+            report(
+                "results/figures/embedding_{modality}.svg",
+                caption="../report/embedding.rst",
+                category="Figures",
+                subcategory="{modality}",
+                labels={"figure": "real and synthetic ROIs, embedded"},
+            ),
+            "results/figures/embedding_{modality}.pdf",
+        ],
     log:
         "logs/plot_samples/{modality}.log",
     benchmark:
@@ -133,6 +185,69 @@ rule plot_samples:
         "../scripts/plot_samples.py"
 
 
+rule plot_summary:
+    input:
+        quality="results/tables/quality.csv",
+        scores="results/tables/scores.csv",
+        # of the nearest GAN some are shown, and which it is the quality says
+        real=ancient(
+            expand("results/{modality}/{split}/train.npz", modality=MODALITIES, split=SHOWN[0])
+        ),
+        digests=expand(
+            "results/{modality}/{split}/parts.sha256", modality=MODALITIES, split=SHOWN[0]
+        ),
+        synthetic=expand(
+            "results/{modality}/{split}/synthetic/{gan}/{seed}.npz",
+            modality=MODALITIES,
+            split=SHOWN[0],
+            gan=GANS,
+            seed=SHOWN[1],
+        ),
+    output:
+        samples=report(
+            "results/figures/summary_samples.png",
+            caption="../report/summary_samples.rst",
+            category="Summary",
+            labels={"figure": "real ROIs and the nearest GAN's"},
+        ),
+        forest=[
+            report(
+                "results/figures/summary_forest.svg",
+                caption="../report/summary_forest.rst",
+                category="Summary",
+                labels={"figure": "do synthetic ROIs help"},
+            ),
+            "results/figures/summary_forest.pdf",
+        ],
+    log:
+        "logs/plot_summary.log",
+    benchmark:
+        "benchmarks/plot_summary.tsv"
+    conda:
+        "../../envs/mammosynth.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("plot_summary"),
+        modalities=MODALITIES,
+        config={
+            key: config[key]
+            for key in (
+                "sources",
+                "databases",
+                "external",
+                "gans",
+                "generators",
+                "classify_with",
+                "classifiers",
+            )
+        },
+    script:
+        "../scripts/plot_summary.py"
+
+
 rule plot_gan_training:
     input:
         expand(
@@ -149,6 +264,7 @@ rule plot_gan_training:
             subcategory="{modality}",
             labels={"figure": "training of the GANs"},
         ),
+        "results/figures/gan_training_{modality}.pdf",
     log:
         "logs/plot_gan_training/{modality}.log",
     benchmark:
@@ -177,6 +293,7 @@ rule plot_quality:
             subcategory="{modality}",
             labels={"figure": "quality of synthetic ROIs"},
         ),
+        "results/figures/quality_{modality}.pdf",
     log:
         "logs/plot_quality/{modality}.log",
     benchmark:
@@ -215,13 +332,16 @@ rule plot_classifier:
         digests=expand("results/{{modality}}/{split}/parts.sha256", split=WHOLE),
     output:
         **{
-            kind: report(
-                FILES_OF_CLASSIFIERS[kind],
-                caption=f"../report/{kind}.rst",
-                category=category,
-                subcategory="{modality}",
-                labels={"figure": title, "classifier": "{classifier}"},
-            )
+            kind: [
+                report(
+                    FILES_OF_CLASSIFIERS[kind],
+                    caption=f"../report/{kind}.rst",
+                    category=category,
+                    subcategory="{modality}",
+                    labels={"figure": title, "classifier": "{classifier}"},
+                ),
+                *pdf_of(FILES_OF_CLASSIFIERS[kind]),
+            ]
             for kind, (category, title) in OF_CLASSIFIERS.items()
         },
     log:
@@ -262,6 +382,7 @@ rule rank_generators:
             )
             for modality in MODALITIES
         ],
+        pdfs=[f"results/figures/ranks_{modality}.pdf" for modality in MODALITIES],
     log:
         "logs/rank_generators.log",
     benchmark:
@@ -374,6 +495,10 @@ rule write_scorecards:
 rule write_report:
     input:
         rois=expand("results/{modality}/rois.csv", modality=MODALITIES),
+        characteristics=expand(
+            "results/{modality}/curation/characteristics.csv", modality=MODALITIES
+        ),
+        flow=expand("results/{modality}/curation/flow.svg", modality=MODALITIES),
         parts="results/tables/parts.csv",
         splits=SPLIT_TABLE,
         histories=expand(
@@ -386,6 +511,8 @@ rule write_report:
         ),
         scores="results/tables/scores.csv",
         quality="results/tables/quality.csv",
+        paper_quality="results/tables/paper_quality.csv",
+        paper_accuracy="results/tables/paper_accuracy.csv",
         table_quality="results/tables/table_quality.csv",
         table_accuracy="results/tables/table_accuracy.csv",
         table_decisions="results/tables/table_decisions.csv",
@@ -416,6 +543,8 @@ rule write_report:
             "results/figures/closest_{modality}_{gan}.png", modality=MODALITIES, gan=GANS
         ),
         paper=f"{workflow.basedir}/resources/paper.csv",
+        summary_samples="results/figures/summary_samples.png",
+        summary_forest="results/figures/summary_forest.svg",
         contact_sheet=expand("results/{modality}/contact_sheet.png", modality=MODALITIES),
         progress=expand(
             "results/{modality}/{split}/gans/{gan}/{seed}.png",
@@ -425,7 +554,7 @@ rule write_report:
             seed=SHOWN[1],
         ),
         samples=expand("results/figures/samples_{modality}.png", modality=MODALITIES),
-        embedding=expand("results/figures/embedding_{modality}.png", modality=MODALITIES),
+        embedding=expand("results/figures/embedding_{modality}.svg", modality=MODALITIES),
         gan_training=expand(
             "results/figures/gan_training_{modality}.svg",
             modality=MODALITIES if TRAINED else [],
@@ -448,7 +577,8 @@ rule write_report:
             else []
         ),
     output:
-        "results/report/report.html",
+        page="results/report/report.html",
+        pdf="results/report/report.pdf",
     log:
         "logs/write_report.log",
     conda:
@@ -460,6 +590,12 @@ rule write_report:
     params:
         code=code_of("write_report"),
         captions=captions_of(
+            "summary_samples",
+            "summary_forest",
+            "paper_quality",
+            "paper_accuracy",
+            "flow",
+            "characteristics",
             "contact_sheet",
             "samples",
             "embedding",
@@ -482,20 +618,23 @@ rule write_report:
         # Not inputs: Snakemake writes them as it goes, and a run without them is whole. Of this study's jobs alone,
         # as the folder may hold those of earlier ones.
         benchmarks={
-            rule.name: expand(
-                getattr(rules, rule.name).benchmark,
-                source=config["databases"] + config["external"],
-                database=READERS,
-                name=STUDY_PARAMETERS,
-                modality=MODALITIES,
-                split=SPLITS,
-                gan=GANS,
-                classifier=CLASSIFIERS,
-                mix=MIXES,
-                seed=SEEDS,
-            )
-            for rule in workflow.rules
-            if rule.benchmark
+            stage: {
+                rule.name: expand(
+                    getattr(rules, rule.name).benchmark,
+                    source=config["databases"] + config["external"],
+                    database=READERS,
+                    name=STUDY_PARAMETERS,
+                    modality=MODALITIES,
+                    split=SPLITS,
+                    gan=GANS,
+                    classifier=CLASSIFIERS,
+                    mix=MIXES,
+                    seed=SEEDS,
+                )
+                for rule in workflow.rules
+                if rule.benchmark and Path(rule.snakefile).stem == stage
+            }
+            for stage in dict.fromkeys(Path(rule.snakefile).stem for rule in workflow.rules)
         },
     script:
         "../scripts/write_report.py"

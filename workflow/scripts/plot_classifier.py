@@ -35,5 +35,5 @@ if __name__ == "__main__":
             "confusion": lambda: plot_confusion(*of, predictions),
             "misses": lambda: plot_misses(*of, predictions, whole, test),
         }
-        for kind, path in made.items():
-            figures.save(plots[kind](), path)
+        for kind, paths in made.items():
+            figures.save(plots[kind](), *paths)

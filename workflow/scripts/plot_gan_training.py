@@ -11,4 +11,4 @@ if __name__ == "__main__":
         histories = read_histories(snakemake.input, "gan")
         title = NETWORKS[snakemake.params.extractor].title
         figure = plot_gan_training(snakemake.wildcards.modality, histories, title)
-        figures.save(figure, snakemake.output[0])
+        figures.save(figure, *snakemake.output)

@@ -12,4 +12,4 @@ if __name__ == "__main__":
 
         quality = pd.read_csv(snakemake.input[0])
         quality = quality[quality["share"] == WHOLE]
-        figures.save(plot_quality(snakemake.wildcards.modality, quality), snakemake.output[0])
+        figures.save(plot_quality(snakemake.wildcards.modality, quality), *snakemake.output)

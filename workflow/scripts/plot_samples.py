@@ -21,4 +21,4 @@ if __name__ == "__main__":
         }
         of_real = Reference.load(given.reference).features[params.extractor], real.labels
         figure = plot_embedding(modality, NETWORKS[params.extractor].title, of_real, features)
-        figures.save(figure, snakemake.output.embedding)
+        figures.save(figure, *snakemake.output.embedding)

@@ -16,5 +16,6 @@ if __name__ == "__main__":
         correlations = rank_correlations(ranks)
         ranks.to_csv(snakemake.output.ranks, index=False)
         correlations.to_csv(snakemake.output.correlations, index=False)
-        for modality, path in zip(snakemake.params.modalities, snakemake.output.figures):
-            figures.save(plot_ranks(modality, ranks, correlations), path)
+        made = snakemake.output
+        for modality, *paths in zip(snakemake.params.modalities, made.figures, made.pdfs):
+            figures.save(plot_ranks(modality, ranks, correlations), *paths)

@@ -22,7 +22,7 @@ if __name__ == "__main__":
         flow.to_csv(made.flow, index=False)
         note = f" (phantoms, not clinical data: {', '.join(params.phantoms)})" if params.phantoms else ""
         title = f"{modality.capitalize()}{note}: from images to ROIs, fold {fold}"
-        figures.save(curation.plot_flow(flow, title, fold), made.figure)
+        figures.save(curation.plot_flow(flow, title, fold), made.figure, made.pdf)
         table = curation.characterise(rois, partitions[fold], params.rois["size"], params.rois["margin"])
         table.to_csv(made.characteristics, index=False)
         groups = curation.find_groups(images)

@@ -1,4 +1,4 @@
-"""Write the tidy quality rows and the paper-shaped tables."""
+"""Write the tidy quality rows and the tables of all measures and scores."""
 
 from pathlib import Path
 
@@ -14,9 +14,8 @@ if __name__ == "__main__":
 
         splits = pd.read_csv(snakemake.input.splits)
         quality = read_rows([*snakemake.input.quality, *snakemake.input.real], splits)
-        paper = pd.read_csv(snakemake.input.paper)
         quality.to_csv(snakemake.output.quality, index=False)
-        table = table_quality(quality[quality["share"] == WHOLE], paper, trained_against(snakemake.config))
+        table = table_quality(quality[quality["share"] == WHOLE], trained_against(snakemake.config))
         table.to_csv(snakemake.output.table_quality, index=False)
         pooled = table[table["class"] == "all"].drop(columns="class")
         captions = snakemake.params.captions
@@ -24,7 +23,7 @@ if __name__ == "__main__":
         Path(snakemake.output.latex_quality).write_text(to_latex(pooled, caption, "tab:quality"), encoding="utf-8")
         scores = pd.read_csv(snakemake.input.scores)
         scores = scores[scores["share"] == WHOLE]
-        for name, table in (("accuracy", table_accuracy(scores, paper)), ("decisions", table_decisions(scores))):
+        for name, table in (("accuracy", table_accuracy(scores)), ("decisions", table_decisions(scores))):
             table.to_csv(snakemake.output[f"table_{name}"], index=False)
             latex = to_latex(table, captions[f"table_{name}"], f"tab:{name}")
             Path(snakemake.output[f"latex_{name}"]).write_text(latex, encoding="utf-8")

@@ -8,12 +8,13 @@ if __name__ == "__main__":
 
         from mammosynth.findings.names import name_of
         from mammosynth.findings.verdicts import leaks, verdicts
-        from mammosynth.report import page
+        from mammosynth.report import page, printed
         from mammosynth.splits import WHOLE, place_of, read_rows
 
         given, modalities, gans = snakemake.input, snakemake.params.modalities, snakemake.params.gans
-        kinds = ("contact_sheet", "samples", "embedding", "gan_training")
-        figures = {kind: dict(zip(modalities, given[kind])) for kind in kinds}
+        figures = {kind: {"": given[kind]} for kind in ("summary_samples", "summary_forest")}
+        for kind in ("flow", "contact_sheet", "samples", "embedding", "gan_training"):
+            figures[kind] = dict(zip(modalities, given[kind]))
         for kind, file in snakemake.params.of_classifiers.items():
             figures[kind] = {
                 modality: {
@@ -40,8 +41,14 @@ if __name__ == "__main__":
             config=snakemake.params.config,
             parts=pd.read_csv(given.parts),
             rois=pd.concat(pd.read_csv(file, dtype=str) for file in given.rois),
+            characteristics={
+                modality: pd.read_csv(file, dtype=str, keep_default_na=False)
+                for modality, file in zip(modalities, given.characteristics)
+            },
             scores=scores[scores["share"] == WHOLE],
             quality=quality[quality["share"] == WHOLE],
+            paper_quality=pd.read_csv(given.paper_quality, dtype=str),
+            paper_accuracy=pd.read_csv(given.paper_accuracy, dtype=str),
             accuracy=pd.read_csv(given.table_accuracy, dtype=str),
             decisions=pd.read_csv(given.table_decisions, dtype=str),
             comparisons=comparisons[comparisons["share"] == WHOLE],
@@ -57,4 +64,5 @@ if __name__ == "__main__":
             leaks=leaks(read_rows(given.leaks, splits)) if given.leaks else {},
             filtered=pd.concat(map(pd.read_csv, given.filtered)) if given.filtered else None,
         )
-        page.write(study, snakemake.output[0])
+        page.write(study, snakemake.output.page)
+        printed.write(study, snakemake.output.pdf)
