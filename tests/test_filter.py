@@ -69,7 +69,7 @@ def test_a_class_of_which_nothing_passes(synthetic, judged, real):
 
 def test_a_copier_ends_the_run(real):
     many = pd.DataFrame({NEAR_COPY: np.arange(200) % 5 == 0})
-    with pytest.raises(InputError, match=r"gan gives back ROIs that it was trained on.*40 of 200"):
+    with pytest.raises(InputError, match=r"gan gives back ROIs of the training part.*40 of 200"):
         refuse_memorising("gan", many, real, 75)
     refuse_memorising("gan", pd.DataFrame({NEAR_COPY: np.zeros(200)}), real, 1)
 
