@@ -219,7 +219,7 @@ def test_the_verdict_on_novelty_is_shown(samples, memorising, flag):
 
 def test_what_nobody_judged_is_said(samples):
     card = describe(facts())
-    assert card["novelty"] == {"memorising": None, "sentence": "Not judged."}
+    assert card["novelty"] == {"memorising": None, "sentence": "Not judged.", "leaks": None}
     assert "novelty was not judged" in text_of(card)
     assert "Whether benign and malignant images look so" in text_of(card)
     measured = quality_rows(("sngan", "held_out"), ["near copies", "AuthPct", "label accuracy"])
