@@ -147,7 +147,7 @@ SMALL = {
     "statistics": {"resamples": 100},
     "checkpoint_minutes": 0,
 }
-SHORT = {"reason": "takes 2 minutes, as SLURM counts time in minutes: MAMMOSYNTH_TEST_SLOW=1 runs it"}
+slow = pytest.mark.skipif("MAMMOSYNTH_TEST_SLOW" not in os.environ, reason="minutes: MAMMOSYNTH_TEST_SLOW=1 runs it")
 TABLES = ["results/tables/scores.csv", "results/tables/comparisons.csv"]
 TIMES = ["seconds", "images_per_second"]
 
@@ -256,6 +256,7 @@ def study(with_gpus_unseen, tmp_path):
         call.wait()
 
 
+@slow
 def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, study):
     """kill -9, scancel, SIGKILL of the main Snakemake, Ctrl-C and too little memory, one after the other."""
     # a training is killed, the job of another is cancelled: both are begun again and resume
@@ -301,7 +302,7 @@ def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, study):
     assert [table for table in tables if not same(plain / table, study.folder / table)] == []
 
 
-@pytest.mark.skipif("MAMMOSYNTH_TEST_SLOW" not in os.environ, **SHORT)
+@slow
 def test_a_training_out_of_time_saves_its_state_and_resumes(plain, study):
     call = study.start(*targets("one"), "--set-resources", "train_gan:runtime=1")
     until(lambda: study.trains("one"), "a training")
