@@ -147,7 +147,7 @@ SMALL = {
     "statistics": {"resamples": 100},
     "checkpoint_minutes": 0,
 }
-SHORT = {"reason": "takes 2 minutes, as SLURM counts time in minutes: MAMMOSYNTH_TEST_SLOW=1 runs it"}
+slow = pytest.mark.skipif("MAMMOSYNTH_TEST_SLOW" not in os.environ, reason="minutes: MAMMOSYNTH_TEST_SLOW=1 runs it")
 TABLES = ["results/tables/scores.csv", "results/tables/comparisons.csv"]
 TIMES = ["seconds", "images_per_second"]
 
@@ -179,17 +179,19 @@ class Disturbed:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self.folder, self.calls = folder, 0
+        self.folder, self.calls = folder, []
 
     def start(self, *options: str) -> subprocess.Popen:
-        self.calls += 1
-        with open(self.folder / f"call{self.calls}.log", "w", encoding="utf-8") as log:
+        with open(self.folder / f"call{len(self.calls)}.log", "w", encoding="utf-8") as log:
             # one thread, as here: sums of two are others in their last bits
             threads = ["--set-threads", "train_gan=1", "train_classifier=1"]
             call = command(ROOT / "Snakefile", self.folder, SMALL, *options, *threads)
-            return subprocess.Popen(
-                call, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder, preexec_fn=self._listening
+            self.calls.append(
+                subprocess.Popen(
+                    call, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder, preexec_fn=self._listening
+                )
             )
+        return self.calls[-1]
 
     @staticmethod
     def _listening() -> None:
@@ -197,7 +199,7 @@ class Disturbed:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def said(self) -> str:
-        return (self.folder / f"call{self.calls}.log").read_text(encoding="utf-8")
+        return (self.folder / f"call{len(self.calls) - 1}.log").read_text(encoding="utf-8")
 
     def log(self, rule: str, name: str) -> Path:
         return self.folder / f"logs/{rule}/ultrasound/fold0/{name}/seed0.log"
@@ -244,10 +246,19 @@ class Disturbed:
         return dict(line.strip().removeprefix("rule_").split() for line in jobs.splitlines())
 
 
-def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unseen, tmp_path):
-    """kill -9, scancel, SIGKILL of the main Snakemake, Ctrl-C and too little memory, one after the other."""
+@pytest.fixture
+def study(with_gpus_unseen, tmp_path):
+    """That is left by no Snakemake when its test is over, however it is."""
     study = Disturbed(tmp_path / "study")
+    yield study
+    for call in study.calls:
+        call.kill()
+        call.wait()
 
+
+@slow
+def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, study):
+    """kill -9, scancel, SIGKILL of the main Snakemake, Ctrl-C and too little memory, one after the other."""
     # a training is killed, the job of another is cancelled: both are begun again and resume
     first = study.start()
     trainers = study.held(study.trains)
@@ -291,9 +302,8 @@ def test_a_study_that_is_disturbed_ends_as_one_that_is_not(plain, with_gpus_unse
     assert [table for table in tables if not same(plain / table, study.folder / table)] == []
 
 
-@pytest.mark.skipif("MAMMOSYNTH_TEST_SLOW" not in os.environ, **SHORT)
-def test_a_training_out_of_time_saves_its_state_and_resumes(plain, with_gpus_unseen, tmp_path):
-    study = Disturbed(tmp_path / "study")
+@slow
+def test_a_training_out_of_time_saves_its_state_and_resumes(plain, study):
     call = study.start(*targets("one"), "--set-resources", "train_gan:runtime=1")
     until(lambda: study.trains("one"), "a training")
     os.kill(study.trainer("train_gan", "one"), signal.SIGSTOP)  # till SLURM ends it
