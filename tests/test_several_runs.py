@@ -20,7 +20,7 @@ from mammosynth.gans.training import load_generator
 from mammosynth.gans.transfer import read_generator
 from mammosynth.imageset import ImageSet
 from mammosynth.partition import count_parts
-from mammosynth.report.embedded import data_uri
+from mammosynth.report.embedded import PAIRED_WIDTH, data_uri
 
 CPU = torch.device("cpu")
 FOLDS, SEEDS, GANS, MIXES = [2, 0], [1, 0], ["sngan", "cyclegan"], ["real", "real+cyclegan@0.5", "sngan"]
@@ -199,9 +199,9 @@ def test_pictures_of_the_report_are_those_of_the_gan_that_they_name(study):
     for gan in GANS:
         shown = [content for content, alt in figures if alt.startswith(f"Mammography, {name_of(gan)}. ")]
         files = of_run(study, FOLDS[0], "gans", gan, SEEDS[0], ".png"), study / f"figures/closest_mammography_{gan}.png"
-        assert {data_uri(file) for file in files} <= set(shown)
+        assert {data_uri(file, PAIRED_WIDTH) for file in files} <= set(shown)
         other = next(name for name in GANS if name != gan)
-        assert data_uri(of_run(study, FOLDS[0], "gans", other, SEEDS[0], ".png")) not in shown
+        assert data_uri(of_run(study, FOLDS[0], "gans", other, SEEDS[0], ".png"), PAIRED_WIDTH) not in shown
 
 
 def test_figures_of_the_report_are_those_of_the_classifier_that_they_name(study):

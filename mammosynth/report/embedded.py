@@ -7,7 +7,7 @@ from pathlib import Path
 import typst
 from PIL import Image
 
-WIDTH = 1100  # pixels that a picture has at most
+WIDTH, PAIRED_WIDTH = 1100, 800  # pixels that a picture has at most, and one of two in a row
 QUALITY = 70  # of pictures; drawings are kept as they are
 DENSITY = 144  # pixels an inch of a drawing
 

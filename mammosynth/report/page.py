@@ -22,7 +22,7 @@ from mammosynth.findings.verdicts import Leaks
 from mammosynth.quality.measures import Measure, measure_of
 from mammosynth.quality.novelty import Verdict
 from mammosynth.report import claim
-from mammosynth.report.embedded import data_uri
+from mammosynth.report.embedded import PAIRED_WIDTH, WIDTH, data_uri
 from mammosynth.report.tables import grouped, value_and_interval
 
 TITLE = "Does GAN-made data help a breast-mass classifier?"
@@ -54,6 +54,8 @@ SHOWN = {
     "confusion": "Calls by true class",
     "misses": "The most confident wrong calls",
 }
+
+PAIRED = ("progress", "closest")  # kinds of which two stand in a row; see style.css.jinja
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,12 @@ class Study:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page. of: the GAN or classifier that it belongs to, or ""."""
+    """A figure on the page. width: pixels at most; of: the GAN or classifier that it belongs to, or ""."""
 
     path: Path
     alt: str
     caption: str
+    width: int
     of: str = ""
 
     @property
@@ -147,7 +150,7 @@ def pictures(study: Study, kind: str) -> Iterator[Picture]:
         for name, path in found.items() if isinstance(found, Mapping) else [("", found)]:
             of = "".join(f"{part}. " for part in [", ".join(filter(None, [modality.capitalize(), name]))] if part)
             alt, caption = f"{of}{SHOWN[kind]}", f"{of}{study.captions[kind]}"
-            yield Picture(Path(path), alt, caption, name)
+            yield Picture(Path(path), alt, caption, PAIRED_WIDTH if kind in PAIRED else WIDTH, name)
 
 
 def _agreement(correlations: pd.DataFrame, modality: str) -> tuple[list[str], list[str]]:
