@@ -411,7 +411,7 @@ def test_the_workflow_makes_the_card(tmp_path):
     assert run.returncode == 0, run.stdout
     folder = tmp_path / "results/ultrasound/curation"
     assert {path.name for path in folder.iterdir()} == {
-        "images.csv", "flow.csv", "flow.svg", "characteristics.csv", "near_duplicates.png", "conflicts.png",
+        "images.csv", "flow.csv", "flow.svg", "flow.pdf", "characteristics.csv", "near_duplicates.png", "conflicts.png",
         "alike.csv", "alike.png", "data_card.html",
     }  # fmt: skip
     assert "Phantoms, not clinical data: toy" in (tmp_path / card).read_text()

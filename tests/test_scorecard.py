@@ -239,7 +239,7 @@ def test_what_nobody_judged_is_said(samples):
 
 
 def test_the_page_is_whole_and_stands_alone(samples, tmp_path):
-    (tmp_path / "pairs.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (tmp_path / "pairs.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
     for neighbours, images in ((None, 4), (tmp_path / "pairs.svg", 5)):
         page = render(describe(facts()), samples, neighbours, "Pairs, side by side.")
         parser = Balance()
