@@ -375,7 +375,7 @@ def test_a_data_card_stands_alone(facts, tmp_path):
     datacard.write(facts, "Counts.", tmp_path / "card.html")
     page = (tmp_path / "card.html").read_text()
     assert "not clinical data" in page
-    assert "data:image/svg+xml" in page
+    assert "data:image/webp" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<b>axilla" not in page
     for text in (
