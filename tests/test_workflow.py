@@ -109,7 +109,9 @@ def test_one_changed_learning_rate_reruns_one_branch(finished):
     assert "gans/projected_gan/seed0.pt" in jobs
     assert "classifiers/resnet18/projected_gan/seed0.pt" in jobs
     assert "gans/cyclegan" not in "".join(line for line in jobs.splitlines() if "output:" in line)
-    assert "classifiers/resnet18/real@2/seed0.pt" not in "".join(line for line in jobs.splitlines() if "output:" in line)
+    assert "classifiers/resnet18/real@2/seed0.pt" not in "".join(
+        line for line in jobs.splitlines() if "output:" in line
+    )
     assert "rule crop_rois" not in jobs
 
 

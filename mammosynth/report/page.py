@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from mammosynth import __version__
+from mammosynth import study as study_file
 from mammosynth.findings import conclusions
 from mammosynth.findings.names import NAMES_OF_PARTS, name_of
 from mammosynth.findings.ranks import agreement, disagreements, table_ranks
@@ -281,6 +282,7 @@ def context(study: Study) -> dict[str, Any]:
         "config": study.config,
         "captions": study.captions,
         "modalities": modalities,
+        "trained_gans": study_file.trained(study.config),
         "phantoms": conclusions.phantoms_of(study.config),
         "external": study.config.get("external", []),
         "name_of": name_of,
