@@ -111,6 +111,6 @@ def study_of(place: Path) -> dict:
     return changed(
         STUDY,
         sources={"mine": mine},
-        classifiers={"resnet18": {"weights": str(place / "weights.pth")}},
+        classifiers={"resnet18": {"width": 64, "weights": str(place / "weights.pth")}},
         generators={"projected_gan": {"start_from": str(place / "generator.pt")}},
     )

@@ -124,13 +124,13 @@ def test_the_workflow_fills_them_in(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     shutil.copy2(parameter_file("brisque"), tmp_path / "mine/allmodel")
     study = {
-        "classifiers": {"resnet18": {"weights": "$PLACE/weights.pth"}},
+        "classifiers": {"resnet18": {"width": 64, "weights": "$PLACE/weights.pth"}},
         "parameters": "$PLACE/mine",
         "downloads": "~/d",
     }
     model = "results/ultrasound/fold0/classifiers/resnet18/real/seed0.pt"
     assert f"{tmp_path}/weights.pth" in snakemake(tmp_path, model, "--dry-run", study=study).stdout
-    obtained = {"classifiers": {"resnet18": {"weights": "imagenet"}}}
+    obtained = {"classifiers": {"resnet18": {"width": 64, "weights": "imagenet"}}}
     plan = snakemake(tmp_path, model, "--dry-run", study=obtained).stdout
     assert "output: results/parameters/resnet18\n" in plan
     assert "results/parameters/resnet50" not in plan

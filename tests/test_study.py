@@ -129,7 +129,7 @@ def test_the_papers_study_has_the_gans_own_settings(config):
         ({"generators": {"all": {"method": "sngan"}}}, "generators.all: that name stands for"),
         (
             {"classifiers": {"resnet18": {"width": 16, "weights": "imagenet"}}},
-            "classifiers.resnet18.width: weights are of a network of width 64: leave out",
+            "classifiers.resnet18.width is 16, and its weights are of a network of width 64: set width: 64, or",
         ),
     ],
 )

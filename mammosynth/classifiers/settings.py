@@ -23,6 +23,9 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         elif key != "method":
             refuse_key(where, key, method, known, METHODS)
     found = defaults(known) | dict(given)
-    if found.get("weights") and found.get("width", WIDTH) != WIDTH:
-        raise InputError(f"{where}.width: weights are of a network of width {WIDTH}: leave out width or weights")
+    if found.get("weights") and (width := found.get("width", WIDTH)) != WIDTH:
+        raise InputError(
+            f"{where}.width is {width}, and its weights are of a network of width {WIDTH}: set width: {WIDTH}, or leave "
+            "out weights"
+        )
     return found
