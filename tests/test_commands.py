@@ -140,9 +140,20 @@ def test_init_writes_a_study_that_dry_runs(gpu, tmp_path):
     assert "tabel is not one of" in wrong.stderr
 
 
+def test_init_of_a_public_database_keeps_what_config_says_of_it(tmp_path):
+    (tmp_path / "data").mkdir()
+    said = call("init", tmp_path / "study", "--root", tmp_path / "data", "--reader", "busi", "--no-gpu")
+    assert said.exit_code == 0, said.output
+    study = yaml.safe_load((tmp_path / "study/study.yaml").read_text())
+    assert study["sources"] == {"busi": {"root": str(tmp_path / "data")}}  # laid over its entry, exclusions and all
+    assert study["databases"] == ["busi"]
+    other = ("--root", tmp_path / "data", "--reader", "mini_mias", "--modality", "ultrasound", "--no-gpu")
+    assert "mini_mias is of mammography" in call("init", tmp_path / "other", *other).stderr
+
+
 def test_init_asks_for_what_is_not_given(tmp_path):
     root = database(tmp_path / "data")
-    said = call("init", tmp_path / "study", input=f"{root}\nrois\nmammography\ny\n")
+    said = call("init", tmp_path / "study", input=f"{root}\nrois\ny\nmammography\n")
     assert said.exit_code == 0, said.output
     study = yaml.safe_load((tmp_path / "study/study.yaml").read_text())
     assert study["sources"]["mine"] == {

@@ -183,8 +183,9 @@ def read(model: str | Path) -> tuple[dict[str, Any], Typicality]:
     for file in (card, limits):
         if not file.is_file():
             raise InputError(
-                f"{model} has no {file.name} beside it, which says what its probabilities mean: copy it along, or have "
-                f"a study write it (snakemake {file})"
+                f"{model} has no {file.name} beside it, which says what its probabilities mean: name a classifier of a "
+                "study (classifiers/…/seed0.pt), copy its .md and .npz along, or have the study write them: run it "
+                "again, as it was run"
             )
     try:
         own = yaml.safe_load(card.read_text(encoding="utf-8").split("---")[1])["mammosynth"]

@@ -25,7 +25,7 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     found = defaults(known) | dict(given)
     if found.get("weights") and (width := found.get("width", WIDTH)) != WIDTH:
         raise InputError(
-            f"{where}.width is {width}, and its weights are of a network of width {WIDTH}: set width: {WIDTH}, or leave "
-            "out weights"
+            f"{where}.width is {width}, and its weights are of a network of width {WIDTH}: set width: {WIDTH}, "
+            "or leave out weights"
         )
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mammosynth.commands.workflow import command
+from mammosynth.commands.workflow import command, snakefile
 
 NAME = "study.yaml"
 # Without a GPU: one GAN, and classifiers of frozen features, in about an hour on two cores.
@@ -28,7 +28,7 @@ generators:
   projected_gan: {width: 16, steps: 10000, batch: 16, evaluate_every: 500}
 gans: [wgan_gp, cyclegan, cgan, sngan, projected_gan]
 classifiers:
-  resnet18: {steps: 2000, batch: 32, evaluate_every: 100}
+  resnet18: {width: 64, learning_rate: 0.0005, steps: 2000, batch: 32, evaluate_every: 100}
 classify_with: [resnet18]
 """
 ROIS = """\
@@ -37,17 +37,24 @@ ROIS = """\
     malignant: "malignant"
     # patient: "(P[0-9]+)"
 """
+MINE = """\
+  mine:
+    reader: {reader}
+    modality: {modality}
+    root: {root}
+"""
+PUBLIC = """\
+  # Its reader and modality, and the list of its images that are left out where there is one, are in config.yaml.
+  {reader}:
+    root: {root}
+"""
 STUDY = """\
 # A study of mammosynth. Each key that is left out here has the value of the default study; docs/configuration.md has
 # all keys.
 
 sources:
-  mine:
-    reader: {reader}
-    modality: {modality}
-    root: {root}
-{rois}
-databases: [mine]
+{source}
+databases: [{name}]
 # An entry of sources that nothing is trained on, to test on another hospital's patients:
 # external: [theirs]
 
@@ -79,9 +86,11 @@ def _reader(ctx: click.Context, param: click.Parameter, value: str) -> str:
     callback=_reader,
     help="How the images are listed: table, rois, or a database's (docs/readers.md).",
 )
-@click.option("--modality", prompt=True, type=click.Choice(["ultrasound", "mammography"]))
+@click.option(
+    "--modality", type=click.Choice(["ultrasound", "mammography"]), help="Asked for, but of a public database."
+)
 @click.option("--gpu/--no-gpu", prompt="Is there a GPU", default=False, help="Sizes of the trainings.")
-def init(folder: Path, root: Path, reader: str, modality: str, gpu: bool) -> None:
+def init(folder: Path, root: Path, reader: str, modality: str | None, gpu: bool) -> None:
     """Write FOLDER/study.yaml, a commented study file, from a few answers, or from options.
 
     Results will lie in FOLDER, too. Then look at the ROIs, which trains nothing: mammosynth check FOLDER/study.yaml
@@ -94,14 +103,23 @@ def init(folder: Path, root: Path, reader: str, modality: str, gpu: bool) -> Non
     import yaml
 
     from mammosynth import exchange
+    from mammosynth.errors import InputError
 
     study = folder / NAME
     exchange.refuse_used(study)
+    known = yaml.safe_load((snakefile().parent / "config.yaml").read_text(encoding="utf-8"))["sources"]
+    public = known[reader]["modality"] if reader in known else None
+    if public and modality not in (None, public):
+        raise InputError(
+            f"--modality {modality}: {reader} is of {public}: leave out the option, or name another reader"
+        )
+    modality = public or modality or click.prompt("Modality", type=click.Choice(["ultrasound", "mammography"]))
+    source = (PUBLIC if public else MINE).format(
+        reader=reader, modality=modality, root=yaml.safe_dump(str(root.resolve()), width=10**6).splitlines()[0]
+    )
     text = STUDY.format(
-        reader=reader,
-        modality=modality,
-        root=yaml.safe_dump(str(root.resolve()), width=10**6).splitlines()[0],
-        rois=ROIS if reader == "rois" else "",
+        source=source + (ROIS if reader == "rois" else ""),
+        name=reader if public else "mine",
         sizes=ON_GPU if gpu else ON_CPU,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,4 +127,5 @@ def init(folder: Path, root: Path, reader: str, modality: str, gpu: bool) -> Non
     call = shlex.join(["snakemake", *command(study, "--cores", "all")])
     click.echo(f"{study} is written. Edit it as you like, then:\n")
     click.echo(f"  mammosynth check {shlex.quote(str(study))}    # reads the data, trains nothing")
+    click.echo(f"  {call} --dry-run    # shows what would run")
     click.echo(f"  {call}    # runs the study")

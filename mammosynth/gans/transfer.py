@@ -14,7 +14,9 @@ def read_generator(path: Path) -> dict[str, Any]:
     content = read_weights(path, "a generator of mammosynth", "delete it and run again")
     needed = {"settings", "fingerprint", "ids", "weights", "critics"}
     if not isinstance(content, dict) or not needed <= content.keys():
-        raise InputError(f"{path} is not a generator of mammosynth: delete it and run again, or name another")
+        raise InputError(
+            f"{path} is not a generator of mammosynth: name one, such as gans/sngan/seed0.pt of a study's split"
+        )
     return content
 
 
