@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from quality_for_tests import textures
 from scipy import ndimage
 
+from mammosynth.arrays import likeness
 from mammosynth.arrays.likeness import correlate
 from mammosynth.curation import (
     ALIKE,
@@ -368,11 +369,13 @@ def test_rois_are_joined_and_excluded_alike_batch_by_batch(batch, step, monkeypa
 def test_joining_rois_takes_no_table_of_all_pairs(monkeypatch):
     monkeypatch.setattr("mammosynth.arrays.likeness.BATCH", 20)
     peaks = []
-    for n in (60, 240):
+    for n in (60, 700):  # a table of these would take 2 MB
         rois, table = rois_of(textures(n, side=48), np.zeros(n, int), [f"group {i}" for i in range(n)])
         tracemalloc.start()
         join_alike(rois, table, ["busi"])
-        peaks.append(tracemalloc.get_traced_memory()[1] - 2 * rois.images.nbytes)  # those of the databases, those kept
+        kept = 2 * rois.images.nbytes  # those of the databases, those kept
+        sketched = 4 * n * (likeness.GRID**2 + 2 * likeness.SKETCH)  # of each ROI its structure, and its sketches
+        peaks.append(tracemalloc.get_traced_memory()[1] - kept - sketched)
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
 

@@ -115,7 +115,7 @@ def test_the_page_of_readers_is_what_they_declare():
             {"birads": {"benign": [4], "malignant": ["4", 5]}},
             r"birads: 4 stands in both lists: take it out",
         ),
-        ("rois", {"benign": "b"}, r"sources\.x has no malignant, which reader rois needs: Folders of malignant"),
+        ("rois", {"benign": "b"}, r"sources\.x has no malignant, which reader rois needs: Malignant ROIs"),
         ("rois", {**SMALL_VALUES, "patient": "("}, r'sources\.x\.patient: "\(" is no regular expression \(missing'),
         ("rois", {**SMALL_VALUES, "patient": "P", "exclusion": "x"}, r"sources\.x\.exclusion: reader rois has no such"),
     ],
