@@ -11,7 +11,8 @@ patients are not known each image counts as one.
 
 **Utility**: probes, logistic regressions on frozen features, are trained on real, on synthetic and on both, in the
 mixes ``real``, ``synthetic`` and ``real+synthetic``, and tested on real images of other patients: on the held-out ones,
-or else on each fifth of the real ones in turn.  A tenth of what a study's networks say, in seconds.
+or else on each fifth of the real ones in turn.  A screen, as in a study: what a network that is trained on them would
+gain, probes do not say.
 """
 
 from collections.abc import Mapping

@@ -42,7 +42,7 @@ def cached(name: str, declaration: Mapping[str, Any]) -> Path:
 
     Raises InputError as `obtain` does.
     """
-    path = cache() / "parameters" / name
+    path = cache() / "parameters" / f"{name}-{declaration['sha256'][:16]}"  # another version's is another file
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

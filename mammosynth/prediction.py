@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mammosynth import parameters
 from mammosynth.arrays.calibration import recalibrated
+from mammosynth.classifiers import METHODS
 from mammosynth.classifiers.card import NOT_FOR_CLINICAL_USE, read
 from mammosynth.databases.pixels import DICOM_SUFFIXES, Box, read_header, read_size
 from mammosynth.errors import InputError
@@ -60,7 +61,8 @@ def predict(model: Path, image: Path, box: Box | None = None) -> Prediction:
             f"features {distance:.2f}, 99 % of other patients' ROIs are within {typicality.limit:.2f}): nothing is "
             "predicted for it"
         )
-    files = {name: parameters.cached(name, entry.weights) for name, entry in NETWORKS.items() if name in _needed(card)}
+    starts_from = METHODS[card["method"]].starts_from
+    files = {starts_from: parameters.cached(starts_from, NETWORKS[starts_from].weights)} if starts_from else {}
     probability = float(read_classifier(model, device(), files).probabilities(roi[None])[0])
     calibration, thresholds = card["calibration"], card["thresholds"]
     calls = {name: "malignant" if probability >= value else "benign" for name, value in thresholds.items()}
@@ -73,13 +75,6 @@ def predict(model: Path, image: Path, box: Box | None = None) -> Prediction:
         NOT_FOR_CLINICAL_USE,
     ]
     return Prediction(float(recalibrated(probability, calibration["intercept"], calibration["slope"])), calls, notes)
-
-
-def _needed(card: dict) -> set[str]:
-    """The feature network that a classifier starts from, if it starts from one."""
-    from mammosynth.classifiers import METHODS
-
-    return {method.starts_from for method in METHODS.values() if method.title == card["method"]} - {None}  # type: ignore[return-value]
 
 
 def _refuse_other_modality(image: Path, modality: str) -> bool:

@@ -10,7 +10,7 @@ import quality_for_tests
 from quality_for_tests import DECLARATIONS, skip_without_index
 
 from mammosynth.errors import InputError
-from mammosynth.parameters import obtain
+from mammosynth.parameters import cache, cached, obtain
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -129,3 +129,16 @@ def test_a_broken_declaration_is_skipped_only_without_an_index(monkeypatch, addr
     monkeypatch.setitem(DECLARATIONS, f"broken {answers}", declare(address, sha256="f" * 64))
     with pytest.raises(outcome, match="its sha256 is"):
         quality_for_tests.parameter_file(f"broken {answers}")
+
+
+def test_a_file_kept_without_a_study_is_another_versions_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = cache() / "parameters"
+    folder.mkdir(parents=True)
+    kept = []
+    for content in (CONTENT, b"of a later version"):
+        (folder / "weights.pth").write_bytes(content)
+        declaration = {"file": "weights.pth", "sha256": hashlib.sha256(content).hexdigest(), "sources": []}
+        kept.append(cached("net", declaration))
+        assert kept[-1].read_bytes() == content
+    assert kept[0].read_bytes() == CONTENT

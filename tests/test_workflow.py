@@ -285,13 +285,16 @@ def test_profiles_and_local_rules_name_rules_that_exist():
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         rules |= set(re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE))
     local = re.search(r"^localrules:\n((?:    \w+,\n)+)", (ROOT / "Snakefile").read_text(), re.MULTILINE)[1]
-    assert set(local.replace(",", "").split()) <= rules
+    local = set(local.replace(",", "").split())
+    assert local <= rules
+    of_report = set(re.findall(r"^rule (\w+):", (ROOT / "workflow/rules/report.smk").read_text(), re.MULTILINE))
+    assert of_report <= local, "tables, figures and pages are jobs of seconds"
     for name in ("default", "slurm"):
         profile = yaml.safe_load((ROOT / f"profiles/{name}/profile.yaml").read_text())
         named = {*profile.get("set-resources", {}), *profile.get("set-threads", {})}
         assert named <= rules
     assert {"train_gan", "synthesise", "describe_real", "describe", "train_classifier"} <= named
-    assert not named & set(local.replace(",", "").split())
+    assert not named & local
 
 
 def test_a_broken_image_is_one_clear_error_before_any_training(finished, tmp_path):

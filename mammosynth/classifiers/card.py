@@ -92,7 +92,7 @@ def describe(
             "sha256": sha256_of(model),
             "modality": str(first["modality"]),
             "classifier": str(first["classifier"]),
-            "method": METHODS[method].title,
+            "method": method,
             "mix": str(first["mix"]),
             "databases": databases,
             "trained_on": {"rois": len(training), "patients": int(training["group"].nunique())},
@@ -138,7 +138,7 @@ def text_of(metadata: Mapping[str, Any]) -> str:
     sides = " (their ROIs {:.0f} to {:.0f} px wide)".format(*own["sides"]) if own["sides"] else ""
     paragraphs = [
         f"# {name}",
-        f"A classifier ({own['method']}) of breast masses in {own['modality']}: benign or malignant.",
+        f"A classifier ({METHODS[own['method']].title}) of breast masses in {own['modality']}: benign or malignant.",
         f"**{NOT_FOR_CLINICAL_USE}**",
         "## Use",
         "    mammosynth predict MODEL.pt image.png --box x0,y0,x1,y1",

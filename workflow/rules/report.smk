@@ -7,6 +7,19 @@ Out: results/tables/, results/figures/, results/{modality}/scorecards/, results/
 # The first split and seed stand for all where images are shown.
 SHOWN = WHOLE[0], f"seed{SEEDS[0]}"
 SPLIT_TABLE = "results/tables/splits.csv"
+# What says how GANs, classifiers and databases are named, and which are phantoms.
+OF_NAMES = {
+    key: config[key]
+    for key in (
+        "sources",
+        "databases",
+        "external",
+        "gans",
+        "generators",
+        "classify_with",
+        "classifiers",
+    )
+}
 # Figures of a modality and classifier, each with its category and title; those that the study has something for.
 OF_CLASSIFIERS = {
     "classifier_training": ("Training", "training of the classifier"),
@@ -116,18 +129,7 @@ rule paper_tables:
     params:
         code=code_of("paper_tables"),
         captions=captions_of("paper_quality", "paper_accuracy"),
-        config={
-            key: config[key]
-            for key in (
-                "sources",
-                "databases",
-                "external",
-                "gans",
-                "generators",
-                "classify_with",
-                "classifiers",
-            )
-        },
+        config=OF_NAMES,
     script:
         "../scripts/paper_tables.py"
 
@@ -232,18 +234,7 @@ rule plot_summary:
     params:
         code=code_of("plot_summary"),
         modalities=MODALITIES,
-        config={
-            key: config[key]
-            for key in (
-                "sources",
-                "databases",
-                "external",
-                "gans",
-                "generators",
-                "classify_with",
-                "classifiers",
-            )
-        },
+        config=OF_NAMES,
     script:
         "../scripts/plot_summary.py"
 
